@@ -1,0 +1,1 @@
+//! Edge and mesh proxying: policies over the data plane.

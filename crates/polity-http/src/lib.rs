@@ -1,0 +1,1 @@
+//! The HTTP/1.1 data plane: listeners, framing, pools and forwarding.

@@ -1,0 +1,241 @@
+//! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polity_core::{ServiceName, TaskName, TopicName};
+use polity_route::{Pattern, Rewrite};
+
+/// A valid system. Two plans are compared part by part when the file is edited: what is equal is
+/// not touched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The public entry.
+    pub gateway: Gateway,
+    /// The dashboard's and admin API's listener.
+    pub console: Console,
+    /// What answers requests or does work, by name.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// What runs once, by name.
+    pub tasks: BTreeMap<TaskName, Arc<Task>>,
+    /// Services in the order they start: each group after all it calls; services that call each
+    /// other in a circle are one group and start together.
+    pub start_order: Vec<Vec<ServiceName>>,
+}
+
+/// `[gateway]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: ListenAddress,
+    /// Peers whose `x-forwarded-*` and `forwarded` are believed.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// `[console]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Console {
+    /// Where it listens.
+    pub listen: ListenAddress,
+}
+
+/// "host:port" or ":port".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// None for every address of the machine.
+    pub host: Option<IpAddr>,
+    /// 0 picks a free one.
+    pub port: u16,
+}
+
+/// An address range in CIDR form; a bare address is a range of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// The first address.
+    pub address: IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+/// `[service.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Whether Polity runs it, and how it is reached otherwise.
+    pub origin: Origin,
+    /// What it speaks to its callers.
+    pub protocol: Protocol,
+    /// The public routes to it.
+    pub routes: Vec<Route>,
+    /// The services it may call.
+    pub calls: BTreeSet<ServiceName>,
+    /// The topics it publishes.
+    pub publishes: BTreeSet<TopicName>,
+    /// The topics it consumes.
+    pub consumes: BTreeSet<TopicName>,
+    /// From a request's arrival to the first byte of its answer.
+    pub timeout: Duration,
+    /// Tries of a request to it.
+    pub retry: Retry,
+    /// How one of its instances is chosen.
+    pub balance: Balance,
+}
+
+/// Where a service comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// Polity runs it.
+    Run(Arc<Program>),
+    /// It runs elsewhere, at these places.
+    External(Vec<Upstream>),
+}
+
+/// What Polity runs for a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// What makes it, before the first start and on deploy.
+    pub build: Option<Command>,
+    /// What starts it. `{port}` in a word is the port (`{{port}}`, a literal, is kept as written
+    /// here and resolved when it starts).
+    pub run: Command,
+    /// Where both run: relative to the plan's folder, or absolute.
+    pub dir: PathBuf,
+    /// How many at once.
+    pub replicas: u32,
+    /// Where it listens.
+    pub port: Port,
+    /// How it is known to be ready.
+    pub health: HealthCheck,
+    /// From exec to ready, at most.
+    pub start_timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: Duration,
+    /// How long its checks fail before it is restarted.
+    pub restart_after: Duration,
+    /// Its own database.
+    pub database: Option<Database>,
+    /// Further environment; secrets may be among the values.
+    pub env: BTreeMap<String, String>,
+    /// Paths whose change rebuilds and rolls it: relative to `dir`, or absolute.
+    pub watch: Vec<PathBuf>,
+}
+
+/// A command as words, split as a shell would and run without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program and its arguments; never empty.
+    pub words: Vec<String>,
+}
+
+/// Where a program listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// On a port Polity chooses and says in `$PORT`.
+    Auto,
+    /// On this one, whatever it is told.
+    Fixed(u16),
+    /// Nowhere: it is ready once it has stayed up for a moment.
+    None,
+}
+
+/// How an instance is known to be ready, and to stay so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// GET this path, expect 2xx; none for a TCP connect.
+    pub path: Option<String>,
+    /// From one check to the next, once ready.
+    pub interval: Duration,
+    /// One check, at most.
+    pub timeout: Duration,
+}
+
+/// A service's own database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A file Polity makes under the data folder.
+    Sqlite,
+    /// Somewhere else; the URL may hold a password.
+    Url(String),
+}
+
+/// What a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: its callers are proxied request by request.
+    Http,
+    /// Anything over TCP: its callers are proxied connection by connection.
+    Tcp,
+}
+
+/// One place of an external service: `http://HOST:PORT` or `tcp://HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// A host name or an IP address (no brackets).
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// One public route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// What it asks of a request.
+    pub pattern: Pattern,
+    /// What becomes of the path.
+    pub rewrite: Rewrite,
+}
+
+/// Tries of one request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// In all, the first included; at least 1.
+    pub attempts: u32,
+    /// Retries per request that may be added to the service's load (0.2 is 20%).
+    pub budget: f64,
+}
+
+/// How an instance is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// The less busy of two at random.
+    P2c,
+    /// In turn.
+    RoundRobin,
+    /// The least busy of all.
+    LeastConnections,
+    /// At random.
+    Random,
+}
+
+/// `[task.NAME]`: runs to its end before the services it belongs to start or roll.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its name.
+    pub name: TaskName,
+    /// What makes it.
+    pub build: Option<Command>,
+    /// What it runs.
+    pub run: Command,
+    /// Where: relative to the plan's folder, or absolute.
+    pub dir: PathBuf,
+    /// The services that wait for it; it is given the environment of the first.
+    pub before: Vec<ServiceName>,
+    /// Further environment.
+    pub env: BTreeMap<String, String>,
+    /// From start to end, at most.
+    pub timeout: Duration,
+}
+
+impl Service {
+    /// What Polity runs for it, if it does.
+    pub fn program(&self) -> Option<&Arc<Program>> {
+        match &self.origin {
+            Origin::Run(program) => Some(program),
+            Origin::External(_) => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Backoff, retry budgets and limits, free of I/O.

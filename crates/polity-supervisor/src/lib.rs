@@ -1,0 +1,3 @@
+//! Processes: build, start, watch, restart, roll and stop.
+
+pub mod process;

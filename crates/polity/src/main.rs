@@ -1,0 +1,3 @@
+//! The one binary: reads the plan and wires the parts together.
+
+fn main() {}

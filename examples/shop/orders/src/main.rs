@@ -1,0 +1,3 @@
+//! The orders service of the shop.
+
+fn main() {}

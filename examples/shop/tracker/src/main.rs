@@ -1,0 +1,3 @@
+//! The tracker service of the shop.
+
+fn main() {}
