@@ -1,1 +1,22 @@
-//! The admin API and, later, the dashboard.
+//! The admin API: what runs, what it prints, and the careful ways to change it.
+//!
+//! The console knows nothing of supervisors or gateways: it asks a [`System`], which the binary
+//! makes of them, and answers in its own [`view`]s.
+
+mod api;
+mod guard;
+mod plan_view;
+mod problem;
+mod server;
+mod system;
+mod token;
+pub mod view;
+
+pub use api::description;
+pub use plan_view::{PlanView, PlannedProgram, PlannedService, PlannedTask, route_text};
+pub use problem::Problem;
+pub use server::{BindError, Console};
+pub use system::{
+    BoxFuture, Done, EventQuery, LogQuery, Operation, OperationError, ProgressSender, System,
+};
+pub use token::{Token, TokenError};
