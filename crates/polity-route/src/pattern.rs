@@ -44,3 +44,49 @@ pub enum Rewrite {
     /// The matched part is replaced by this; `/` removes it.
     Replace(String),
 }
+
+impl Pattern {
+    /// Whether some request matches both and nothing makes one of the two more specific.
+    ///
+    /// A pattern with methods is more specific than one without, whatever their number, and more
+    /// headers are more specific than fewer: `GET` and `GET, POST` on one path tie.
+    pub fn ties_with(&self, other: &Pattern) -> bool {
+        let methods_meet = if self.methods.is_empty() {
+            other.methods.is_empty()
+        } else {
+            !self.methods.is_disjoint(&other.methods)
+        };
+        let headers_meet = self.headers.len() == other.headers.len()
+            && self
+                .headers
+                .iter()
+                .all(|(name, value)| other.headers.get(name).is_none_or(|theirs| theirs == value));
+        self.host == other.host && self.path.same_as(&other.path) && methods_meet && headers_meet
+    }
+}
+
+impl PathPattern {
+    /// What follows the matched part of a path in normal form: nothing, or a slash and the rest;
+    /// none where the pattern does not hold.
+    pub fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Exact(exact) => (path == exact).then_some(""),
+            Self::Prefix(prefix) => path
+                .strip_prefix(stem(prefix))
+                .filter(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
+
+    fn same_as(&self, other: &PathPattern) -> bool {
+        match (self, other) {
+            (Self::Prefix(ours), Self::Prefix(theirs)) => stem(ours) == stem(theirs),
+            _ => self == other,
+        }
+    }
+}
+
+/// A prefix without its final slash, which says nothing: `/a/` holds for what `/a` holds for, and
+/// `/` for everything.
+pub(crate) fn stem(prefix: &str) -> &str {
+    prefix.strip_suffix('/').unwrap_or(prefix)
+}
