@@ -68,7 +68,7 @@ impl ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = SIZE_UNITS.iter().rev().find(|(name, scale)| {
-            self.0 != 0 && self.0 % scale == 0 && (name.contains('i') || *scale == 1)
+            self.0 != 0 && self.0.is_multiple_of(*scale) && (name.contains('i') || *scale == 1)
         });
         let (name, scale) = unit.unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / scale)
