@@ -1,1 +1,10 @@
 //! Backoff, retry budgets and limits, free of I/O.
+//!
+//! Time and chance are arguments, so that what only shows after a minute of failures can be tested
+//! in microseconds.
+
+pub mod backoff;
+pub mod retry_budget;
+
+pub use backoff::Backoff;
+pub use retry_budget::RetryBudget;
