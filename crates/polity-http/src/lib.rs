@@ -1,1 +1,26 @@
 //! The HTTP/1.1 data plane: listeners, framing, pools and forwarding.
+//!
+//! One task per client connection reads its requests and drives each to its end: it connects to
+//! the instance, sends, reads the answer and writes it on, without a channel or a second task.
+//! What is decided about a request (where it goes, what is added, whether it is tried again)
+//! is a [`Policy`]'s; how bytes are framed is decided here alone.
+
+pub mod body;
+pub mod date;
+pub mod head;
+pub mod limits;
+pub mod policy;
+pub mod server;
+pub mod socket;
+pub mod stream;
+
+mod buffer;
+mod connection;
+mod deadline;
+mod upstream;
+mod worker;
+
+pub use head::{RequestHead, ResponseHead};
+pub use limits::Timeouts;
+pub use policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target};
+pub use server::{ListenerId, Server};

@@ -1,0 +1,97 @@
+//! Answers made here: written whole, and followed by the next request only when this one is all there.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::SystemTime;
+
+use super::{After, Connection};
+use crate::buffer::Output;
+use crate::policy::{Answer, Fault, Policy};
+use crate::stream::{Dial, Stream, poll_write_from};
+
+/// Whether an answer's body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Head and body.
+    Whole,
+    /// The head alone, as for HEAD.
+    Head,
+}
+
+impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
+    /// Answers what was no request, and has the connection closed: where the next request would
+    /// begin is not known.
+    pub(super) async fn refuse(&mut self, fault: &Fault) -> After {
+        let answer = self.worker.policy.refuse(&self.listener, self.peer, fault);
+        let mut output = self.worker.buffers.output();
+        write_answer(&answer, Part::Whole, Some("close"), output.buffer());
+        match self.flush(&mut output).await {
+            true => After::Linger,
+            false => After::Close,
+        }
+    }
+
+    /// Writes all of `output`. False when the client is gone or takes nothing for too long.
+    pub(super) async fn flush(&mut self, output: &mut Output) -> bool {
+        self.deadline.set_after(self.worker.timeouts.send);
+        let written = poll_fn(|context| {
+            while !output.pending().is_empty() {
+                match poll_write_from(&mut self.stream, context, output.pending()) {
+                    Poll::Ready(Ok(written)) => output.wrote(written),
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                    Poll::Pending => return self.deadline.poll(context).map(|()| false),
+                }
+            }
+            Poll::Ready(true)
+        });
+        let written = written.await;
+        self.deadline.lift();
+        written
+    }
+}
+
+/// Appends an answer; `connection` is the option to send, if any.
+pub(crate) fn write_answer(
+    answer: &Answer,
+    part: Part,
+    connection: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    let reason = reason(answer.status);
+    let line = format!("HTTP/1.1 {} {reason}\r\n", answer.status);
+    out.extend_from_slice(line.as_bytes());
+    let date = crate::date::http_date(SystemTime::now());
+    out.extend_from_slice(format!("date: {date}\r\n").as_bytes());
+    out.extend_from_slice(&answer.fields);
+    if answer.status != 204 && answer.status != 304 {
+        let length = format!("content-length: {}\r\n", answer.body.len());
+        out.extend_from_slice(length.as_bytes());
+    }
+    if let Some(option) = connection {
+        out.extend_from_slice(format!("connection: {option}\r\n").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    if part == Part::Whole {
+        out.extend_from_slice(&answer.body);
+    }
+}
+
+/// The phrase of the statuses that Polity itself gives (RFC 9110, section 15; RFC 6585).
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,0 +1,250 @@
+//! Bodies on their way: from one side's bytes to the other's, within fixed buffers, in both directions.
+
+use std::task::{Context, Poll, ready};
+
+use crate::body::{BodyError, Decoder, write_chunk_start, write_last_chunk};
+use crate::buffer::{Input, Output};
+use crate::head::Framing;
+use crate::policy::{Fault, Replay};
+use crate::stream::{Stream, poll_read_into, poll_write_from};
+
+/// What a chunk adds to its data at most, with the last chunk: sizes, line ends.
+const CHUNK_OVERHEAD: usize = 32;
+
+/// A body on its way from one framing to another.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    decoder: Decoder,
+    to: Framing,
+    state: State,
+    /// Bytes of body so far.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Flowing,
+    /// All of it has been decoded and appended to the output.
+    Ended,
+}
+
+impl Transfer {
+    pub(crate) fn new(from: Framing, to: Framing) -> Self {
+        let mut transfer = Self {
+            decoder: Decoder::new(from),
+            to,
+            state: State::Flowing,
+            bytes: 0,
+        };
+        if transfer.decoder.is_done() {
+            transfer.state = State::Ended;
+        }
+        transfer
+    }
+
+    /// Whether all of it is in the output.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Moves what it can from `input` to `output`; returns how many bytes of input are used up.
+    pub(crate) fn pass(&mut self, input: &[u8], output: &mut Output) -> Result<usize, BodyError> {
+        let mut used = 0;
+        while self.state == State::Flowing {
+            let room = output.room().saturating_sub(CHUNK_OVERHEAD);
+            if room == 0 {
+                break;
+            }
+            let rest = &input[used..];
+            let step = self.decoder.step(rest, room)?;
+            let data = &rest[step.data];
+            self.bytes += data.len() as u64;
+            append(data, self.to, output.buffer());
+            used += step.consumed;
+            if self.decoder.is_done() {
+                self.end(output);
+            } else if step.consumed == 0 {
+                break;
+            }
+        }
+        Ok(used)
+    }
+
+    /// Reads over what is in `input` without passing it on.
+    pub(crate) fn skip(&mut self, input: &[u8]) -> Result<usize, BodyError> {
+        let mut used = 0;
+        while self.state == State::Flowing {
+            let step = self.decoder.step(&input[used..], usize::MAX)?;
+            used += step.consumed;
+            if self.decoder.is_done() {
+                self.state = State::Ended;
+            } else if step.consumed == 0 {
+                break;
+            }
+        }
+        Ok(used)
+    }
+
+    /// The connection it comes from has ended.
+    pub(crate) fn end_of_stream(&mut self, output: &mut Output) -> Result<(), BodyError> {
+        self.decoder.end_of_stream()?;
+        if self.state == State::Flowing {
+            self.end(output);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, output: &mut Output) {
+        self.state = State::Ended;
+        if self.to == Framing::Chunked {
+            write_last_chunk(output.buffer(), self.decoder.trailers());
+        }
+    }
+}
+
+fn append(data: &[u8], framing: Framing, out: &mut Vec<u8>) {
+    match framing {
+        _ if data.is_empty() => {}
+        Framing::Chunked => {
+            write_chunk_start(out, data.len());
+            out.extend_from_slice(data);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Length(_) | Framing::UntilClose => out.extend_from_slice(data),
+        Framing::None => {}
+    }
+}
+
+/// A request on its way to an instance. What came from the client stays in its buffer, the head
+/// included, until the buffer is full: for as long, the request can be sent again.
+pub(crate) struct Sending {
+    transfer: Transfer,
+    /// Where in the client's input the body goes on.
+    position: usize,
+    held: bool,
+    sent_any: bool,
+    state: SendState,
+}
+
+/// How far a request has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendState {
+    /// On its way.
+    Flowing,
+    /// All of it is written.
+    Sent,
+    /// The instance takes no more of it. It may have answered nevertheless.
+    Broken,
+}
+
+impl Sending {
+    pub(crate) fn new(head_length: usize, framing: Framing) -> Self {
+        Self {
+            transfer: Transfer::new(framing, framing),
+            position: head_length,
+            held: true,
+            sent_any: false,
+            state: SendState::Flowing,
+        }
+    }
+
+    /// How far it has got.
+    pub(crate) fn state(&self) -> SendState {
+        self.state
+    }
+
+    /// Bytes of body so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.transfer.bytes
+    }
+
+    /// How many bytes in the client's input come after it.
+    pub(crate) fn unused(&self, input: &Input) -> usize {
+        input.len().saturating_sub(self.position)
+    }
+
+    /// Bytes that followed it through a tunnel count as its body.
+    pub(crate) fn note_tunnelled(&mut self, bytes: u64) {
+        self.transfer.bytes += bytes;
+    }
+
+    /// Whether all of it has come from the client.
+    pub(crate) fn is_received(&self) -> bool {
+        self.transfer.has_ended()
+    }
+
+    /// Whether it could be sent again.
+    pub(crate) fn replay(&self) -> Replay {
+        match (self.held, self.sent_any) {
+            (false, _) => Replay::Impossible,
+            (true, false) => Replay::NotSent,
+            (true, true) => Replay::Held,
+        }
+    }
+
+    /// Goes on sending until all is written. Ready with an error only for the client's faults; that
+    /// the instance takes no more shows in the state.
+    pub(crate) fn poll<C: Stream, U: Stream>(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &mut C,
+        input: &mut Input,
+        upstream: &mut U,
+        output: &mut Output,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            let rest = input.data().get(self.position..).unwrap_or_default();
+            let used = self.transfer.pass(rest, output);
+            self.position += used.map_err(Fault::Body)?;
+            if !output.pending().is_empty() {
+                match ready!(poll_write_from(upstream, context, output.pending())) {
+                    Ok(written) => {
+                        output.wrote(written);
+                        self.sent_any = true;
+                    }
+                    Err(_) => {
+                        self.state = SendState::Broken;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            } else if self.transfer.has_ended() {
+                self.state = SendState::Sent;
+                return Poll::Ready(Ok(()));
+            } else {
+                ready!(self.poll_more(context, client, input))?;
+            }
+        }
+    }
+
+    fn poll_more<C: Stream>(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &mut C,
+        input: &mut Input,
+    ) -> Poll<Result<(), Fault>> {
+        if input.is_full() {
+            self.release(input);
+        }
+        match ready!(poll_read_into(client, context, input.space())) {
+            Ok(0) | Err(_) => Poll::Ready(Err(Fault::ClientGone)),
+            Ok(read) => {
+                input.filled(read);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// Lets go of what has been used; the request can no longer be sent again.
+    pub(crate) fn release(&mut self, input: &mut Input) {
+        input.consume(self.position);
+        self.position = 0;
+        self.held = false;
+    }
+
+    /// Reads over the part of the body that is there already, for an answer made here.
+    pub(crate) fn skip(&mut self, input: &Input) -> Result<(), BodyError> {
+        let rest = input.data().get(self.position..).unwrap_or_default();
+        self.position += self.transfer.skip(rest)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,400 @@
+//! One request: attempts until an answer is on its way or none is to be had, and the answer to its end.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::time::Instant as TimerInstant;
+
+use super::answer::{Part, write_answer};
+use super::body::{SendState, Sending, Transfer};
+use super::head::AnswerHead;
+use super::request::{Started, Traits, rewrite};
+use super::{After, Connection};
+use crate::buffer::{Input, Output};
+use crate::head::request::Asks;
+use crate::head::{Framing, Version};
+use crate::policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Replay, Target};
+use crate::stream::{Dial, Stream, poll_read_into, poll_write_from};
+use crate::upstream::{Origin, Upstream};
+
+/// A request on its way through a client's connection.
+pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
+    pub(super) connection: &'c mut Connection<P, D, S>,
+    /// From the client: this request's head and body, then the next requests.
+    pub(super) input: &'c mut Input,
+    pub(super) exchange: P::Exchange,
+    pub(super) traits: Traits,
+    pub(super) sending: Sending,
+    pub(super) to_upstream: Output,
+    pub(super) to_client: Output,
+    first: Option<Result<Target, Answer>>,
+    /// When the answer must have begun, over all attempts; known once the request is all there.
+    answer_due: Option<TimerInstant>,
+    status: Option<u16>,
+    answer_bytes: u64,
+}
+
+impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
+    pub(super) fn new(
+        connection: &'c mut Connection<P, D, S>,
+        input: &'c mut Input,
+        started: Started<P::Exchange>,
+    ) -> Self {
+        let traits = started.traits;
+        let to_client = connection.worker.buffers.output();
+        Self {
+            connection,
+            input,
+            exchange: started.exchange,
+            traits,
+            sending: Sending::new(traits.head_length, traits.framing),
+            to_upstream: started.output,
+            to_client,
+            first: Some(started.next),
+            answer_due: None,
+            status: None,
+            answer_bytes: 0,
+        }
+    }
+
+    /// Drives the request to its end.
+    pub(super) async fn run(mut self) -> After {
+        let (after, fault) = self.attempts().await;
+        self.connection.deadline.lift();
+        // An abandoned request keeps its client's connection from being used again, so what is
+        // left in the input does not matter then.
+        self.sending.release(self.input);
+        self.exchange.finished(&Outcome {
+            status: self.status,
+            request_bytes: self.sending.bytes(),
+            answer_bytes: self.answer_bytes,
+            fault,
+            ended: Instant::now(),
+        });
+        after
+    }
+
+    async fn attempts(&mut self) -> (After, Option<Fault>) {
+        let mut next = self.first.take().unwrap_or_else(|| self.exchange.next());
+        let mut last = None;
+        loop {
+            let target = match next {
+                Ok(target) => target,
+                Err(answer) => return (self.answer(&answer).await, last),
+            };
+            let fault = match self.attempt(target).await {
+                Ok(ended) => return ended,
+                Err(Fault::ClientGone) => return (After::Close, Some(Fault::ClientGone)),
+                Err(fault) => fault,
+            };
+            let replay = match fault {
+                Fault::ClientTooSlow | Fault::Body(_) => Replay::Impossible,
+                _ => self.sending.replay(),
+            };
+            match self.exchange.failed(&fault, replay) {
+                Next::Again(pause) if replay != Replay::Impossible => {
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    next = self.exchange.next();
+                    self.sending = Sending::new(self.traits.head_length, self.traits.framing);
+                    rewrite(&self.exchange, self.input.data(), &mut self.to_upstream);
+                    self.to_client.clear();
+                    last = Some(fault);
+                }
+                // A policy that would send again what is no longer there is a policy in error.
+                Next::Again(_) => return (After::Close, Some(fault)),
+                Next::Give(answer) => return (self.answer(&answer).await, Some(fault)),
+            }
+        }
+    }
+
+    /// One attempt; an error while not a byte of a final answer has been forwarded.
+    async fn attempt(&mut self, target: Target) -> Result<(After, Option<Fault>), Fault> {
+        if self.traits.framing == Framing::None {
+            self.note_received();
+        }
+        let mut upstream = self
+            .connection
+            .worker
+            .connect(target, self.answer_due)
+            .await?;
+        let head = self.await_answer(&mut upstream).await?;
+        self.status = Some(head.status);
+        self.connection.deadline.lift();
+        if head.status == 101 {
+            return Ok(self.upgraded(upstream).await);
+        }
+        let mut transfer = Transfer::new(head.from, head.to);
+        let result = self.forward(&mut upstream, &mut transfer).await;
+        self.answer_bytes = transfer.bytes;
+        match result {
+            Ok(()) => {
+                if head.reusable
+                    && self.sending.state() == SendState::Sent
+                    && upstream.input.is_empty()
+                {
+                    let pool = &self.connection.worker.upstreams;
+                    pool.put(target.address, upstream.stream, Instant::now());
+                }
+                Ok((self.after(&head), None))
+            }
+            // Closing is what tells a client that an answer with a length, or in chunks, is cut
+            // short; where closing is the end of the body, only a reset does.
+            Err(fault) if head.to == Framing::UntilClose => Ok((After::Reset, Some(fault))),
+            Err(fault) => Ok((After::Close, Some(fault))),
+        }
+    }
+
+    fn after(&self, head: &AnswerHead) -> After {
+        match (self.sending.is_received(), head.keeps_alive) {
+            (true, true) => After::KeepAlive,
+            (true, false) if self.is_all_read() => After::Close,
+            _ => After::Linger,
+        }
+    }
+
+    /// Whether the client has sent nothing that was not used.
+    fn is_all_read(&self) -> bool {
+        self.sending.is_received() && self.sending.unused(self.input) == 0
+    }
+
+    /// The bytes that went through a tunnel.
+    pub(super) fn note_tunnelled(&mut self, up: u64, down: u64) {
+        self.sending.note_tunnelled(up);
+        self.answer_bytes = down;
+    }
+
+    /// The request is all there: from here on the answer is what is waited for.
+    fn note_received(&mut self) {
+        if self.answer_due.is_none()
+            && let Some(time) = self.exchange.time_to_answer()
+        {
+            self.answer_due = Some(TimerInstant::now() + time);
+        }
+    }
+
+    /// Sends the request and waits for the head of the final answer, written to `to_client` then.
+    async fn await_answer(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+    ) -> Result<AnswerHead, Fault> {
+        let mut waiting = super::head::Waiting::default();
+        self.arm_for_sending();
+        poll_fn(|context| {
+            loop {
+                let interim = self.poll_flush(context);
+                if let Poll::Ready(Err(fault)) = interim {
+                    return Poll::Ready(Err(fault));
+                }
+                if let Poll::Ready(fault) = self.poll_request(context, upstream) {
+                    return Poll::Ready(Err(fault));
+                }
+                match poll_read_into(&mut upstream.stream, context, upstream.input.space()) {
+                    Poll::Ready(Ok(read)) if read > 0 => upstream.input.filled(read),
+                    Poll::Ready(_) => return Poll::Ready(Err(self.broken(upstream, &waiting))),
+                    Poll::Pending => break,
+                }
+                match self.take_answer(upstream, &mut waiting) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(fault) => return Poll::Ready(Err(fault)),
+                }
+            }
+            if self.connection.deadline.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            Poll::Ready(match self.give_up_gathering(upstream, &mut waiting) {
+                Ok(Some(head)) => Ok(head),
+                Ok(None) => Err(self.overdue()),
+                Err(fault) => Err(fault),
+            })
+        })
+        .await
+    }
+
+    /// The time for the answer, or for the request while that is still coming.
+    pub(super) fn arm_for_sending(&mut self) {
+        let deadline = &mut self.connection.deadline;
+        match self.answer_due {
+            Some(due) => deadline.set(due),
+            None if self.sending.is_received() => deadline.lift(),
+            None => deadline.set_after(self.connection.worker.timeouts.body),
+        }
+    }
+
+    fn overdue(&self) -> Fault {
+        match self.to_upstream.pending().is_empty() && !self.sending.is_received() {
+            true => Fault::ClientTooSlow,
+            false => Fault::Deadline,
+        }
+    }
+
+    fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &super::head::Waiting) -> Fault {
+        match upstream.origin {
+            Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
+            _ => Fault::Broke,
+        }
+    }
+
+    /// Goes on sending the request, then watches the client. Ready only with a fault of the client's.
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+    ) -> Poll<Fault> {
+        if self.sending.state() == SendState::Flowing {
+            let (bytes, pending) = (self.sending.bytes(), self.to_upstream.pending().len());
+            let client = &mut self.connection.stream;
+            let sent = self.sending.poll(
+                context,
+                client,
+                self.input,
+                &mut upstream.stream,
+                &mut self.to_upstream,
+            );
+            match sent {
+                Poll::Ready(Err(fault)) => return Poll::Ready(fault),
+                Poll::Ready(Ok(())) => {
+                    self.note_received();
+                    self.arm_if_waiting();
+                }
+                Poll::Pending => {
+                    if (bytes, pending) != (self.sending.bytes(), self.to_upstream.pending().len())
+                    {
+                        self.arm_if_waiting();
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.poll_client(context)
+    }
+
+    /// While nothing of the answer is here, progress of the request moves its deadline.
+    fn arm_if_waiting(&mut self) {
+        if self.status.is_none() {
+            self.arm_for_sending();
+        }
+    }
+
+    /// Watches a client whose request is all there: what it sends is the next request's.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
+        while !self.input.is_full() {
+            let client = &mut self.connection.stream;
+            match poll_read_into(client, context, self.input.space()) {
+                Poll::Ready(Ok(read)) if read > 0 => self.input.filled(read),
+                Poll::Ready(_) => return Poll::Ready(Fault::ClientGone),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        while !self.to_client.pending().is_empty() {
+            let client = &mut self.connection.stream;
+            match poll_write_from(client, context, self.to_client.pending()) {
+                Poll::Ready(Ok(written)) => self.to_client.wrote(written),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::ClientGone)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Forwards the answer's body, and what is left of the request's.
+    async fn forward(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+        transfer: &mut Transfer,
+    ) -> Result<(), Fault> {
+        let mut armed = None;
+        poll_fn(|context| {
+            let before = transfer.bytes;
+            if let Poll::Ready(result) = self.poll_answer_body(context, upstream, transfer) {
+                return Poll::Ready(result);
+            }
+            if let Poll::Ready(fault) = self.poll_request(context, upstream) {
+                return Poll::Ready(Err(fault));
+            }
+            let timeouts = &self.connection.worker.timeouts;
+            let blocked = !self.to_client.pending().is_empty();
+            let progress = (blocked, self.to_client.pending().len());
+            if before != transfer.bytes || armed != Some(progress) {
+                armed = Some(progress);
+                self.connection.deadline.set_after(match blocked {
+                    true => timeouts.send,
+                    false => timeouts.stream_idle,
+                });
+            }
+            self.connection.deadline.poll(context).map(|()| {
+                Err(match blocked {
+                    true => Fault::ClientTooSlow,
+                    false => Fault::Idle,
+                })
+            })
+        })
+        .await
+    }
+
+    fn poll_answer_body(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+        transfer: &mut Transfer,
+    ) -> Poll<Result<(), Fault>> {
+        let malformed = |_| Fault::Answer("the body is malformed");
+        loop {
+            let used = transfer.pass(upstream.input.data(), &mut self.to_client);
+            upstream.input.consume(used.map_err(malformed)?);
+            if !self.to_client.pending().is_empty() {
+                std::task::ready!(self.poll_flush(context))?;
+                continue;
+            }
+            if transfer.has_ended() {
+                return Poll::Ready(Ok(()));
+            }
+            let space = upstream.input.space();
+            match std::task::ready!(poll_read_into(&mut upstream.stream, context, space)) {
+                Ok(0) => {
+                    let ended = transfer.end_of_stream(&mut self.to_client);
+                    ended.map_err(|_| Fault::Broke)?;
+                }
+                Ok(read) => upstream.input.filled(read),
+                Err(_) => return Poll::Ready(Err(Fault::Broke)),
+            }
+        }
+    }
+
+    /// Gives an answer made here.
+    async fn answer(&mut self, answer: &Answer) -> After {
+        let whole = self.sending.skip(self.input).is_ok() && self.sending.is_received();
+        let keeps_alive = whole && self.traits.keeps_alive && !self.connection.member.is_closing();
+        let part = match self.traits.asks {
+            Asks::Head => Part::Head,
+            Asks::Answer | Asks::Upgrade => Part::Whole,
+        };
+        let option = connection_option(keeps_alive, self.traits.version);
+        self.to_client.clear();
+        write_answer(answer, part, option, self.to_client.buffer());
+        self.status = Some(answer.status);
+        self.answer_bytes = answer.body.len() as u64;
+        let flushed = self.connection.flush(&mut self.to_client).await;
+        match (flushed, keeps_alive) {
+            (false, _) => After::Close,
+            (true, true) => After::KeepAlive,
+            (true, false) => After::Linger,
+        }
+    }
+}
+
+/// What to say of the connection (RFC 9112, section 9.3): only what is not the version's default.
+pub(super) fn connection_option(keeps_alive: bool, version: Version) -> Option<&'static str> {
+    match (keeps_alive, version) {
+        (false, _) => Some("close"),
+        (true, Version::Http10) => Some("keep-alive"),
+        (true, Version::Http11) => None,
+    }
+}

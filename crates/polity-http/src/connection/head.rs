@@ -1,0 +1,180 @@
+//! The head of an answer: taken as soon as it is whole, or held back while the answer could still be had elsewhere.
+
+use super::exchange::{Exchanging, connection_option};
+use super::request::Traits;
+use crate::head::request::{Asks, HeaderSpace};
+use crate::head::{AnswerFraming, Framing, HeadError, ResponseHead, Version, write_answer_head};
+use crate::limits::{BUFFER, MAX_HEAD, MAX_HEADERS, MAX_INTERIM_ANSWERS};
+use crate::policy::{Exchange, Fault, Policy, Replay};
+use crate::stream::{Dial, Stream};
+use crate::upstream::Upstream;
+
+/// What of an answer's head is needed once it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AnswerHead {
+    pub(super) status: u16,
+    /// The body's framing as it comes.
+    pub(super) from: Framing,
+    /// The body's framing as it goes on.
+    pub(super) to: Framing,
+    /// Whether the instance's connection can carry another request, the framing permitting.
+    pub(super) reusable: bool,
+    /// Whether the client's can.
+    pub(super) keeps_alive: bool,
+}
+
+/// What has come so far while an answer is awaited.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    interim: usize,
+    gathering: Gathering,
+}
+
+/// A small answer is held until it is whole. An instance that dies in its middle then costs
+/// nothing: not a byte of it is forwarded, and the request is made again. The price is that its
+/// first byte waits for its last, which lie in the same packets but for a server that dawdles:
+/// for such a one the wait is bounded by [`crate::limits::Timeouts::gather`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Gathering {
+    #[default]
+    NotYet,
+    Since,
+    Over,
+}
+
+impl Waiting {
+    /// Whether an interim answer has come.
+    pub(super) fn has_answered(&self) -> bool {
+        self.interim > 0
+    }
+}
+
+impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
+    /// Takes what answers are whole in the instance's input; the final one ends it.
+    pub(super) fn take_answer(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+        waiting: &mut Waiting,
+    ) -> Result<Option<AnswerHead>, Fault> {
+        loop {
+            let input = upstream.input.data();
+            let mut space: HeaderSpace<'_> =
+                [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
+            let parsed = ResponseHead::parse(input, &mut space).map_err(malformed)?;
+            let Some((head, length)) = parsed else {
+                return match input.len() >= MAX_HEAD {
+                    true => Err(Fault::Answer("its head is too large")),
+                    false => Ok(None),
+                };
+            };
+            if head.is_interim() {
+                self.interim(&head, waiting)?;
+                upstream.input.consume(length);
+                continue;
+            }
+            if head.status == 101 && self.traits.asks != Asks::Upgrade {
+                return Err(Fault::Answer("it changes the protocol unasked"));
+            }
+            let from = head.framing(self.traits.asks);
+            if self.waits_for_more(from, length, input.len(), waiting) {
+                return Ok(None);
+            }
+            let answer = self.write_head(&head, from);
+            upstream.input.consume(length);
+            return Ok(Some(answer));
+        }
+    }
+
+    /// The deadline has passed: if it was that of gathering, the answer goes on as it is.
+    pub(super) fn give_up_gathering(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+        waiting: &mut Waiting,
+    ) -> Result<Option<AnswerHead>, Fault> {
+        if waiting.gathering != Gathering::Since {
+            return Ok(None);
+        }
+        waiting.gathering = Gathering::Over;
+        self.take_answer(upstream, waiting)
+    }
+
+    fn waits_for_more(
+        &mut self,
+        from: Framing,
+        head_length: usize,
+        available: usize,
+        waiting: &mut Waiting,
+    ) -> bool {
+        let Framing::Length(length) = from else {
+            return false;
+        };
+        let small = length <= (BUFFER - head_length.min(BUFFER)) as u64;
+        let whole = available as u64 >= head_length as u64 + length;
+        let again = self.sending.replay() != Replay::Impossible && self.sending.is_received();
+        if !small || whole || !again || waiting.gathering == Gathering::Over {
+            return false;
+        }
+        if waiting.gathering == Gathering::NotYet {
+            waiting.gathering = Gathering::Since;
+            let patience = self.connection.worker.timeouts.gather;
+            self.connection.deadline.set_after(patience);
+        }
+        true
+    }
+
+    /// Interim answers go on at once, to clients that know them.
+    fn interim(&mut self, head: &ResponseHead<'_>, waiting: &mut Waiting) -> Result<(), Fault> {
+        waiting.interim += 1;
+        if waiting.interim > MAX_INTERIM_ANSWERS {
+            return Err(Fault::Answer("too many interim answers"));
+        }
+        if self.traits.version == Version::Http11 {
+            let framing = AnswerFraming::Body(Framing::None);
+            write_answer_head(head, framing, None, self.to_client.buffer());
+        }
+        Ok(())
+    }
+
+    fn write_head(&mut self, head: &ResponseHead<'_>, from: Framing) -> AnswerHead {
+        let Traits { version, asks, .. } = self.traits;
+        let to = match (from, version) {
+            (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
+            (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,
+            (known, _) => known,
+        };
+        // An error before the request has ended is most likely meant to keep the rest from being
+        // sent; the client is told that the connection ends with it.
+        let cut_short = head.status >= 400 && !self.sending.is_received();
+        let keeps_alive = self.traits.keeps_alive
+            && to != Framing::UntilClose
+            && !cut_short
+            && !self.connection.member.is_closing();
+        let framing = match (from, head.declared_length()) {
+            (Framing::None, Some(length)) if asks == Asks::Head || head.status == 304 => {
+                AnswerFraming::Told(length)
+            }
+            _ => AnswerFraming::Body(to),
+        };
+        let option = match head.status {
+            101 => Some("upgrade"),
+            _ => connection_option(keeps_alive, version),
+        };
+        self.exchange.answered(head);
+        write_answer_head(head, framing, option, self.to_client.buffer());
+        AnswerHead {
+            status: head.status,
+            from,
+            to,
+            reusable: head.keeps_alive() && from != Framing::UntilClose,
+            keeps_alive,
+        }
+    }
+}
+
+fn malformed(error: HeadError) -> Fault {
+    match error {
+        HeadError::Malformed(what) => Fault::Answer(what),
+        HeadError::TooManyHeaders => Fault::Answer("too many header fields"),
+        HeadError::Version => Fault::Answer("the HTTP version is not 1.0 or 1.1"),
+    }
+}

@@ -1,0 +1,193 @@
+//! A client's connection: one task that reads its requests, and drives each to its end before the next.
+
+mod answer;
+mod body;
+mod exchange;
+mod head;
+mod linger;
+mod request;
+mod tunnel;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::buffer::Input;
+use crate::deadline::Deadline;
+use crate::head::may_be_complete;
+use crate::limits::MAX_HEAD;
+use crate::policy::{Exchange, Fault, Policy, Protocol};
+use crate::stream::{Dial, Stream, poll_read_into};
+use crate::worker::{Membership, Worker};
+use exchange::Exchanging;
+use request::{Prepared, Started, prepare};
+
+/// A client's connection and all it needs.
+pub(crate) struct Connection<P: Policy, D: Dial, S: Stream> {
+    pub(crate) worker: Rc<Worker<P, D>>,
+    pub(crate) listener: P::Listener,
+    pub(crate) member: Membership,
+    pub(crate) peer: SocketAddr,
+    pub(crate) stream: S,
+    pub(crate) deadline: Deadline,
+}
+
+/// What becomes of a client's connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request is read.
+    KeepAlive,
+    /// It is closed: all that was sent has been read.
+    Close,
+    /// It is closed once the client had a chance to read the answer: bytes of it may be unread,
+    /// and closing would reset the connection under the answer.
+    Linger,
+    /// It is reset: the client must not take what it got for the whole.
+    Reset,
+}
+
+enum Arrival<E> {
+    Request(Started<E>),
+    Refused(Fault),
+    Closed,
+}
+
+impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
+    /// Serves the connection to its end.
+    pub(crate) async fn serve(mut self) {
+        self.member.note_waker().await;
+        match self.worker.policy.protocol(&self.listener) {
+            Protocol::Http => self.serve_requests().await,
+            Protocol::Tcp => self.serve_tunnel().await,
+        }
+    }
+
+    async fn serve_requests(&mut self) {
+        let mut served = 0u64;
+        let mut input: Option<Input> = None;
+        loop {
+            if input.as_ref().is_none_or(Input::is_empty) {
+                // An idle connection holds no buffer.
+                input = None;
+                if !self.wait_for_request(served).await {
+                    return;
+                }
+            }
+            let buffer = input.get_or_insert_with(|| self.worker.buffers.input());
+            let after = match self.read_request(buffer).await {
+                Arrival::Request(started) => Exchanging::new(self, buffer, started).run().await,
+                Arrival::Refused(fault) => self.refuse(&fault).await,
+                Arrival::Closed => return,
+            };
+            served += 1;
+            match after {
+                After::KeepAlive => {}
+                After::Close => return self.close().await,
+                After::Linger => return self.linger(buffer).await,
+                After::Reset => return self.stream.reset_on_close(),
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request. False when none is to come.
+    async fn wait_for_request(&mut self, served: u64) -> bool {
+        let timeouts = &self.worker.timeouts;
+        self.deadline.set_after(match served {
+            0 => timeouts.head,
+            _ => timeouts.keep_alive,
+        });
+        let mut closing = false;
+        let ready = poll_fn(|context| {
+            if let Poll::Ready(readable) = self.stream.poll_readable(context) {
+                return Poll::Ready(readable.is_ok());
+            }
+            if self.member.is_closing() && !closing {
+                closing = true;
+                if served > 0 {
+                    return Poll::Ready(false);
+                }
+                // Its first request may be on its way: a client takes the loss of that for a
+                // failure, where it would send a later one again.
+                self.deadline.set_after(timeouts.linger);
+            }
+            self.deadline.poll(context).map(|()| false)
+        });
+        let ready = ready.await;
+        self.deadline.lift();
+        ready
+    }
+
+    /// Reads until a request's head is whole, and asks the policy where it goes.
+    async fn read_request(&mut self, input: &mut Input) -> Arrival<P::Exchange> {
+        if !input.is_empty()
+            && let Some(arrival) = self.take_request(input)
+        {
+            return arrival;
+        }
+        let mut begun = false;
+        loop {
+            let known = input.len();
+            let read = poll_fn(|context| self.poll_head(context, input, &mut begun)).await;
+            match read {
+                Ok(0) => return Arrival::Closed,
+                Ok(_) => {}
+                Err(fault) if input.is_empty() || fault == Fault::ClientGone => {
+                    return Arrival::Closed;
+                }
+                Err(fault) => return Arrival::Refused(fault),
+            }
+            if known > 0 && !may_be_complete(input.data(), known) && input.len() < MAX_HEAD {
+                continue;
+            }
+            if let Some(arrival) = self.take_request(input) {
+                return arrival;
+            }
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut Input,
+        begun: &mut bool,
+    ) -> Poll<Result<usize, Fault>> {
+        match poll_read_into(&mut self.stream, context, input.space()) {
+            Poll::Ready(Ok(read)) => {
+                input.filled(read);
+                Poll::Ready(Ok(read))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Fault::ClientGone)),
+            Poll::Pending => {
+                // Only now: most heads are whole after the first read, and need no timer.
+                if !std::mem::replace(begun, true) {
+                    self.deadline.set_after(self.worker.timeouts.head);
+                }
+                self.deadline
+                    .poll(context)
+                    .map(|()| Err(Fault::ClientTooSlow))
+            }
+        }
+    }
+
+    /// The request whose head is in `input`; none while it is not whole.
+    fn take_request(&mut self, input: &Input) -> Option<Arrival<P::Exchange>> {
+        match prepare(&self.worker, &self.listener, self.peer, input.data()) {
+            Prepared::Partial if input.len() >= MAX_HEAD => {
+                Some(Arrival::Refused(Fault::HeadTooLarge))
+            }
+            Prepared::Partial => None,
+            Prepared::Refused(fault) => Some(Arrival::Refused(fault)),
+            Prepared::Request(started) => {
+                self.deadline.lift();
+                Some(Arrival::Request(started))
+            }
+        }
+    }
+
+    async fn serve_tunnel(&mut self) {
+        let mut exchange = self.worker.policy.tunnel(&self.listener, self.peer);
+        let outcome = self.tunnel_to_instance(&mut exchange).await;
+        exchange.finished(&outcome);
+    }
+}

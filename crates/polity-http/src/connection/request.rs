@@ -1,0 +1,96 @@
+//! From the bytes of a request's head to a started exchange, in one go and without waiting.
+
+use std::net::SocketAddr;
+
+use crate::buffer::Output;
+use crate::head::request::{Asks, HeaderSpace};
+use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
+use crate::limits::{MAX_HEAD, MAX_HEADERS};
+use crate::policy::{Answer, Exchange, Fault, Policy, Target};
+use crate::stream::Dial;
+use crate::worker::Worker;
+
+/// What became of the bytes.
+pub(crate) enum Prepared<E> {
+    /// They are not a whole head yet.
+    Partial,
+    /// They can never be one.
+    Refused(Fault),
+    /// They are one.
+    Request(Started<E>),
+}
+
+/// A request whose head has been read and, if it goes anywhere, written for its origin.
+pub(crate) struct Started<E> {
+    pub(crate) exchange: E,
+    pub(crate) traits: Traits,
+    pub(crate) next: Result<Target, Answer>,
+    pub(crate) output: Output,
+}
+
+/// What of a request's head is needed once its bytes are gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traits {
+    pub(crate) head_length: usize,
+    pub(crate) framing: Framing,
+    pub(crate) version: Version,
+    pub(crate) asks: Asks,
+    pub(crate) keeps_alive: bool,
+}
+
+/// Parses the head in `input`, starts its exchange, and writes it for the first attempt.
+pub(crate) fn prepare<P: Policy, D: Dial>(
+    worker: &Worker<P, D>,
+    listener: &P::Listener,
+    peer: SocketAddr,
+    input: &[u8],
+) -> Prepared<P::Exchange> {
+    let mut space: HeaderSpace<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
+    let (head, head_length) = match RequestHead::parse(input, &mut space) {
+        Ok(Some((_, length))) if length > MAX_HEAD => {
+            return Prepared::Refused(Fault::HeadTooLarge);
+        }
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => return Prepared::Partial,
+        Err(HeadError::TooManyHeaders) => return Prepared::Refused(Fault::HeadTooLarge),
+        Err(error) => return Prepared::Refused(Fault::Head(error)),
+    };
+    let mut exchange = worker.policy.request(listener, peer, &head);
+    let next = exchange.next();
+    let mut output = worker.buffers.output();
+    if next.is_ok() {
+        write_head(&exchange, &head, output.buffer());
+    }
+    Prepared::Request(Started {
+        next,
+        output,
+        traits: Traits {
+            head_length,
+            framing: head.framing,
+            version: head.version,
+            asks: head.asks(),
+            keeps_alive: head.keeps_alive(),
+        },
+        exchange,
+    })
+}
+
+/// Writes the head, which is still at the start of `input`, for a further attempt.
+pub(crate) fn rewrite<E: Exchange>(exchange: &E, input: &[u8], output: &mut Output) {
+    let mut space: HeaderSpace<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
+    output.clear();
+    // It was parsed before, so it is whole and valid.
+    if let Ok(Some((head, _))) = RequestHead::parse(input, &mut space) {
+        write_head(exchange, &head, output.buffer());
+    }
+}
+
+fn write_head<E: Exchange>(exchange: &E, head: &RequestHead<'_>, out: &mut Vec<u8>) {
+    write_request_head(
+        head,
+        exchange.target(head),
+        out,
+        |name| exchange.keeps(name),
+        |out| exchange.write_fields(head, out),
+    );
+}

@@ -1,0 +1,200 @@
+//! Tunnels: after an upgrade, or for services that do not speak HTTP, bytes pass both ways as they come.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use super::exchange::Exchanging;
+use super::{After, Connection};
+use crate::buffer::{BufferPool, Input};
+use crate::deadline::Deadline;
+use crate::policy::{Exchange, Fault, Next, Outcome, Policy, Replay};
+use crate::stream::{Dial, Stream, poll_read_into, poll_write_from};
+use crate::upstream::Upstream;
+
+/// One direction. It holds a buffer only while there is something in it: a WebSocket that is
+/// silent for an hour costs two sockets and no memory.
+struct Flow {
+    input: Option<Input>,
+    state: FlowState,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlowState {
+    Open,
+    /// The reading side has ended, which is being passed on.
+    Ending,
+    Ended,
+}
+
+impl Flow {
+    fn new(input: Option<Input>) -> Self {
+        Self {
+            input,
+            state: FlowState::Open,
+            bytes: 0,
+        }
+    }
+
+    /// Passes bytes on until the reading side ends, and then its end.
+    fn poll<R: Stream, W: Stream>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        buffers: &BufferPool,
+    ) -> Poll<std::io::Result<()>> {
+        loop {
+            if let Some(input) = &mut self.input {
+                if !input.is_empty() {
+                    let written = ready!(poll_write_from(writer, context, input.data()))?;
+                    input.consume(written);
+                    self.bytes += written as u64;
+                    continue;
+                }
+            }
+            match self.state {
+                FlowState::Ended => return Poll::Ready(Ok(())),
+                FlowState::Ending => {
+                    ready!(Pin::new(&mut *writer).poll_shutdown(context))?;
+                    self.state = FlowState::Ended;
+                }
+                FlowState::Open => {
+                    if self.input.is_none() {
+                        ready!(reader.poll_readable(context))?;
+                    }
+                    let input = self.input.get_or_insert_with(|| buffers.input());
+                    match poll_read_into(reader, context, input.space()) {
+                        Poll::Ready(Ok(0)) => self.state = FlowState::Ending,
+                        Poll::Ready(Ok(read)) => input.filled(read),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => {
+                            self.input = None;
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Passes bytes both ways until both sides have ended; returns what each sent, and what cut it
+/// short. A half that ends leaves the other open.
+async fn pass_both_ways<C: Stream, U: Stream>(
+    client: &mut C,
+    upstream: &mut U,
+    flows: (&mut Flow, &mut Flow),
+    deadline: &mut Deadline,
+    idle: std::time::Duration,
+    buffers: &BufferPool,
+) -> Option<Fault> {
+    let (up, down) = flows;
+    let mut seen = None;
+    poll_fn(|context| {
+        let sent = up.poll(context, client, upstream, buffers);
+        let answered = down.poll(context, upstream, client, buffers);
+        match (sent, answered) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+                return Poll::Ready(Some(Fault::Broke));
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(None),
+            _ => {}
+        }
+        let moved = Some((up.bytes, down.bytes));
+        if seen != moved {
+            seen = moved;
+            deadline.set_after(idle);
+        }
+        deadline.poll(context).map(|()| Some(Fault::Idle))
+    })
+    .await
+}
+
+impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
+    /// The protocol has changed: what follows is not ours to read.
+    pub(super) async fn upgraded(
+        &mut self,
+        mut upstream: Upstream<D::Stream>,
+    ) -> (After, Option<Fault>) {
+        let connection = &mut *self.connection;
+        if !connection.flush(&mut self.to_client).await {
+            return (After::Close, Some(Fault::ClientGone));
+        }
+        // What the client sent after its request belongs to the new protocol already.
+        self.sending.release(self.input);
+        let buffers = connection.worker.buffers.clone();
+        let early = std::mem::replace(self.input, buffers.input());
+        let mut up = Flow::new(Some(early));
+        let mut down = Flow::new(Some(upstream.input));
+        let fault = pass_both_ways(
+            &mut connection.stream,
+            &mut upstream.stream,
+            (&mut up, &mut down),
+            &mut connection.deadline,
+            connection.worker.timeouts.stream_idle,
+            &buffers,
+        )
+        .await;
+        self.note_tunnelled(up.bytes, down.bytes);
+        (After::Close, fault)
+    }
+}
+
+impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
+    /// Forwards the whole connection to an instance.
+    pub(super) async fn tunnel_to_instance(&mut self, exchange: &mut P::Exchange) -> Outcome {
+        let mut outcome = Outcome {
+            status: None,
+            request_bytes: 0,
+            answer_bytes: 0,
+            fault: None,
+            ended: Instant::now(),
+        };
+        let upstream = self.connect_tunnel(exchange, &mut outcome).await;
+        if let Some(mut upstream) = upstream {
+            let (mut up, mut down) = (Flow::new(None), Flow::new(None));
+            outcome.fault = pass_both_ways(
+                &mut self.stream,
+                &mut upstream.stream,
+                (&mut up, &mut down),
+                &mut self.deadline,
+                self.worker.timeouts.stream_idle,
+                &self.worker.buffers,
+            )
+            .await;
+            (outcome.request_bytes, outcome.answer_bytes) = (up.bytes, down.bytes);
+        }
+        if outcome.fault.is_some() {
+            self.stream.reset_on_close();
+        }
+        outcome.ended = Instant::now();
+        outcome
+    }
+
+    async fn connect_tunnel(
+        &self,
+        exchange: &mut P::Exchange,
+        outcome: &mut Outcome,
+    ) -> Option<Upstream<D::Stream>> {
+        loop {
+            let Ok(target) = exchange.next() else {
+                // There is nothing to say in a protocol we do not know: the reset says it.
+                self.stream.reset_on_close();
+                return None;
+            };
+            let fault = match self.worker.connect(target, None).await {
+                Ok(upstream) => return Some(upstream),
+                Err(fault) => fault,
+            };
+            let next = exchange.failed(&fault, Replay::NotSent);
+            outcome.fault = Some(fault);
+            match next {
+                Next::Again(pause) => tokio::time::sleep(pause).await,
+                Next::Give(_) => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One timer per connection for all its deadlines: moved by assignment, and re-armed only when it fires too early.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A deadline that is set far more often than it is met. Most are a request's and are lifted
+/// again within a millisecond: the runtime's timer then stays where it was, and when it fires the
+/// real deadline is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    due: Option<Instant>,
+    armed: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// Due at `instant`, instead of what was set before.
+    pub(crate) fn set(&mut self, instant: Instant) {
+        self.due = Some(instant);
+    }
+
+    /// Due `duration` from now, instead of what was set before.
+    pub(crate) fn set_after(&mut self, duration: Duration) {
+        self.set(Instant::now() + duration);
+    }
+
+    /// Never due.
+    pub(crate) fn lift(&mut self) {
+        self.due = None;
+    }
+
+    /// Ready once due. Cancelling it loses nothing.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due else {
+            return Poll::Pending;
+        };
+        let sleep = self.armed.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if sleep.deadline() > due {
+            sleep.as_mut().reset(due);
+        }
+        while sleep.as_mut().poll(context).is_ready() {
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_moved_later_fires_later_and_one_moved_earlier_earlier() {
+        let start = Instant::now();
+        let mut deadline = Deadline::default();
+        deadline.set_after(Duration::from_secs(5));
+        assert!(
+            poll_fn(|cx| Poll::Ready(deadline.poll(cx)))
+                .await
+                .is_pending()
+        );
+        deadline.set_after(Duration::from_secs(9));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 9);
+
+        deadline.set_after(Duration::from_secs(60));
+        assert!(
+            poll_fn(|cx| Poll::Ready(deadline.poll(cx)))
+                .await
+                .is_pending()
+        );
+        deadline.set_after(Duration::from_secs(1));
+        poll_fn(|cx| deadline.poll(cx)).await;
+        assert_eq!(start.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lifted_deadline_never_fires() {
+        let mut deadline = Deadline::default();
+        deadline.set_after(Duration::from_millis(1));
+        deadline.lift();
+        let waited = tokio::time::timeout(Duration::from_secs(60), poll_fn(|cx| deadline.poll(cx)));
+        assert!(waited.await.is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! Every bound of the data plane, in one place: sizes, waits and idle ages.
+
+use std::time::Duration;
+
+/// The size of a connection's buffer: a head, and the longest body that can be sent twice, fit in it.
+pub const BUFFER: usize = 64 * 1024;
+
+/// The longest head of a request or an answer. Below [`BUFFER`], so that a head in a buffer always
+/// leaves room to read on.
+pub const MAX_HEAD: usize = 32 * 1024;
+
+/// The most fields in a head or a trailer section.
+pub const MAX_HEADERS: usize = 100;
+
+/// The longest trailer section.
+pub const MAX_TRAILERS: usize = 8 * 1024;
+
+/// The longest extensions of one chunk; they are read and dropped (RFC 9112, section 7.1.1).
+pub const MAX_CHUNK_EXTENSION: usize = 256;
+
+/// How many interim (1xx) answers one request may get before its origin is called broken.
+pub const MAX_INTERIM_ANSWERS: usize = 16;
+
+/// Buffers a thread keeps for later; more are freed (16 MiB a thread at most).
+pub const MAX_SPARE_BUFFERS: usize = 256;
+
+/// Idle connections to one place that a thread keeps.
+pub const MAX_IDLE_UPSTREAM: usize = 256;
+
+/// Connections a thread serves at once; past it, new ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 32 * 1024;
+
+/// The queue of connections not accepted yet; the kernel caps it at `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// What is read and thrown away after an answer that came before its request ended, so that the
+/// client sees the answer rather than a reset.
+pub const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+/// The waits of the data plane. Tests shorten them; the defaults are for production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a request's first byte (or from connecting) to the end of its head.
+    pub head: Duration,
+    /// Between two requests of a connection.
+    pub keep_alive: Duration,
+    /// Between two reads of a request's body.
+    pub body: Duration,
+    /// Without the client taking a byte of the answer.
+    pub send: Duration,
+    /// Connecting to an instance.
+    pub connect: Duration,
+    /// Without a byte in either direction, once an answer or a tunnel flows. Long: event streams
+    /// and WebSockets may be silent for a good while.
+    pub stream_idle: Duration,
+    /// The age at which an idle connection to an instance is no longer used. Below the keep-alive
+    /// of common servers (Node's is 5 s), so that it is us who close.
+    pub upstream_idle: Duration,
+    /// How long a small answer is gathered before it is forwarded as it comes.
+    pub gather: Duration,
+    /// Reading on after an early answer.
+    pub linger: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            body: Duration::from_secs(30),
+            send: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            stream_idle: Duration::from_secs(3600),
+            upstream_idle: Duration::from_secs(4),
+            gather: Duration::from_millis(250),
+            linger: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What the data plane asks of whoever decides: where a request goes, what is added, what a failure means.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::body::BodyError;
+use crate::head::{HeadError, RequestHead, ResponseHead};
+
+/// Decides about requests. One lives on each data-plane thread; nothing in it may block.
+pub trait Policy: 'static {
+    /// What a listener is for; each connection carries a clone.
+    type Listener: Clone + Send + 'static;
+    /// One request, or one tunnelled connection, from its head to its end.
+    type Exchange: Exchange;
+
+    /// What is spoken on a listener.
+    fn protocol(&self, listener: &Self::Listener) -> Protocol;
+
+    /// A request has come in. What is wrong with it is said by [`Exchange::next`].
+    fn request(
+        &self,
+        listener: &Self::Listener,
+        peer: SocketAddr,
+        head: &RequestHead<'_>,
+    ) -> Self::Exchange;
+
+    /// A connection has come in on a listener of [`Protocol::Tcp`].
+    fn tunnel(&self, listener: &Self::Listener, peer: SocketAddr) -> Self::Exchange;
+
+    /// What came in is no request: the answer to give before the connection is closed.
+    fn refuse(&self, listener: &Self::Listener, peer: SocketAddr, fault: &Fault) -> Answer;
+}
+
+/// What a listener's connections speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Requests, each forwarded by itself.
+    Http,
+    /// Anything: the connection is forwarded as a whole.
+    Tcp,
+}
+
+/// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, unless
+/// the thread itself ends.
+pub trait Exchange: 'static {
+    /// Where the next attempt goes, or the answer when it goes nowhere.
+    fn next(&mut self) -> Result<Target, Answer>;
+
+    /// Path and query to ask for.
+    fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str;
+
+    /// Whether a field of this name is passed on. Hop-by-hop fields never are.
+    fn keeps(&self, name: &str) -> bool;
+
+    /// Appends further fields, each a line with its end.
+    fn write_fields(&self, head: &RequestHead<'_>, out: &mut Vec<u8>);
+
+    /// When the first byte of the answer must have come, counted from the moment the request was
+    /// all there; `None` for never.
+    fn time_to_answer(&self) -> Option<Duration>;
+
+    /// An attempt, or the request itself, has failed before a byte of an answer was forwarded.
+    fn failed(&mut self, fault: &Fault, replay: Replay) -> Next;
+
+    /// The head of an answer has come and is about to be forwarded.
+    fn answered(&mut self, head: &ResponseHead<'_>);
+
+    /// The exchange has ended, one way or the other.
+    fn finished(&mut self, outcome: &Outcome);
+}
+
+/// One attempt's destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// Whether an idle connection will do.
+    pub reuse: Reuse,
+}
+
+/// Whether an attempt may go over a connection that has carried a request before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// If it has not been closed, as far as the event loop has seen: for requests that may be
+    /// sent again.
+    Likely,
+    /// If it has not been closed, as the system says: for requests that may not.
+    Certain,
+    /// No: a new one.
+    Never,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The request's head is malformed.
+    #[error("malformed request: {0}")]
+    Head(HeadError),
+    /// The request's head is longer than [`crate::limits::MAX_HEAD`].
+    #[error("the request's head is too large")]
+    HeadTooLarge,
+    /// The request's body is malformed.
+    #[error("malformed request body: {0}")]
+    Body(BodyError),
+    /// The client took too long over its request.
+    #[error("the client was too slow")]
+    ClientTooSlow,
+    /// The client went away.
+    #[error("the client went away")]
+    ClientGone,
+    /// No connection to the instance could be made.
+    #[error("could not connect: {0}")]
+    Connect(io::ErrorKind),
+    /// Connecting took longer than [`crate::limits::Timeouts::connect`].
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    /// A connection that had carried a request before ended without a byte of an answer: it was
+    /// most likely closed before the request came.
+    #[error("a reused connection was closed")]
+    Stale,
+    /// The connection to the instance ended before the answer did.
+    #[error("the connection broke before the answer was complete")]
+    Broke,
+    /// The answer breaks the rules of HTTP.
+    #[error("malformed answer: {0}")]
+    Answer(&'static str),
+    /// The answer did not begin in time.
+    #[error("the answer did not begin in time")]
+    Deadline,
+    /// The answer, or the tunnel, stood still for too long.
+    #[error("nothing moved for too long")]
+    Idle,
+}
+
+/// Whether a failed attempt could be made again, as far as the bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Not a byte has reached the instance: it can, whatever the request.
+    NotSent,
+    /// Something may have reached it, and all of the request is still held.
+    Held,
+    /// Part of the request is gone, or it makes no sense.
+    Impossible,
+}
+
+/// What becomes of a request after a failed attempt.
+#[derive(Debug)]
+pub enum Next {
+    /// Another attempt, after a pause (often none).
+    Again(Duration),
+    /// The end of it.
+    Give(Answer),
+}
+
+/// An answer made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Its field lines, each with its end; framing, `date` and `connection` are added.
+    pub fields: Vec<u8>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// How an exchange went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status the client was sent, if it was sent one.
+    pub status: Option<u16>,
+    /// Bytes of body from the client.
+    pub request_bytes: u64,
+    /// Bytes of body to the client.
+    pub answer_bytes: u64,
+    /// What cut it short, if something did.
+    pub fault: Option<Fault>,
+    /// When it ended.
+    pub ended: Instant,
+}

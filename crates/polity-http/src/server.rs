@@ -1,0 +1,203 @@
+//! The data plane as the control side sees it: listeners come and go on threads that carry on.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use polity_runtime::DataPlane;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::limits::Timeouts;
+use crate::policy::Policy;
+use crate::stream::TcpDial;
+use crate::worker::{Group, Worker, accept};
+
+/// Commands that may wait for a thread. They are listeners that come and go: one per call and thread.
+const MAX_COMMANDS: usize = 4096;
+
+/// From one look for idle connections that are too old to the next.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The data plane is gone, or too busy to hear.
+#[derive(Debug, thiserror::Error)]
+#[error("a data-plane thread does not answer; restart Polity")]
+pub struct Unreachable;
+
+/// A listener, as [`Server::close`] names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u64);
+
+/// The data plane. Cheap to clone.
+pub struct Server<P: Policy> {
+    threads: std::sync::Arc<[mpsc::Sender<Command<P::Listener>>]>,
+}
+
+impl<P: Policy> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self {
+            threads: self.threads.clone(),
+        }
+    }
+}
+
+enum Command<L> {
+    Listen {
+        id: ListenerId,
+        socket: TcpListener,
+        listener: L,
+        listening: oneshot::Sender<io::Result<()>>,
+    },
+    Close(ListenerId),
+    Drain {
+        bound: Duration,
+        cut_short: oneshot::Sender<usize>,
+    },
+}
+
+impl<P: Policy> Server<P> {
+    /// Starts on every thread of `plane`; `policy` makes each thread's own.
+    ///
+    /// # Errors
+    /// When a thread is gone.
+    pub fn start<F>(plane: &DataPlane, timeouts: Timeouts, policy: F) -> Result<Self, Unreachable>
+    where
+        F: Fn() -> P + Clone + Send + 'static,
+    {
+        let start = |index| {
+            let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+            let policy = policy.clone();
+            let work = move || -> Pin<Box<dyn Future<Output = ()>>> {
+                Box::pin(work(policy(), timeouts, commands))
+            };
+            plane
+                .spawn(index, work)
+                .then_some(sender)
+                .ok_or(Unreachable)
+        };
+        Ok(Self {
+            threads: (0..plane.count()).map(start).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Accepts connections of `socket` on thread `thread` (modulo their number), from when this
+    /// returns until the id is closed. One id may stand for several sockets.
+    ///
+    /// # Errors
+    /// When the thread is gone, or cannot watch one more socket.
+    pub async fn listen(
+        &self,
+        id: ListenerId,
+        thread: usize,
+        socket: TcpListener,
+        listener: P::Listener,
+    ) -> io::Result<()> {
+        let (listening, done) = oneshot::channel();
+        let command = Command::Listen {
+            id,
+            socket,
+            listener,
+            listening,
+        };
+        let thread = &self.threads[thread % self.threads.len()];
+        let gone = |_| io::Error::other(Unreachable);
+        thread
+            .send(command)
+            .await
+            .map_err(|_| io::Error::other(Unreachable))?;
+        done.await.map_err(gone)?
+    }
+
+    /// Stops accepting; the listener's connections end with the request they are at.
+    pub async fn close(&self, id: ListenerId) {
+        for thread in self.threads.iter() {
+            // A thread that is gone has closed everything.
+            let _ = thread.send(Command::Close(id)).await;
+        }
+    }
+
+    /// Closes all listeners and waits, for `bound` at most, until all connections have ended;
+    /// returns how many were cut short.
+    pub async fn drain(&self, bound: Duration) -> usize {
+        let mut answers = Vec::new();
+        for thread in self.threads.iter() {
+            let (cut_short, answer) = oneshot::channel();
+            let _ = thread.send(Command::Drain { bound, cut_short }).await;
+            answers.push(answer);
+        }
+        let mut total = 0;
+        for answer in answers {
+            total += answer.await.unwrap_or_default();
+        }
+        total
+    }
+}
+
+type Groups = HashMap<ListenerId, Vec<Rc<Group>>>;
+
+async fn work<P: Policy>(
+    policy: P,
+    timeouts: Timeouts,
+    mut commands: mpsc::Receiver<Command<P::Listener>>,
+) {
+    let worker = Rc::new(Worker::new(policy, TcpDial, timeouts));
+    let mut groups = Groups::new();
+    let mut sweep = interval(SWEEP_INTERVAL);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        // Cancelling either arm loses nothing.
+        let command = tokio::select! {
+            command = commands.recv() => command,
+            _ = sweep.tick() => {
+                worker.sweep();
+                continue;
+            }
+        };
+        match command {
+            None => return,
+            Some(Command::Listen {
+                id,
+                socket,
+                listener,
+                listening,
+            }) => {
+                let group = Rc::new(Group::default());
+                let accepting = tokio::net::TcpListener::from_std(socket).map(|socket| {
+                    let accepting = accept(worker.clone(), group.clone(), socket, listener);
+                    tokio::task::spawn_local(accepting);
+                    groups.entry(id).or_default().push(group);
+                });
+                // Whoever asked may have stopped waiting.
+                let _ = listening.send(accepting);
+            }
+            Some(Command::Close(id)) => {
+                for group in groups.get(&id).into_iter().flatten() {
+                    group.close();
+                }
+            }
+            Some(Command::Drain { bound, cut_short }) => {
+                let _ = cut_short.send(drain(&worker, &groups, bound).await);
+            }
+        }
+    }
+}
+
+async fn drain<P: Policy>(worker: &Worker<P, TcpDial>, groups: &Groups, bound: Duration) -> usize {
+    let all = || groups.values().flatten();
+    all().for_each(|group| group.close());
+    // Listeners take up what the kernel has queued before they end.
+    tokio::task::yield_now().await;
+    match timeout(bound, worker.all_ended()).await {
+        Ok(()) => 0,
+        Err(_) => all().map(|group| group.abort()).sum(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Where sockets are made, all of them, so that inherited ones can one day be handed in here instead.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::TcpStream;
+
+use crate::limits::LISTEN_BACKLOG;
+
+/// Whether several sockets may share the address, each with a queue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// One socket; a second bind is refused.
+    Exclusive,
+    /// One per data-plane thread (`SO_REUSEPORT`); the kernel spreads connections over them.
+    PerThread,
+}
+
+/// A listening socket on `address`.
+///
+/// # Errors
+/// As the system gives them: the address in use, not of this machine, or not permitted.
+pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = bound(address, sharing)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // A restart may bind while connections of the run before are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if sharing == Sharing::PerThread {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        let dual = address.ip() == Ipv6Addr::UNSPECIFIED;
+        socket.set_only_v6(!dual)?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket)
+}
+
+/// `count` listening sockets on one address; `host` none is every address of the machine, IPv4
+/// and IPv6, or IPv4 alone where the machine has no IPv6. Port 0 picks one, the same for all.
+///
+/// An address that is in use is refused although the sockets share theirs: whoever
+/// listens there already, another Polity included, would otherwise get a share of our connections
+/// without a word, so the address is first tried alone.
+///
+/// # Errors
+/// As [`listen`]'s.
+pub fn listen_shared(
+    host: Option<std::net::IpAddr>,
+    port: u16,
+    count: usize,
+) -> io::Result<Vec<TcpListener>> {
+    match host {
+        Some(host) => shared(SocketAddr::new(host, port), count),
+        None => match shared((Ipv6Addr::UNSPECIFIED, port).into(), count) {
+            Err(error) if lacks_ipv6(&error) => shared((Ipv4Addr::UNSPECIFIED, port).into(), count),
+            other => other,
+        },
+    }
+}
+
+fn shared(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    let alone = bound(address, Sharing::Exclusive)?;
+    let address = alone.local_addr()?.as_socket().unwrap_or(address);
+    drop(alone);
+    (0..count.max(1))
+        .map(|_| listen(address, Sharing::PerThread))
+        .collect()
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error();
+    [
+        Errno::AFNOSUPPORT,
+        Errno::ADDRNOTAVAIL,
+        Errno::PROTONOSUPPORT,
+    ]
+    .iter()
+    .any(|errno| code == Some(errno.raw_os_error()))
+}
+
+/// Connects to `address`.
+///
+/// # Errors
+/// As the system gives them.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_use_is_refused_even_by_a_shared_listener() {
+        let first = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), 0, 2).expect("a free port");
+        assert_eq!(first.len(), 2);
+        let port = first[0].local_addr().expect("bound").port();
+        let second = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), port, 2);
+        assert_eq!(
+            second.map_err(|error| error.kind()).err(),
+            Some(io::ErrorKind::AddrInUse)
+        );
+    }
+
+    #[tokio::test]
+    async fn no_host_is_every_address_of_both_families() {
+        let sockets = listen_shared(None, 0, 1).expect("a free port");
+        let port = sockets[0].local_addr().expect("bound").port();
+        assert!(connect((Ipv4Addr::LOCALHOST, port).into()).await.is_ok());
+        if sockets[0].local_addr().expect("bound").is_ipv6() {
+            assert!(connect((Ipv6Addr::LOCALHOST, port).into()).await.is_ok());
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the data plane asks of a byte stream: TCP today; TLS, in-memory pipes and io_uring fit behind it.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A byte stream in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Waits until a read would not block, without a buffer to read into: an idle connection
+    /// holds none.
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether the other side has closed, reset or sent something unasked. Asks the system, so it
+    /// is exact up to what is still on the wire.
+    fn is_stale(&self) -> bool;
+
+    /// As [`Stream::is_stale`] by what the event loop has seen already: free, and behind by what it
+    /// has not looked at yet.
+    fn looks_stale(&self) -> bool;
+
+    /// Makes the close a reset, so that the other side cannot take what it got for the whole.
+    fn reset_on_close(&self);
+}
+
+/// Opens streams to instances.
+pub trait Dial: Clone + 'static {
+    /// What it opens.
+    type Stream: Stream;
+
+    /// Connects, without a bound of its own on how long it takes.
+    fn dial(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+}
+
+/// Dials TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TcpDial;
+
+impl Dial for TcpDial {
+    type Stream = TcpStream;
+
+    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        crate::socket::connect(address).await
+    }
+}
+
+impl Stream for TcpStream {
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(context)
+    }
+
+    fn is_stale(&self) -> bool {
+        let mut byte = [0u8; 1];
+        let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+        // An open and silent connection has nothing to receive; all else, an error, an end or a
+        // byte nobody asked for, makes it unfit for a request.
+        !matches!(
+            rustix::net::recv(self, &mut byte, flags),
+            Err(rustix::io::Errno::AGAIN)
+        )
+    }
+
+    fn looks_stale(&self) -> bool {
+        let mut byte = [0u8; 1];
+        // tokio skips the system call while no readiness event has come in.
+        !matches!(self.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn reset_on_close(&self) {
+        // A socket that refuses the option is closed in order instead: the connection ends all the same.
+        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+/// Reads once into `buffer`; 0 is the end of the stream.
+pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut read = ReadBuf::new(buffer);
+    ready!(Pin::new(stream).poll_read(context, &mut read))?;
+    Poll::Ready(Ok(read.filled().len()))
+}
+
+/// Writes once from `bytes`, which are not empty. A stream that takes nothing is an error.
+pub(crate) fn poll_write_from<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match ready!(Pin::new(stream).poll_write(context, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => Poll::Ready(Ok(written)),
+    }
+}
