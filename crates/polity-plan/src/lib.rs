@@ -1,8 +1,38 @@
 //! polity.toml to [`Plan`]: parsing with spans, every validation, every lint, and the schema.
+//!
+//! A file goes through five steps, each of which reports all it finds:
+//!
+//! 1. `tree`: TOML to a tree with places, `${VAR}` interpolated;
+//! 2. `conform`: the tree against the descriptors: keys, types, values;
+//! 3. `decode`: the tree to a draft of the plan;
+//! 4. `check`: what parts of the draft say about each other;
+//! 5. `lint`: what is allowed, and risky.
 
+pub mod code;
+pub mod diagnostic;
+pub mod dotenv;
+pub mod load;
 pub mod plan;
+pub mod render;
 
+mod address;
+mod check;
+mod command;
+mod conform;
+mod decode;
+mod descriptor;
+mod draft;
+mod graph;
+mod interpolate;
+mod lint;
+mod mask;
+mod tree;
+
+pub use code::{Code, explain};
+pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
+pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
     Balance, Command, Console, Database, Gateway, HealthCheck, ListenAddress, Network, Origin,
     Plan, Port, Program, Protocol, Retry, Route, Service, Task, Upstream,
 };
+pub use render::{Located, Style, locate, render};

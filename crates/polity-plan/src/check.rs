@@ -1,0 +1,37 @@
+//! What the parts of a plan say about each other and must not.
+
+mod calls;
+mod databases;
+mod kinds;
+mod ports;
+mod routes;
+mod tasks;
+mod variables;
+
+use std::collections::BTreeMap;
+
+use polity_core::ServiceName;
+
+use crate::diagnostic::Findings;
+use crate::draft::{Draft, DraftService};
+
+/// Services by name.
+type Services<'a> = BTreeMap<&'a ServiceName, &'a DraftService>;
+
+/// Reports every contradiction.
+pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
+    let services: Services<'_> = draft
+        .services
+        .iter()
+        .map(|service| (&service.service.name, service))
+        .collect();
+    for service in &draft.services {
+        calls::check(service, &services, findings);
+        kinds::check(service, findings);
+        variables::check(service, &services, findings);
+    }
+    tasks::check(&draft.tasks, &services, findings);
+    routes::check(&draft.services, findings);
+    databases::check(&draft.services, findings);
+    ports::check(draft, findings);
+}

@@ -1,0 +1,55 @@
+//! `calls` names services that can be called.
+
+use crate::check::Services;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Findings, Span, did_you_mean};
+use crate::draft::DraftService;
+use crate::plan::Port;
+
+pub(super) fn check(service: &DraftService, services: &Services<'_>, findings: &mut Findings) {
+    let name = &service.service.name;
+    for call in &service.calls {
+        let Some(callee) = services.get(&call.value) else {
+            findings.add(unknown(call.value.as_str(), call.span.clone(), services));
+            continue;
+        };
+        if call.value == *name {
+            let message = format!("`{name}` calls itself");
+            findings.add(
+                Diagnostic::new(Code::CallsItself, message, call.span.clone())
+                    .label("a service reaches itself without a call")
+                    .help("remove it"),
+            );
+            continue;
+        }
+        let portless = |program: &crate::plan::Program| program.port == Port::None;
+        if callee.service.program().is_some_and(|p| portless(p)) {
+            let message = format!("`{name}` calls `{}`, which listens on nothing", call.value);
+            findings.add(
+                Diagnostic::new(Code::CallsPortless, message, call.span.clone())
+                    .label("nothing answers there")
+                    .other(callee.value_span("port"), "it listens on nothing by this"),
+            );
+        }
+    }
+}
+
+/// A name that no service has.
+pub(super) fn unknown(name: &str, span: Span, services: &Services<'_>) -> Diagnostic {
+    let names = services.keys().map(|name| name.as_str());
+    let help =
+        did_you_mean(name, names.clone()).unwrap_or_else(|| match names.collect::<Vec<_>>() {
+            names if names.is_empty() => format!("add `[service.{name}]`"),
+            names => format!(
+                "add `[service.{name}]`, or name one of {}",
+                names.join(", ")
+            ),
+        });
+    Diagnostic::new(
+        Code::UnknownService,
+        format!("there is no service `{name}`"),
+        span,
+    )
+    .label("no such service")
+    .help(help)
+}

@@ -1,0 +1,121 @@
+//! Keys that a service of another kind would have: without a port, not HTTP, not run by Polity.
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::draft::DraftService;
+use crate::plan::{Command, Port, Program, Protocol};
+
+pub(super) fn check(service: &DraftService, findings: &mut Findings) {
+    if let Some(program) = service.service.program() {
+        without_port(service, program, findings);
+    }
+    if service.service.protocol == Protocol::Tcp {
+        not_http(service, findings);
+    }
+    urls(service, findings);
+}
+
+fn without_port(service: &DraftService, program: &Program, findings: &mut Findings) {
+    if let Some(place) = service.place("build") {
+        check_port_word(program.build.as_ref(), place.value.clone(), findings);
+    }
+    if program.port != Port::None {
+        return;
+    }
+    check_port_word(Some(&program.run), service.value_span("run"), findings);
+    for key in ["health", "protocol", "timeout", "retry", "balance"] {
+        let Some(place) = service.place(key) else {
+            continue;
+        };
+        let message = format!("`{key}` means nothing for a service that listens on nothing");
+        findings.add(
+            Diagnostic::new(Code::Inapplicable, message, place.key.clone())
+                .other(service.value_span("port"), "it listens on nothing by this")
+                .help(format!("remove `{key}` or `port`")),
+        );
+    }
+}
+
+/// `{port}` where no port can stand for it.
+pub(super) fn check_port_word(
+    command: Option<&Command>,
+    span: crate::diagnostic::Span,
+    findings: &mut Findings,
+) {
+    if command.is_some_and(Command::wants_port) {
+        findings.add(
+            Diagnostic::new(Code::NoPort, "`{port}` stands for no port here", span)
+                .label("only `run` of a service that listens has one")
+                .help("write `{{port}}` for a literal `{port}`"),
+        );
+    }
+}
+
+fn not_http(service: &DraftService, findings: &mut Findings) {
+    let path = service
+        .service
+        .program()
+        .is_some_and(|program| program.health.path.is_some());
+    let keys = ["timeout", "retry"]
+        .into_iter()
+        .chain(path.then_some("health"));
+    for key in keys {
+        let Some(place) = service.place(key) else {
+            continue;
+        };
+        let message = format!("`{key}` of requests means nothing for a service that is not HTTP");
+        let message = if key == "health" {
+            "a path as `health` means nothing for a service that is not HTTP".to_owned()
+        } else {
+            message
+        };
+        findings.add(
+            Diagnostic::new(Code::Inapplicable, message, place.key.clone())
+                .other(spoken(service), "it speaks plain TCP by this")
+                .help(format!("remove `{key}`")),
+        );
+    }
+}
+
+fn urls(service: &DraftService, findings: &mut Findings) {
+    let mut seen = Vec::new();
+    for url in &service.urls {
+        let (protocol, upstream) = &url.value;
+        if *protocol != service.service.protocol {
+            findings.add(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    format!(
+                        "the URLs of `{}` do not all speak one protocol",
+                        service.service.name
+                    ),
+                    url.span.clone(),
+                )
+                .label("another scheme than the rest says")
+                .other(spoken(service), "the protocol is said here")
+                .help("`http://` is for `protocol = \"http\"`, `tcp://` for \"tcp\""),
+            );
+        }
+        if seen.contains(&upstream) {
+            findings.add(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    "one place is named twice",
+                    url.span.clone(),
+                )
+                .label("named before")
+                .help("remove it"),
+            );
+        }
+        seen.push(upstream);
+    }
+}
+
+/// Where a service's protocol is said.
+fn spoken(service: &DraftService) -> crate::diagnostic::Span {
+    match (service.place("protocol"), service.urls.first()) {
+        (Some(place), _) => place.value.clone(),
+        (None, Some(url)) => url.span.clone(),
+        (None, None) => service.name.clone(),
+    }
+}

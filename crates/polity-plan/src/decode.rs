@@ -1,0 +1,283 @@
+//! From a tree that has been held against the descriptors to a draft of the plan.
+//!
+//! Whatever is not as its descriptor says has been reported before; here it is skipped.
+
+mod program;
+mod route;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use polity_core::{ServiceName, TaskName, parse_duration};
+
+use crate::address::{parse_listen, parse_network, parse_upstream};
+use crate::code::Code;
+use crate::command;
+use crate::diagnostic::Span;
+use crate::draft::{At, Draft, DraftService, DraftTask, Place};
+use crate::plan::{
+    Balance, Command, Console, Gateway, ListenAddress, Origin, Protocol, Retry, Service, Task,
+    Upstream,
+};
+use crate::tree::{Entry, Node, Value};
+
+const GATEWAY_PORT: u16 = 8080;
+const CONSOLE_PORT: u16 = 7070;
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
+const TASK_TIMEOUT: Duration = Duration::from_secs(600);
+const ATTEMPTS: u32 = 2;
+const BUDGET: f64 = 0.2;
+
+/// Reads the whole file.
+pub(crate) fn decode(entries: &[Entry]) -> Draft {
+    let fields = Fields(entries);
+    let gateway = fields.table("gateway");
+    let console = fields.table("console");
+    let everywhere = ListenAddress {
+        host: None,
+        port: GATEWAY_PORT,
+    };
+    let loopback = ListenAddress {
+        host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        port: CONSOLE_PORT,
+    };
+    Draft {
+        gateway: Gateway {
+            listen: gateway
+                .parse("listen", |t| parse_listen(t).ok())
+                .unwrap_or(everywhere),
+            trusted_proxies: gateway.parse_list("trusted_proxies", |t| parse_network(t).ok()),
+        },
+        gateway_listen: gateway.span("listen"),
+        console: Console {
+            listen: console
+                .parse("listen", |t| parse_listen(t).ok())
+                .unwrap_or(loopback),
+        },
+        console_listen: console.span("listen"),
+        services: fields
+            .table("service")
+            .0
+            .iter()
+            .filter_map(service)
+            .collect(),
+        tasks: fields.table("task").0.iter().filter_map(task).collect(),
+    }
+}
+
+fn service(entry: &Entry) -> Option<DraftService> {
+    let name = ServiceName::new(&entry.key).ok()?;
+    let fields = Fields(entry.node.table());
+    let calls = fields.names("calls", |t| ServiceName::new(t).ok());
+    let routes = route::routes(fields);
+    let urls = urls(fields);
+    let protocol = match (fields.text("protocol"), urls.first()) {
+        (Some("tcp"), _) => Protocol::Tcp,
+        (None, Some(url)) => url.value.0,
+        _ => Protocol::Http,
+    };
+    let elsewhere = fields.get("url").or(fields.get("urls")).is_some();
+    let origin = if elsewhere && fields.get("run").is_none() {
+        Origin::External(urls.iter().map(|url| url.value.1.clone()).collect())
+    } else {
+        Origin::Run(program::program(fields).into())
+    };
+    Some(DraftService {
+        service: Service {
+            name,
+            origin,
+            protocol,
+            routes: routes.iter().map(|route| route.value.clone()).collect(),
+            calls: calls.iter().map(|call| call.value.clone()).collect(),
+            publishes: fields
+                .parse_list("publishes", |t| t.parse().ok())
+                .into_iter()
+                .collect(),
+            consumes: fields
+                .parse_list("consumes", |t| t.parse().ok())
+                .into_iter()
+                .collect(),
+            timeout: fields.duration("timeout", SERVICE_TIMEOUT),
+            retry: retry(fields.table("retry")),
+            balance: match fields.text("balance") {
+                Some("round_robin") => Balance::RoundRobin,
+                Some("least_connections") => Balance::LeastConnections,
+                Some("random") => Balance::Random,
+                _ => Balance::P2c,
+            },
+        },
+        name: entry.key_span.clone(),
+        calls,
+        routes: routes.into_iter().map(|route| route.span).collect(),
+        consumes: fields
+            .list("consumes")
+            .iter()
+            .map(|node| node.span.clone())
+            .collect(),
+        urls,
+        env: variables(fields),
+        allow: fields.parse_list("allow", Code::parse),
+        places: fields.places(),
+    })
+}
+
+fn urls(fields: Fields<'_>) -> Vec<At<(Protocol, Upstream)>> {
+    let one = fields.get("url").map(|entry| &entry.node);
+    let read = |node: &Node| {
+        let value = parse_upstream(&node.text()?.value).ok()?;
+        let span = node.span.clone();
+        Some(At { value, span })
+    };
+    one.into_iter()
+        .chain(fields.list("urls"))
+        .filter_map(read)
+        .collect()
+}
+
+fn retry(fields: Fields<'_>) -> Retry {
+    Retry {
+        attempts: fields.integer("attempts").unwrap_or(ATTEMPTS),
+        budget: match fields.get("budget").map(|entry| &entry.node.value) {
+            Some(Value::Float(budget)) => *budget,
+            Some(Value::Integer(budget)) => *budget as f64,
+            _ => BUDGET,
+        },
+    }
+}
+
+fn task(entry: &Entry) -> Option<DraftTask> {
+    let name = TaskName::new(&entry.key).ok()?;
+    let fields = Fields(entry.node.table());
+    let before = fields.names("before", |t| ServiceName::new(t).ok());
+    Some(DraftTask {
+        task: Task {
+            name: name.clone(),
+            build: fields.command("build"),
+            run: fields
+                .command("run")
+                .unwrap_or(Command { words: Vec::new() }),
+            dir: fields.text("dir").unwrap_or(".").into(),
+            before: before.iter().map(|name| name.value.clone()).collect(),
+            env: environment(fields),
+            timeout: fields.duration("timeout", TASK_TIMEOUT),
+        },
+        name: At {
+            value: name,
+            span: entry.key_span.clone(),
+        },
+        before,
+        env: variables(fields),
+        places: fields.places(),
+    })
+}
+
+fn environment(fields: Fields<'_>) -> BTreeMap<String, String> {
+    let value = |node: &Node| match &node.value {
+        Value::Text(text) => Some(text.value.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(boolean) => Some(boolean.to_string()),
+        _ => None,
+    };
+    let entries = fields.table("env").0.iter();
+    entries
+        .filter_map(|entry| Some((entry.key.clone(), value(&entry.node)?)))
+        .collect()
+}
+
+fn variables(fields: Fields<'_>) -> Vec<At<String>> {
+    let entries = fields.table("env").0.iter();
+    entries
+        .map(|entry| At {
+            value: entry.key.clone(),
+            span: entry.key_span.clone(),
+        })
+        .collect()
+}
+
+/// The keys of one table.
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a [Entry]);
+
+impl<'a> Fields<'a> {
+    fn get(self, name: &str) -> Option<&'a Entry> {
+        self.0.iter().find(|entry| entry.key == name)
+    }
+
+    fn text(self, name: &str) -> Option<&'a str> {
+        Some(&self.get(name)?.node.text()?.value)
+    }
+
+    fn parse<T>(self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        parse(self.text(name)?)
+    }
+
+    fn list(self, name: &str) -> &'a [Node] {
+        self.get(name).map_or(&[], |entry| entry.node.list())
+    }
+
+    fn parse_list<T>(self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        self.names(name, parse)
+            .into_iter()
+            .map(|at| at.value)
+            .collect()
+    }
+
+    fn names<T>(self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<At<T>> {
+        let read = |node: &Node| {
+            let value = parse(&node.text()?.value)?;
+            let span = node.span.clone();
+            Some(At { value, span })
+        };
+        self.list(name).iter().filter_map(read).collect()
+    }
+
+    fn table(self, name: &str) -> Fields<'a> {
+        Fields(self.get(name).map_or(&[], |entry| entry.node.table()))
+    }
+
+    fn integer<T: TryFrom<i64>>(self, name: &str) -> Option<T> {
+        match self.get(name)?.node.value {
+            Value::Integer(number) => T::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    fn boolean(self, name: &str) -> Option<bool> {
+        match self.get(name)?.node.value {
+            Value::Boolean(boolean) => Some(boolean),
+            _ => None,
+        }
+    }
+
+    fn duration(self, name: &str, default: Duration) -> Duration {
+        self.parse(name, |text| parse_duration(text).ok())
+            .unwrap_or(default)
+    }
+
+    fn command(self, name: &str) -> Option<Command> {
+        let node = &self.get(name)?.node;
+        let words = match &node.value {
+            Value::Text(text) => command::split(&text.pieces).ok()?,
+            _ => node
+                .list()
+                .iter()
+                .filter_map(|n| Some(n.text()?.value.clone()))
+                .collect(),
+        };
+        Some(Command { words })
+    }
+
+    fn span(self, name: &str) -> Option<Span> {
+        Some(self.get(name)?.node.span.clone())
+    }
+
+    fn places(self) -> Vec<Place> {
+        let place = |entry: &Entry| Place {
+            name: entry.key.clone(),
+            key: entry.key_span.clone(),
+            value: entry.node.span.clone(),
+        };
+        self.0.iter().map(place).collect()
+    }
+}

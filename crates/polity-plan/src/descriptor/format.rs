@@ -1,0 +1,198 @@
+//! The formats of string values: what each must look like, checked as it is decoded.
+
+use std::time::Duration;
+
+use polity_core::{NameError, ServiceName, TaskName, TopicName, parse_duration};
+
+use crate::address::{self, parse_database, parse_listen, parse_network, parse_upstream};
+use crate::code::Code;
+use crate::descriptor::{Flaw, Format};
+
+/// The longest duration a plan may name: beyond, it is a slip, and clocks overflow.
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(30 * 86_400);
+
+pub(crate) static SERVICE_NAME: Format = Format {
+    expected: "the name of a service",
+    check: |text| ServiceName::new(text).map(drop).map_err(name_flaw),
+    code: Code::BadName,
+    pattern: Some("^[a-z][a-z0-9-]{0,62}$"),
+};
+
+pub(crate) static TASK_NAME: Format = Format {
+    expected: "the name of a task",
+    check: |text| TaskName::new(text).map(drop).map_err(name_flaw),
+    code: Code::BadName,
+    pattern: Some("^[a-z][a-z0-9-]{0,62}$"),
+};
+
+pub(crate) static TOPIC_NAME: Format = Format {
+    expected: "the name of a topic",
+    check: |text| TopicName::new(text).map(drop).map_err(name_flaw),
+    code: Code::BadName,
+    pattern: None,
+};
+
+pub(crate) static VARIABLE_NAME: Format = Format {
+    expected: "the name of an environment variable",
+    check: |text| {
+        let shaped = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        ensure(
+            shaped && !text.is_empty() && !text.as_bytes()[0].is_ascii_digit(),
+            "it is made of letters, digits and `_`, and does not start with a digit",
+        )
+    },
+    code: Code::BadName,
+    pattern: Some("^[A-Za-z_][A-Za-z0-9_]*$"),
+};
+
+pub(crate) static HEADER_NAME: Format = Format {
+    expected: "the name of a header",
+    check: |text| {
+        ensure(
+            !text.is_empty() && text.bytes().all(is_token),
+            "it is made of letters, digits and `-`",
+        )
+    },
+    code: Code::BadName,
+    pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+};
+
+pub(crate) static HEADER_VALUE: Format = Format {
+    expected: "the value of a header",
+    check: |text| {
+        let printable = text.chars().all(|c| c == '\t' || !c.is_control());
+        ensure(
+            printable && text.trim() == text,
+            "it has no control characters and no space at its ends",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static METHOD: Format = Format {
+    expected: "a method like \"GET\"",
+    check: |text| {
+        let shaped = !text.is_empty() && text.bytes().all(is_token);
+        ensure(
+            shaped && !text.bytes().any(|b| b.is_ascii_lowercase()),
+            "methods are in upper case (RFC 9110, 9.1)",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static VALUE: Format = Format {
+    expected: "a string",
+    check: |text| ensure(!text.contains('\0'), "it cannot hold a NUL"),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static FILE: Format = Format {
+    expected: "a path",
+    check: |text| {
+        ensure(
+            !text.is_empty() && !text.contains('\0'),
+            "it is not empty and holds no NUL",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static DURATION: Format = Format {
+    expected: "a duration like \"250ms\", \"2s\" or \"5m\"",
+    check: |text| {
+        let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
+        ensure(!duration.is_zero(), "it cannot be nothing")?;
+        ensure(duration <= MAX_DURATION, "it is longer than 30 days")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static LISTEN: Format = Format {
+    expected: "an address like \":8080\" or \"127.0.0.1:8080\"",
+    check: |text| parse_listen(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static NETWORK: Format = Format {
+    expected: "an address range like \"10.0.0.0/8\"",
+    check: |text| parse_network(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static UPSTREAM: Format = Format {
+    expected: "a URL like \"http://10.0.0.7:9000\", or \"tcp://10.0.0.7:5432\" for what is not HTTP",
+    check: |text| parse_upstream(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static DATABASE: Format = Format {
+    expected: "\"sqlite\" or a URL like \"postgres://host/name\"",
+    check: |text| parse_database(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static HOST: Format = Format {
+    expected: "a host like \"shop.example.com\" or \"*.example.com\"",
+    check: |text| address::parse_host_pattern(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static PATH: Format = Format {
+    expected: "a path like \"/orders\"",
+    check: |text| address::parse_path(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static REQUEST_TARGET: Format = Format {
+    expected: "a path like \"/health\"",
+    check: |text| {
+        ensure(
+            text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#'),
+            "it starts with `/` and holds no space, no `#` and no letter beyond ASCII",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static WARNING_CODE: Format = Format {
+    expected: "the code of a warning like \"P0203\"",
+    check: |text| {
+        let code = Code::parse(text).ok_or(Flaw::Wrong("there is no such code".to_owned()))?;
+        ensure(
+            code.severity() == crate::Severity::Warning,
+            "this is an error, which cannot be silenced",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: Some("^P02[0-9][0-9]$"),
+};
+
+pub(crate) fn ensure(holds: bool, why: &str) -> Result<(), Flaw> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Flaw::Wrong(why.to_owned()))
+    }
+}
+
+fn name_flaw(error: NameError) -> Flaw {
+    Flaw::Wrong(error.to_string())
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,75 @@
+//! A plan being judged: the runtime parts, and beside them where in the file each was said.
+
+use polity_core::{ServiceName, TaskName};
+
+use crate::code::Code;
+use crate::diagnostic::Span;
+use crate::plan::{Console, Gateway, Protocol, Service, Task, Upstream};
+
+/// Something and where it was said.
+#[derive(Debug, Clone)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// The whole file. What was wrong in it is left out or stands as its default.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) gateway: Gateway,
+    pub(crate) gateway_listen: Option<Span>,
+    pub(crate) console: Console,
+    pub(crate) console_listen: Option<Span>,
+    pub(crate) services: Vec<DraftService>,
+    pub(crate) tasks: Vec<DraftTask>,
+}
+
+/// One service.
+#[derive(Debug)]
+pub(crate) struct DraftService {
+    pub(crate) service: Service,
+    /// Where its name stands.
+    pub(crate) name: Span,
+    pub(crate) calls: Vec<At<ServiceName>>,
+    /// Where each of its routes stands, in their order.
+    pub(crate) routes: Vec<Span>,
+    pub(crate) consumes: Vec<Span>,
+    /// What each of its URLs says it speaks.
+    pub(crate) urls: Vec<At<(Protocol, Upstream)>>,
+    /// The variables of its `env`.
+    pub(crate) env: Vec<At<String>>,
+    pub(crate) allow: Vec<Code>,
+    /// Where its keys and values stand.
+    pub(crate) places: Vec<Place>,
+}
+
+/// One task.
+#[derive(Debug)]
+pub(crate) struct DraftTask {
+    pub(crate) task: Task,
+    pub(crate) name: At<TaskName>,
+    pub(crate) before: Vec<At<ServiceName>>,
+    pub(crate) env: Vec<At<String>>,
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a key and its value stand.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) key: Span,
+    pub(crate) value: Span,
+}
+
+impl DraftService {
+    /// Where key `name` of it stands, if it is written.
+    pub(crate) fn place(&self, name: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.name == name)
+    }
+
+    /// Where the value of key `name` stands, or else the service's name.
+    pub(crate) fn value_span(&self, name: &str) -> Span {
+        self.place(name)
+            .map_or_else(|| self.name.clone(), |place| place.value.clone())
+    }
+}

@@ -1,0 +1,115 @@
+//! A file's text to a plan: parse, interpolate, hold against the descriptors, decode, check, lint.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use crate::check;
+use crate::code::Code;
+use crate::conform::conform;
+use crate::decode::decode;
+use crate::descriptor::tables::PLAN;
+use crate::diagnostic::{Diagnostic, Findings, Severity, Span};
+use crate::draft::Draft;
+use crate::graph::start_order;
+use crate::lint;
+use crate::plan::Plan;
+use crate::tree;
+
+/// The largest plan that is read: a thousand services fit ten times.
+pub const MAX_PLAN_BYTES: usize = 1 << 20;
+
+/// A plan as read from somewhere.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The path to show.
+    pub name: &'a str,
+    /// The whole text.
+    pub text: &'a str,
+    /// Looks `${VAR}` up: the environment, then `.env`.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan; some exactly when no diagnostic is an error.
+    pub plan: Option<Plan>,
+    /// Errors and warnings in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a plan. Pure: the same source gives the same answer.
+pub fn load(source: Source<'_>) -> Loaded {
+    let mut findings = Findings::default();
+    let plan = read(source, &mut findings);
+    let diagnostics = findings.into_sorted();
+    let failed = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity() == Severity::Error);
+    Loaded {
+        plan: plan.filter(|_| !failed),
+        diagnostics,
+    }
+}
+
+fn read(source: Source<'_>, findings: &mut Findings) -> Option<Plan> {
+    if source.text.len() > MAX_PLAN_BYTES {
+        let message = format!("the plan is larger than {} KiB", MAX_PLAN_BYTES >> 10);
+        findings.add(Diagnostic::new(Code::TooLarge, message, 0..0));
+        return None;
+    }
+    let (root, errors) = DeTable::parse_recoverable(source.text);
+    let broken: Vec<Span> = errors
+        .iter()
+        .map(|error| error.span().unwrap_or(0..0))
+        .collect();
+    let entries = tree::grow(&root, source.text, source.environment, findings);
+    conform(&entries, &PLAN, source.text, findings);
+    if !broken.is_empty() {
+        // What the parser made of a line it did not understand is nothing to judge.
+        findings.retain(|finding| {
+            let line = line_of(source.text, finding.label.span.start);
+            !broken
+                .iter()
+                .any(|span| line_of(source.text, span.start) == line)
+        });
+        for (error, span) in errors.iter().zip(broken) {
+            findings.add(
+                Diagnostic::new(Code::Syntax, "this is not TOML", span).label(error.message()),
+            );
+        }
+        return None;
+    }
+    let draft = decode(&entries);
+    check::all(&draft, findings);
+    if !findings.has_error() {
+        lint::all(&draft, findings);
+    }
+    Some(finish(draft))
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn finish(draft: Draft) -> Plan {
+    let services: BTreeMap<_, _> = draft
+        .services
+        .into_iter()
+        .map(|draft| (draft.service.name.clone(), Arc::new(draft.service)))
+        .collect();
+    Plan {
+        gateway: draft.gateway,
+        console: draft.console,
+        start_order: start_order(&services),
+        services,
+        tasks: draft
+            .tasks
+            .into_iter()
+            .map(|draft| (draft.task.name.clone(), Arc::new(draft.task)))
+            .collect(),
+    }
+}
