@@ -49,8 +49,7 @@ pub struct Console {
 /// Why the console has no listener.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "could not listen on {address} for the console: {}; choose another address by `console.listen`",
-    reason(source)
+    "could not listen on {address} for the console: free it or choose another by `console.listen`"
 )]
 pub struct BindError {
     /// Where it was to listen.
@@ -195,13 +194,4 @@ fn is_of_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "it is not an address of this machine".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not listen there".to_owned(),
-        _ => error.to_string(),
-    }
 }
