@@ -1,0 +1,390 @@
+//! The actor of one service: decides which instances there are, one operation at a time.
+//!
+//! Keeping an instance alive is the instance's own business, so the actor is free to do one thing
+//! after another in plain sequence: its first start, then whatever it is told to. When the system
+//! stops, the operation under way is dropped where it stands, and every instance it knows of,
+//! half-rolled or not, is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use polity_catalog::Change;
+use polity_core::ServiceName;
+use polity_plan::{Plan, Program, Service};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::environment;
+use crate::event::{EventKind, News};
+use crate::service::failure::Failure;
+use crate::service::instance::{Instance, UnlessReady};
+use crate::service::release::Release;
+use crate::service::status::{Board, Operation, ServiceStatus, Stage};
+use crate::supervisor::overrides::Overrides;
+use crate::supervisor::parts::{BuildOrder, Built, Parts};
+use crate::supervisor::registry::Registry;
+use crate::task::{Tasks, When};
+use crate::watch::Watcher;
+
+/// How many commands may wait for a service; one person's at a time, and plans that follow quickly.
+pub(crate) const COMMANDS: usize = 16;
+
+/// What a service is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Builds and rolls.
+    Deploy,
+    /// Rolls to new instances of the same release.
+    Restart,
+    /// This many instances, whatever the plan says.
+    Scale(u32),
+    /// The plan changed.
+    Apply(Edit),
+}
+
+/// What a changed plan means for one service.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(crate) plan: Arc<Plan>,
+    /// How many instances from now on.
+    pub(crate) replicas: u32,
+    pub(crate) effort: Effort,
+}
+
+/// How much of a service a changed plan touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effort {
+    /// At most the number of instances, and what is watched.
+    Keep,
+    /// New instances of the same build.
+    Roll,
+    /// New instances of a new build.
+    Build,
+}
+
+/// A command on its way.
+pub(crate) struct Envelope {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Result<(), Failure>>,
+    /// Held until the command is done: a person's second command is refused, not queued.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
+}
+
+/// The actor's state.
+pub(crate) struct Actor {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) registry: Registry,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) overrides: Arc<Overrides>,
+    pub(crate) board: Board,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) replicas: u32,
+    pub(crate) commands: mpsc::Receiver<Envelope>,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// The same service, removed from the plan a moment ago and perhaps still stopping.
+    pub(crate) predecessor: Option<Board>,
+    /// What new instances run.
+    pub(crate) current: Option<Arc<Release>>,
+    pub(crate) instances: Vec<Instance>,
+    /// The number of the youngest instance there ever was, this actor's or a predecessor's.
+    pub(crate) last_ordinal: Arc<AtomicU32>,
+    pub(crate) restarts: Arc<Semaphore>,
+    /// A watched file changed. One that changes during an operation is seen after it.
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) watcher: Option<Watcher>,
+}
+
+impl Actor {
+    /// From the first start to the stop.
+    pub(crate) async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        // Dropping the work loses nothing: each instance is in `self.instances` from its first moment.
+        tokio::select! { biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.work() => {}
+        }
+        self.shut_down().await;
+    }
+
+    async fn work(&mut self) {
+        if let Some(predecessor) = self.predecessor.take() {
+            let stopped = |s: &ServiceStatus| (s.stage == Stage::Stopped).then_some(());
+            predecessor.wait_for(stopped).await;
+        }
+        self.watch_files();
+        self.begin(Operation::Start);
+        let started = self.first_start().await;
+        self.finish(&started);
+        loop {
+            tokio::select! { biased;
+                envelope = self.commands.recv() => match envelope {
+                    Some(envelope) => self.obey(envelope).await,
+                    None => return,
+                },
+                () = self.changed.notified() => {
+                    self.tell(EventKind::Changed, "a watched file changed");
+                    self.begin(Operation::Deploy);
+                    let deployed = self.deploy().await;
+                    self.finish(&deployed);
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, envelope: Envelope) {
+        let done = match envelope.command {
+            Command::Deploy => {
+                self.begin(Operation::Deploy);
+                self.deploy().await
+            }
+            Command::Restart => {
+                self.begin(Operation::Restart);
+                self.restart().await
+            }
+            Command::Scale(replicas) => {
+                self.begin(Operation::Scale);
+                self.scale(replicas).await
+            }
+            Command::Apply(edit) => {
+                self.begin(Operation::Apply);
+                self.apply(edit).await
+            }
+        };
+        self.finish(&done);
+        drop(envelope.turn);
+        // Whoever asked may have gone away meanwhile.
+        let _ = envelope.reply.send(done);
+    }
+
+    fn begin(&self, operation: Operation) {
+        self.board.update(|status| {
+            status.operation = Some(operation);
+            status.message = None;
+        });
+    }
+
+    fn finish(&self, done: &Result<(), Failure>) {
+        let nothing_runs = self.instances.is_empty() && self.replicas > 0;
+        self.board.update(|status| {
+            status.operation = None;
+            status.message = done.as_ref().err().map(|failure| failure.message.clone());
+            status.stage = match done {
+                Err(_) if nothing_runs => Stage::Failed,
+                _ => Stage::Running,
+            };
+        });
+        let used = self.instances.iter().map(|instance| &instance.release);
+        let used = used.chain(&self.current);
+        let versions: Vec<_> = used.map(|release| release.version().clone()).collect();
+        self.parts.builds.keep_only(&self.service.name, &versions);
+    }
+
+    /// Builds while the callees start, waits for them, runs the tasks, and starts every instance.
+    async fn first_start(&mut self) -> Result<(), Failure> {
+        let built = self.build().await?;
+        self.wait_for_callees().await;
+        self.run_tasks(When::FirstStart).await?;
+        self.stage(Stage::Starting);
+        let release = self.release(built)?;
+        self.set_current(release.clone());
+        let ids: Vec<_> = (0..self.replicas)
+            .map(|_| self.start_instance(&release, UnlessReady::Retry))
+            .collect();
+        let mut all = Ok(());
+        for id in ids {
+            all = self.settled(&id).await.and(all);
+        }
+        all
+    }
+
+    async fn deploy(&mut self) -> Result<(), Failure> {
+        let built = self.build().await?;
+        self.run_tasks(When::Roll).await?;
+        let release = self.release(built)?;
+        self.roll(release).await
+    }
+
+    async fn restart(&mut self) -> Result<(), Failure> {
+        let Some(current) = self.current.clone() else {
+            let message = "it has no build that could be restarted; deploy it first";
+            return Err(Failure::new(message));
+        };
+        self.run_tasks(When::Roll).await?;
+        self.roll(Arc::new(Release::clone(&current))).await
+    }
+
+    async fn apply(&mut self, edit: Edit) -> Result<(), Failure> {
+        let known = edit.plan.services.get(&self.service.name).cloned();
+        let found = known.and_then(|service| Some((service.program()?.clone(), service)));
+        let Some((program, service)) = found else {
+            return Err(Failure::new("it is not in the plan any more"));
+        };
+        let watched = |program: &Program| (program.dir.clone(), program.watch.clone());
+        let watch_again = watched(&self.program) != watched(&program);
+        (self.plan, self.service, self.program) = (edit.plan, service, program);
+        if watch_again {
+            self.watch_files();
+        }
+        let built = match (edit.effort, &self.current) {
+            (Effort::Keep, _) => {
+                return self.resize(edit.replicas, UnlessReady::Retry).await;
+            }
+            (Effort::Roll, Some(current)) => current.built.clone(),
+            _ => self.build().await?,
+        };
+        self.set_replicas(edit.replicas);
+        self.wait_for_callees().await;
+        self.run_tasks(When::Roll).await?;
+        let release = self.release(built)?;
+        self.roll(release).await
+    }
+
+    async fn build(&mut self) -> Result<Built, Failure> {
+        let making = self.program.build.is_some();
+        if making {
+            self.stage(Stage::Building);
+            self.tell(EventKind::Building, "is built");
+        }
+        let order = BuildOrder {
+            service: self.service.name.clone(),
+            build: self.program.build.clone(),
+            run: self.program.run.clone(),
+            dir: self.parts.dir(&self.program.dir),
+            environment: environment::of_build(
+                &self.parts.inherited,
+                &self.plan,
+                &self.program.env,
+            ),
+        };
+        match self.parts.builds.build(&order).await {
+            Ok(built) => {
+                if making {
+                    let message = format!("built version {}", built.version);
+                    self.tell(EventKind::Built, message);
+                }
+                Ok(built)
+            }
+            Err(failure) => {
+                let message = format!("the build failed: {}", failure.reason);
+                let news = News::new(EventKind::BuildFailed, message.clone());
+                let news = news.with_lines(failure.lines.clone());
+                self.parts.events.tell(&self.service.name, news);
+                Err(Failure::new(message).with_lines(failure.lines))
+            }
+        }
+    }
+
+    fn release(&self, built: Built) -> Result<Arc<Release>, Failure> {
+        Release::new(&self.parts, &self.plan, &self.service, &self.program, built)
+            .map_err(Failure::new)
+    }
+
+    /// Waits until each service it calls has settled, for better or worse: one that cannot start
+    /// must not keep others from it, and those that call each other in a circle cannot wait.
+    async fn wait_for_callees(&mut self) {
+        let circle =
+            (self.plan.start_order.iter()).find(|group| group.contains(&self.service.name));
+        let callees = self.service.calls.iter();
+        let waited_for: Vec<ServiceName> = callees
+            .filter(|callee| !circle.is_some_and(|circle| circle.contains(callee)))
+            .cloned()
+            .collect();
+        for callee in waited_for {
+            // Those that Polity does not run are not known here, and not waited for.
+            let Some(board) = self.registry.board(&callee) else {
+                continue;
+            };
+            if !board.read().settled() {
+                let message = format!("waits for {callee}");
+                self.stage(Stage::Waiting);
+                self.board
+                    .update(|status| status.message = Some(message.clone()));
+                self.tell(EventKind::Waiting, message);
+            }
+            let status = board.wait_for(|s| s.settled().then(|| s.clone())).await;
+            if status.ready() == 0 && status.replicas > 0 {
+                let message = format!("{callee} is not ready; starts all the same");
+                self.tell(EventKind::WentAhead, message);
+            }
+        }
+        self.board.update(|status| status.message = None);
+    }
+
+    async fn run_tasks(&mut self, when: When) -> Result<(), Failure> {
+        let own = |task: &&Arc<polity_plan::Task>| task.before.contains(&self.service.name);
+        let tasks: Vec<_> = self.plan.tasks.values().filter(own).cloned().collect();
+        for task in tasks {
+            self.stage(Stage::Tasks);
+            let run = self.tasks.run(&task, &self.plan, &self.service.name, when);
+            run.await?;
+        }
+        Ok(())
+    }
+
+    fn watch_files(&mut self) {
+        self.watcher = None;
+        if self.program.watch.is_empty() {
+            return;
+        }
+        let dir = self.parts.dir(&self.program.dir);
+        let paths = self.program.watch.iter().map(|path| dir.join(path));
+        let started = Watcher::start(paths.collect(), &self.parts.data, self.changed.clone());
+        match started {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => {
+                let service = &self.service.name;
+                tracing::warn!(%service, %error, "its files cannot be watched");
+            }
+        }
+    }
+
+    /// The first start goes through its stages; later operations leave a running service running.
+    fn stage(&self, stage: Stage) {
+        self.board.update(|status| {
+            if !status.settled() || status.stage == Stage::Failed {
+                status.stage = stage;
+            }
+        });
+    }
+
+    pub(super) fn set_replicas(&mut self, replicas: u32) {
+        self.replicas = replicas;
+        let planned = self.program.replicas;
+        self.board.update(|status| {
+            status.replicas = replicas;
+            status.planned_replicas = (planned != replicas).then_some(planned);
+        });
+    }
+
+    pub(super) fn set_current(&mut self, release: Arc<Release>) {
+        let version = release.version().clone();
+        self.board.update(|status| status.version = Some(version));
+        self.current = Some(release);
+    }
+
+    pub(super) fn tell(&self, kind: EventKind, message: impl Into<String>) {
+        let news = News::new(kind, message);
+        self.parts.events.tell(&self.service.name, news);
+    }
+
+    async fn shut_down(mut self) {
+        self.watcher = None;
+        self.board.update(|status| {
+            status.stage = Stage::Stopping;
+            status.operation = None;
+        });
+        for instance in &self.instances {
+            instance.retire(instance.release.program.stop_timeout);
+        }
+        for instance in &mut self.instances {
+            instance.ended().await;
+        }
+        let forget = Change::Forget(self.service.name.clone());
+        self.parts.publish(forget);
+        self.board.update(|status| {
+            status.stage = Stage::Stopped;
+            status.instances.clear();
+        });
+    }
+}
