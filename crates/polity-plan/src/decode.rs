@@ -7,9 +7,10 @@ mod route;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use polity_core::{ServiceName, TaskName, parse_duration};
+use polity_core::{ServiceName, TaskName, TopicName, parse_duration};
 
 use crate::address::{parse_listen, parse_network, parse_upstream};
 use crate::code::Code;
@@ -70,6 +71,7 @@ fn service(entry: &Entry) -> Option<DraftService> {
     let name = ServiceName::new(&entry.key).ok()?;
     let fields = Fields(entry.node.table());
     let calls = fields.names("calls", |t| ServiceName::new(t).ok());
+    let consumes = fields.names("consumes", |t| TopicName::new(t).ok());
     let routes = route::routes(fields);
     let urls = urls(fields);
     let protocol = match (fields.text("protocol"), urls.first()) {
@@ -84,7 +86,7 @@ fn service(entry: &Entry) -> Option<DraftService> {
         Origin::Run(program::program(fields).into())
     };
     Some(DraftService {
-        service: Service {
+        service: Arc::new(Service {
             name,
             origin,
             protocol,
@@ -94,10 +96,7 @@ fn service(entry: &Entry) -> Option<DraftService> {
                 .parse_list("publishes", |t| t.parse().ok())
                 .into_iter()
                 .collect(),
-            consumes: fields
-                .parse_list("consumes", |t| t.parse().ok())
-                .into_iter()
-                .collect(),
+            consumes: consumes.iter().map(|topic| topic.value.clone()).collect(),
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
             retry: retry(fields.table("retry")),
             balance: match fields.text("balance") {
@@ -106,15 +105,11 @@ fn service(entry: &Entry) -> Option<DraftService> {
                 Some("random") => Balance::Random,
                 _ => Balance::P2c,
             },
-        },
+        }),
         name: entry.key_span.clone(),
         calls,
         routes: routes.into_iter().map(|route| route.span).collect(),
-        consumes: fields
-            .list("consumes")
-            .iter()
-            .map(|node| node.span.clone())
-            .collect(),
+        consumes,
         urls,
         env: variables(fields),
         allow: fields.parse_list("allow", Code::parse),
@@ -151,7 +146,7 @@ fn task(entry: &Entry) -> Option<DraftTask> {
     let fields = Fields(entry.node.table());
     let before = fields.names("before", |t| ServiceName::new(t).ok());
     Some(DraftTask {
-        task: Task {
+        task: Arc::new(Task {
             name: name.clone(),
             build: fields.command("build"),
             run: fields
@@ -161,7 +156,7 @@ fn task(entry: &Entry) -> Option<DraftTask> {
             before: before.iter().map(|name| name.value.clone()).collect(),
             env: environment(fields),
             timeout: fields.duration("timeout", TASK_TIMEOUT),
-        },
+        }),
         name: At {
             value: name,
             span: entry.key_span.clone(),

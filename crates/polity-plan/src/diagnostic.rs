@@ -104,9 +104,14 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn add(&mut self, diagnostic: Diagnostic) {
-        if self.list.len() < MAX_DIAGNOSTICS {
+        if !self.full() {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Whether whatever is added will not be kept.
+    pub(crate) fn full(&self) -> bool {
+        self.list.len() >= MAX_DIAGNOSTICS
     }
 
     pub(crate) fn has_error(&self) -> bool {
@@ -139,18 +144,21 @@ pub(crate) fn nearest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     const LONGEST: usize = 64;
+    const CANDIDATES: usize = 1000;
     if written.len() > LONGEST {
         return None;
     }
     let written = written.to_lowercase();
+    let allowed = (written.chars().count() / 3).max(1);
     let near = |name: &&str| {
         let distance = strsim::damerau_levenshtein(&written, name);
         let prefix =
             written.len() >= 3 && (name.starts_with(&written) || written.starts_with(*name));
-        (distance <= (written.chars().count() / 3).max(1) || prefix).then_some(distance)
+        (distance <= allowed || prefix).then_some(distance)
     };
     let scored = candidates
         .into_iter()
+        .take(CANDIDATES)
         .filter_map(|name| near(&name).map(|distance| (distance, name)));
     scored
         .min_by_key(|(distance, _)| *distance)

@@ -1,6 +1,8 @@
 //! A plan being judged: the runtime parts, and beside them where in the file each was said.
 
-use polity_core::{ServiceName, TaskName};
+use std::sync::Arc;
+
+use polity_core::{ServiceName, TaskName, TopicName};
 
 use crate::code::Code;
 use crate::diagnostic::Span;
@@ -27,13 +29,13 @@ pub(crate) struct Draft {
 /// One service.
 #[derive(Debug)]
 pub(crate) struct DraftService {
-    pub(crate) service: Service,
+    pub(crate) service: Arc<Service>,
     /// Where its name stands.
     pub(crate) name: Span,
     pub(crate) calls: Vec<At<ServiceName>>,
     /// Where each of its routes stands, in their order.
     pub(crate) routes: Vec<Span>,
-    pub(crate) consumes: Vec<Span>,
+    pub(crate) consumes: Vec<At<TopicName>>,
     /// What each of its URLs says it speaks.
     pub(crate) urls: Vec<At<(Protocol, Upstream)>>,
     /// The variables of its `env`.
@@ -46,7 +48,7 @@ pub(crate) struct DraftService {
 /// One task.
 #[derive(Debug)]
 pub(crate) struct DraftTask {
-    pub(crate) task: Task,
+    pub(crate) task: Arc<Task>,
     pub(crate) name: At<TaskName>,
     pub(crate) before: Vec<At<ServiceName>>,
     pub(crate) env: Vec<At<String>>,

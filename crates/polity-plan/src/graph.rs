@@ -1,32 +1,67 @@
 //! Who calls whom: strongly connected groups, in the order in which they can start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use polity_core::ServiceName;
 
 use crate::plan::Service;
 
-/// Groups of services that call each other in a circle, each group after all it calls, members in
-/// the order of their names. A service in no circle is a group of its own. Calls to unknown
-/// services are passed over.
-pub(crate) fn start_order(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<Vec<ServiceName>> {
-    let names: Vec<&ServiceName> = services.keys().collect();
-    let index: BTreeMap<&ServiceName, usize> = names.iter().copied().zip(0..).collect();
-    let calls = services.values().map(|service| {
-        let callees = service.calls.iter();
-        callees
-            .filter_map(|callee| index.get(callee).copied())
+/// The services of a plan, each with the indexes of those it calls.
+pub(crate) struct CallGraph<'a> {
+    pub(crate) services: Vec<&'a Service>,
+    pub(crate) calls: Vec<Vec<usize>>,
+}
+
+impl<'a> CallGraph<'a> {
+    pub(crate) fn of(services: &'a BTreeMap<ServiceName, Arc<Service>>) -> Self {
+        let index: BTreeMap<&ServiceName, usize> = services.keys().zip(0..).collect();
+        let callees = |service: &Arc<Service>| {
+            let callees = service.calls.iter();
+            callees
+                .filter_map(|name| index.get(name).copied())
+                .collect()
+        };
+        Self {
+            calls: services.values().map(callees).collect(),
+            services: services.values().map(Arc::as_ref).collect(),
+        }
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &'a ServiceName {
+        &self.services[index].name
+    }
+
+    /// Groups of services that call each other in a circle, each group after all it calls, members
+    /// in the order of their names. A service in no circle is a group of its own.
+    pub(crate) fn groups(&self) -> Vec<Vec<usize>> {
+        components(&self.calls)
+    }
+
+    pub(crate) fn start_order(&self) -> Vec<Vec<ServiceName>> {
+        let name = |member| self.name(member).clone();
+        let groups = self.groups().into_iter();
+        groups
+            .map(|group| group.into_iter().map(name).collect())
             .collect()
-    });
-    let groups = components(&calls.collect::<Vec<Vec<usize>>>());
-    let group = |members: Vec<usize>| members.into_iter().map(|m| names[m].clone()).collect();
-    groups.into_iter().map(group).collect()
+    }
+
+    /// Everything that `from` reaches by calls, itself included.
+    pub(crate) fn reach(&self, from: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<usize> = from.into_iter().collect();
+        while let Some(service) = next.pop() {
+            if reached.insert(service) {
+                next.extend(&self.calls[service]);
+            }
+        }
+        reached
+    }
 }
 
 /// Tarjan's strongly connected components (SIAM J. Comput. 1972), callees first, with a stack of
 /// its own: a plan of ten thousand services in a row must not overflow the thread's.
-pub(crate) fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut state = Tarjan {
         edges,
         order: vec![None; edges.len()],

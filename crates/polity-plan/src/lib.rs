@@ -8,6 +8,7 @@
 //! 4. `check`: what parts of the draft say about each other;
 //! 5. `lint`: what is allowed, and risky.
 
+pub mod availability;
 pub mod code;
 pub mod diagnostic;
 pub mod dotenv;
@@ -28,6 +29,7 @@ mod lint;
 mod mask;
 mod tree;
 
+pub use availability::{RouteAvailability, SERVICE_AVAILABILITY};
 pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
 pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};

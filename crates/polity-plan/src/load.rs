@@ -10,9 +10,9 @@ use crate::code::Code;
 use crate::conform::conform;
 use crate::decode::decode;
 use crate::descriptor::tables::PLAN;
-use crate::diagnostic::{Diagnostic, Findings, Severity, Span};
+use crate::diagnostic::{Diagnostic, Findings, Span};
 use crate::draft::Draft;
-use crate::graph::start_order;
+use crate::graph::CallGraph;
 use crate::lint;
 use crate::plan::Plan;
 use crate::tree;
@@ -44,13 +44,9 @@ pub struct Loaded {
 pub fn load(source: Source<'_>) -> Loaded {
     let mut findings = Findings::default();
     let plan = read(source, &mut findings);
-    let diagnostics = findings.into_sorted();
-    let failed = diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity() == Severity::Error);
     Loaded {
-        plan: plan.filter(|_| !failed),
-        diagnostics,
+        plan,
+        diagnostics: findings.into_sorted(),
     }
 }
 
@@ -84,10 +80,12 @@ fn read(source: Source<'_>, findings: &mut Findings) -> Option<Plan> {
     }
     let draft = decode(&entries);
     check::all(&draft, findings);
-    if !findings.has_error() {
-        lint::all(&draft, findings);
+    if findings.has_error() {
+        return None;
     }
-    Some(finish(draft))
+    let plan = finish(&draft);
+    lint::all(&plan, &draft, findings);
+    Some(plan)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -95,21 +93,21 @@ fn line_of(text: &str, offset: usize) -> usize {
     before.iter().filter(|byte| **byte == b'\n').count()
 }
 
-fn finish(draft: Draft) -> Plan {
+fn finish(draft: &Draft) -> Plan {
     let services: BTreeMap<_, _> = draft
         .services
-        .into_iter()
-        .map(|draft| (draft.service.name.clone(), Arc::new(draft.service)))
+        .iter()
+        .map(|draft| (draft.service.name.clone(), Arc::clone(&draft.service)))
         .collect();
     Plan {
-        gateway: draft.gateway,
-        console: draft.console,
-        start_order: start_order(&services),
+        gateway: draft.gateway.clone(),
+        console: draft.console.clone(),
+        start_order: CallGraph::of(&services).start_order(),
         services,
         tasks: draft
             .tasks
-            .into_iter()
-            .map(|draft| (draft.task.name.clone(), Arc::new(draft.task)))
+            .iter()
+            .map(|draft| (draft.task.name.clone(), Arc::clone(&draft.task)))
             .collect(),
     }
 }

@@ -6,9 +6,15 @@ use crate::diagnostic::{Diagnostic, Findings, Span, did_you_mean};
 use crate::draft::DraftService;
 use crate::plan::Port;
 
+/// The most services that a message lists.
+const MAX_NAMED: usize = 8;
+
 pub(super) fn check(service: &DraftService, services: &Services<'_>, findings: &mut Findings) {
     let name = &service.service.name;
     for call in &service.calls {
+        if findings.full() {
+            return;
+        }
         let Some(callee) = services.get(&call.value) else {
             findings.add(unknown(call.value.as_str(), call.span.clone(), services));
             continue;
@@ -37,14 +43,16 @@ pub(super) fn check(service: &DraftService, services: &Services<'_>, findings: &
 /// A name that no service has.
 pub(super) fn unknown(name: &str, span: Span, services: &Services<'_>) -> Diagnostic {
     let names = services.keys().map(|name| name.as_str());
-    let help =
-        did_you_mean(name, names.clone()).unwrap_or_else(|| match names.collect::<Vec<_>>() {
-            names if names.is_empty() => format!("add `[service.{name}]`"),
-            names => format!(
+    let help = did_you_mean(name, names.clone()).unwrap_or_else(|| {
+        let names: Vec<_> = names.take(MAX_NAMED + 1).collect();
+        match names.len() {
+            1..=MAX_NAMED => format!(
                 "add `[service.{name}]`, or name one of {}",
                 names.join(", ")
             ),
-        });
+            _ => format!("add `[service.{name}]`"),
+        }
+    });
     Diagnostic::new(
         Code::UnknownService,
         format!("there is no service `{name}`"),

@@ -1,5 +1,7 @@
 //! Keys that a service of another kind would have: without a port, not HTTP, not run by Polity.
 
+use std::collections::BTreeSet;
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::draft::DraftService;
@@ -78,7 +80,7 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
 }
 
 fn urls(service: &DraftService, findings: &mut Findings) {
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for url in &service.urls {
         let (protocol, upstream) = &url.value;
         if *protocol != service.service.protocol {
@@ -96,7 +98,7 @@ fn urls(service: &DraftService, findings: &mut Findings) {
                 .help("`http://` is for `protocol = \"http\"`, `tcp://` for \"tcp\""),
             );
         }
-        if seen.contains(&upstream) {
+        if !seen.insert((&upstream.host, upstream.port)) {
             findings.add(
                 Diagnostic::new(
                     Code::WrongValue,
@@ -107,7 +109,6 @@ fn urls(service: &DraftService, findings: &mut Findings) {
                 .help("remove it"),
             );
         }
-        seen.push(upstream);
     }
 }
 

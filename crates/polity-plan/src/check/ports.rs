@@ -1,5 +1,6 @@
 //! One port, one listener.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::code::Code;
@@ -37,37 +38,43 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
             });
         }
     }
-    for (index, later) in listeners.iter().enumerate() {
-        let Some(earlier) = listeners[..index]
+    let mut by_port: BTreeMap<u16, Vec<Listener>> = BTreeMap::new();
+    for later in listeners {
+        let others = by_port.entry(later.port).or_default();
+        let finding = others
             .iter()
-            .find(|earlier| meet(earlier, later))
-        else {
-            continue;
-        };
-        // The defaults differ, so that one of the two is written.
-        let Some(span) = later.span.clone().or(earlier.span.clone()) else {
-            continue;
-        };
-        let message = format!(
-            "{} and {} would both listen on port {}",
-            earlier.who, later.who, later.port
-        );
-        let finding = Diagnostic::new(Code::PortTaken, message, span.clone())
-            .label("the port is taken")
-            .help("change one of the two");
-        findings.add(match &earlier.span {
-            Some(first) if *first != span => finding.other(first.clone(), "by this"),
-            _ => finding,
-        });
+            .find(|earlier| meet(earlier, &later))
+            .and_then(|earlier| clash(earlier, &later));
+        if let Some(finding) = finding {
+            findings.add(finding);
+        }
+        others.push(later);
     }
 }
 
+fn clash(earlier: &Listener, later: &Listener) -> Option<Diagnostic> {
+    // The defaults differ, so that one of the two is written.
+    let span = later.span.clone().or(earlier.span.clone())?;
+    let message = format!(
+        "{} and {} would both listen on port {}",
+        earlier.who, later.who, later.port
+    );
+    let finding = Diagnostic::new(Code::PortTaken, message, span.clone())
+        .label("the port is taken")
+        .help("change one of the two");
+    Some(match &earlier.span {
+        Some(first) if *first != span => finding.other(first.clone(), "by this"),
+        _ => finding,
+    })
+}
+
+/// Whether two listeners of one port number cannot both have it.
 fn meet(one: &Listener, other: &Listener) -> bool {
     let hosts = match (one.host, other.host) {
         (Some(one), Some(other)) => one == other || one.is_unspecified() || other.is_unspecified(),
         _ => true,
     };
-    one.port == other.port && one.port != 0 && hosts
+    one.port != 0 && hosts
 }
 
 fn replicas(draft: &Draft, findings: &mut Findings) {

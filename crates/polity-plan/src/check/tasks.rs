@@ -1,5 +1,7 @@
 //! Tasks belong to services that Polity runs.
 
+use polity_core::ServiceName;
+
 use crate::check::{Services, calls, kinds};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings};
@@ -59,7 +61,8 @@ fn before(task: &DraftTask, services: &Services<'_>, findings: &mut Findings) {
 /// Logs and tables go by name, tasks' and services' alike.
 fn name(task: &DraftTask, services: &Services<'_>, findings: &mut Findings) {
     let name = task.name.value.as_str();
-    if let Some((_, service)) = services.iter().find(|(other, _)| other.as_str() == name) {
+    let namesake = ServiceName::new(name).ok();
+    if let Some(service) = namesake.and_then(|name| services.get(&name)) {
         let message = format!("a task and a service are both named `{name}`");
         findings.add(
             Diagnostic::new(Code::NameTaken, message, task.name.span.clone())
