@@ -1,3 +1,31 @@
 //! The project's own chores: `cargo xtask TASK`.
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr)] // It is a program, and talks to people.
+
+mod finding;
+mod manifest;
+mod repository;
+mod setup;
+mod source;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Checks what the compiler does not: layers, purity, file heads, lengths, links and the like.
+    Tidy,
+    /// Installs what the end-to-end tests use and this machine lacks.
+    Setup,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Task::parse() {
+        Task::Tidy => tidy::run(),
+        Task::Setup => Ok(setup::run()),
+    }
+}
