@@ -43,10 +43,12 @@ impl Source {
         let stream = TokenStream::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut tokens = Vec::new();
         flatten(stream, &mut tokens);
+        let in_folder = |folder: &str| path.contains(&format!("/{folder}/"));
         let mut source = Self {
             path: path.to_owned(),
             text: text.to_owned(),
             tokens,
+            is_test: in_folder("tests") || in_folder("benches") || path.ends_with("tests.rs"),
         };
         source.mark_tests();
         Ok(source)

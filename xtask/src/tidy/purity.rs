@@ -52,8 +52,8 @@ pub(crate) fn check(repository: &Repository) -> Vec<Finding> {
     for package in PURE {
         let folder = format!("crates/{package}");
         for source in repository
-            .sources_in(&folder)
-            .filter(|source| !source.is_test())
+            .sources_in(&format!("{folder}/src"))
+            .filter(|source| !source.is_test)
         {
             for path in IMPURE_PATHS {
                 let uses = source.find(path).into_iter().filter(|token| !token.in_test);
