@@ -1,0 +1,3 @@
+module polyglot/inventory
+
+go 1.22
