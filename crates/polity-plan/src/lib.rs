@@ -15,6 +15,7 @@ pub mod dotenv;
 pub mod load;
 pub mod plan;
 pub mod render;
+pub mod schema;
 
 mod address;
 mod check;
@@ -27,6 +28,8 @@ mod graph;
 mod interpolate;
 mod lint;
 mod mask;
+#[cfg(test)]
+mod reference;
 mod tree;
 
 pub use availability::{RouteAvailability, SERVICE_AVAILABILITY};
@@ -38,3 +41,4 @@ pub use plan::{
     Plan, Port, Program, Protocol, Retry, Route, Service, Task, Upstream,
 };
 pub use render::{Located, Style, locate, render};
+pub use schema::schema;

@@ -1,8 +1,9 @@
 //! polity.toml end to end: text in, plan or diagnostics out.
 #![allow(clippy::unwrap_used)]
 
-mod codes;
+mod documentation;
 mod loading;
+mod pages;
 
 use polity_plan::{Loaded, Source, Style};
 
