@@ -1,1 +1,27 @@
 //! Edge and mesh proxying: policies over the data plane.
+//!
+//! The control side ([`Gateway`], [`Handle`]) turns the plan and the catalog into a snapshot that the
+//! data-plane threads read through one atomic pointer. What outlives a snapshot (requests in
+//! flight, statistics, retry budgets) is shared by those before and after it, so that a
+//! change of one service is nothing to the others.
+
+mod access_log;
+mod builder;
+mod exchange;
+mod fields;
+mod gateway;
+mod handle;
+mod instance;
+mod listeners;
+mod policy;
+mod problem;
+mod resolve;
+mod service;
+mod snapshot;
+mod statistics;
+mod trace;
+
+pub use gateway::{Config, Gateway, StartError};
+pub use handle::{ApplyError, Handle};
+pub use listeners::ListenError;
+pub use statistics::Summary;

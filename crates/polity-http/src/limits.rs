@@ -37,6 +37,9 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// client sees the answer rather than a reset.
 pub const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
+/// From one look for what has grown too old, and one [`crate::Policy::tick`], to the next.
+pub const TICK: Duration = Duration::from_millis(250);
+
 /// The waits of the data plane. Tests shorten them; the defaults are for production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {

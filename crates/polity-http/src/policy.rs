@@ -30,6 +30,9 @@ pub trait Policy: 'static {
 
     /// What came in is no request: the answer to give before the connection is closed.
     fn refuse(&self, listener: &Self::Listener, peer: SocketAddr, fault: &Fault) -> Answer;
+
+    /// Called now and then ([`crate::limits::TICK`]), and last when the thread has drained.
+    fn tick(&self);
 }
 
 /// What a listener's connections speak.

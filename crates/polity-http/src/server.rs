@@ -12,16 +12,13 @@ use polity_runtime::DataPlane;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::limits::Timeouts;
+use crate::limits::{TICK, Timeouts};
 use crate::policy::Policy;
 use crate::stream::TcpDial;
 use crate::worker::{Group, Worker, accept};
 
 /// Commands that may wait for a thread. They are listeners that come and go: one per call and thread.
 const MAX_COMMANDS: usize = 4096;
-
-/// From one look for idle connections that are too old to the next.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The data plane is gone, or too busy to hear.
 #[derive(Debug, thiserror::Error)]
@@ -151,14 +148,15 @@ async fn work<P: Policy>(
 ) {
     let worker = Rc::new(Worker::new(policy, TcpDial, timeouts));
     let mut groups = Groups::new();
-    let mut sweep = interval(SWEEP_INTERVAL);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Cancelling either arm loses nothing.
         let command = tokio::select! {
             command = commands.recv() => command,
-            _ = sweep.tick() => {
+            _ = tick.tick() => {
                 worker.sweep();
+                worker.policy.tick();
                 continue;
             }
         };
@@ -185,7 +183,10 @@ async fn work<P: Policy>(
                 }
             }
             Some(Command::Drain { bound, cut_short }) => {
-                let _ = cut_short.send(drain(&worker, &groups, bound).await);
+                let left = drain(&worker, &groups, bound).await;
+                worker.policy.tick();
+                // As above.
+                let _ = cut_short.send(left);
             }
         }
     }

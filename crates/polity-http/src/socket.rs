@@ -22,13 +22,6 @@ pub enum Sharing {
 /// # Errors
 /// As the system gives them: the address in use, not of this machine, or not permitted.
 pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
-    let socket = bound(address, sharing)?;
-    socket.listen(LISTEN_BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -44,7 +37,20 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
         socket.set_only_v6(!dual)?;
     }
     socket.bind(&SockAddr::from(address))?;
-    Ok(socket)
+    // Accepted sockets inherit it: answers are written whole, so there is nothing to wait for.
+    socket.set_tcp_nodelay(true)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Who may be listening on an address already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody.
+    Alone,
+    /// Sockets of ours, made by [`listen_shared`], that are about to be closed.
+    BesideOurs,
 }
 
 /// `count` listening sockets on one address; `host` none is every address of the machine, IPv4
@@ -52,7 +58,7 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
 ///
 /// An address that is in use is refused although the sockets share theirs: whoever
 /// listens there already, another Polity included, would otherwise get a share of our connections
-/// without a word, so the address is first tried alone.
+/// without a word, so the address is first tried alone ([`Claim::Alone`]).
 ///
 /// # Errors
 /// As [`listen`]'s.
@@ -60,23 +66,27 @@ pub fn listen_shared(
     host: Option<std::net::IpAddr>,
     port: u16,
     count: usize,
+    claim: Claim,
 ) -> io::Result<Vec<TcpListener>> {
-    match host {
-        Some(host) => shared(SocketAddr::new(host, port), count),
-        None => match shared((Ipv6Addr::UNSPECIFIED, port).into(), count) {
-            Err(error) if lacks_ipv6(&error) => shared((Ipv4Addr::UNSPECIFIED, port).into(), count),
-            other => other,
-        },
+    if let Some(host) = host {
+        return shared(SocketAddr::new(host, port), count, claim);
+    }
+    match shared((Ipv6Addr::UNSPECIFIED, port).into(), count, claim) {
+        Err(error) if lacks_ipv6(&error) => {
+            shared((Ipv4Addr::UNSPECIFIED, port).into(), count, claim)
+        }
+        other => other,
     }
 }
 
-fn shared(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    let alone = bound(address, Sharing::Exclusive)?;
-    let address = alone.local_addr()?.as_socket().unwrap_or(address);
-    drop(alone);
-    (0..count.max(1))
-        .map(|_| listen(address, Sharing::PerThread))
-        .collect()
+fn shared(address: SocketAddr, count: usize, claim: Claim) -> io::Result<Vec<TcpListener>> {
+    if claim == Claim::Alone {
+        drop(listen(address, Sharing::Exclusive)?);
+    }
+    let first = listen(address, Sharing::PerThread)?;
+    let address = first.local_addr()?;
+    let others = (1..count).map(|_| listen(address, Sharing::PerThread));
+    std::iter::once(Ok(first)).chain(others).collect()
 }
 
 fn lacks_ipv6(error: &io::Error) -> bool {
@@ -107,10 +117,11 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_refused_even_by_a_shared_listener() {
-        let first = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), 0, 2).expect("a free port");
+        let first = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), 0, 2, Claim::Alone)
+            .expect("a free port");
         assert_eq!(first.len(), 2);
         let port = first[0].local_addr().expect("bound").port();
-        let second = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), port, 2);
+        let second = listen_shared(Some(Ipv4Addr::LOCALHOST.into()), port, 2, Claim::Alone);
         assert_eq!(
             second.map_err(|error| error.kind()).err(),
             Some(io::ErrorKind::AddrInUse)
@@ -119,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_host_is_every_address_of_both_families() {
-        let sockets = listen_shared(None, 0, 1).expect("a free port");
+        let sockets = listen_shared(None, 0, 1, Claim::Alone).expect("a free port");
         let port = sockets[0].local_addr().expect("bound").port();
         assert!(connect((Ipv4Addr::LOCALHOST, port).into()).await.is_ok());
         if sockets[0].local_addr().expect("bound").is_ipv6() {

@@ -1,0 +1,198 @@
+//! From a plan and a catalog to a snapshot, reusing what did not change.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use polity_catalog::{Catalog, Health, Instances};
+use polity_core::{InstanceId, ServiceName};
+use polity_plan::Plan;
+use polity_runtime::Published;
+
+use crate::instance::Instance;
+use crate::service::{Service, ServicePolicy, Shared};
+use crate::snapshot::{Planned, Snapshot};
+
+#[cfg(test)]
+#[path = "builder_tests.rs"]
+mod tests;
+
+/// The snapshot in force, and what it was built from.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    catalog: Published<Catalog>,
+    current: ArcSwap<Snapshot>,
+    /// Writers take turns. The data plane never touches it.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// For each service, what of the catalog its part of the snapshot was built from.
+    sources: BTreeMap<ServiceName, Arc<Instances>>,
+    /// Retired, with requests still there.
+    leaving: BTreeMap<InstanceId, Instance>,
+}
+
+impl Builder {
+    pub(crate) fn new(plan: Arc<Plan>, catalog: Published<Catalog>) -> Self {
+        let empty = Snapshot {
+            planned: Arc::new(Planned::new(plan)),
+            services: Vec::new(),
+        };
+        let builder = Self {
+            catalog,
+            current: ArcSwap::from_pointee(empty),
+            state: Mutex::new(State {
+                sources: BTreeMap::new(),
+                leaving: BTreeMap::new(),
+            }),
+        };
+        builder.rebuild();
+        builder
+    }
+
+    /// The snapshot in force.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts a new plan in force, with the instances as they are.
+    pub(crate) fn replan(&self, plan: Arc<Plan>) {
+        let mut state = self.lock();
+        self.build(&mut state, Arc::new(Planned::new(plan)));
+    }
+
+    /// Takes up what changed in the catalog.
+    pub(crate) fn rebuild(&self) {
+        let mut state = self.lock();
+        let planned = self.current.load().planned.clone();
+        self.build(&mut state, planned);
+    }
+
+    /// The instance, wherever it stands.
+    pub(crate) fn instance(&self, id: &InstanceId) -> Option<Instance> {
+        let leaving = self.lock().leaving.get(id).cloned();
+        leaving.or_else(|| {
+            let snapshot = self.current.load();
+            let mut all = snapshot
+                .services
+                .iter()
+                .flat_map(|service| service.instances());
+            all.find(|instance| instance.id == *id).cloned()
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in between leaves the snapshot before it in force, which is whole.
+        self.state
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn build(&self, state: &mut State, planned: Arc<Planned>) {
+        // Read here, in turn: a catalog read before the turn began might be older than the one
+        // the snapshot in force was built from, and bring back an instance that was drained.
+        let catalog = self.catalog.load();
+        let before = self.current.load_full();
+        let mut sources = BTreeMap::new();
+        let services = planned.plan.services.values().map(|service| {
+            let source = catalog.instances(service.name.as_str());
+            let source = source.cloned().unwrap_or_default();
+            let known = before.service(service.name.as_str());
+            let same = state.sources.get(&service.name).is_some_and(|old| {
+                Arc::ptr_eq(old, &source) || (old.is_empty() && source.is_empty())
+            });
+            let policy = ServicePolicy::of(service);
+            sources.insert(service.name.clone(), source.clone());
+            match known {
+                Some(known) if same && known.policy == policy => known.clone(),
+                known => Arc::new(build_service(&service.name, policy, known, &source)),
+            }
+        });
+        let after = Snapshot {
+            services: services.collect(),
+            planned: planned.clone(),
+        };
+        state.sources = sources;
+        let gone = retired(&before, &after);
+        // The pointer is swapped first: a request that is refused by a retired endpoint looks
+        // at the snapshot again, and must find the new one.
+        self.current.store(Arc::new(after));
+        for instance in gone {
+            instance.endpoint.retire();
+            state.leaving.insert(instance.id.clone(), instance);
+        }
+        state
+            .leaving
+            .retain(|_, instance| !instance.endpoint.is_drained());
+    }
+}
+
+fn build_service(
+    name: &ServiceName,
+    policy: ServicePolicy,
+    known: Option<&Arc<Service>>,
+    source: &Instances,
+) -> Service {
+    let now = Instant::now();
+    let shared = match known {
+        // What is remembered is remembered under a policy.
+        Some(known)
+            if known.policy.balance == policy.balance && known.policy.retry == policy.retry =>
+        {
+            known.shared.clone()
+        }
+        _ => Arc::new(Shared::new(&policy, now)),
+    };
+    let (mut ready, mut unready) = (Vec::new(), Vec::new());
+    for listed in source.values() {
+        let kept = known.and_then(|known| {
+            known.instances().find(|instance| {
+                instance.id == listed.id
+                    && instance.host == listed.host
+                    && instance.port == listed.port
+                    && !instance.endpoint.is_retired()
+            })
+        });
+        let instance = kept
+            .cloned()
+            .unwrap_or_else(|| Instance::new(listed.id.clone(), &listed.host, listed.port, now));
+        match listed.health {
+            Health::Ready => ready.push(instance),
+            Health::Unready => unready.push(instance),
+        }
+    }
+    Service {
+        name: name.clone(),
+        policy,
+        shared,
+        ready,
+        unready,
+    }
+}
+
+/// Instances of `before` that `after` has no more.
+fn retired(before: &Snapshot, after: &Snapshot) -> Vec<Instance> {
+    let mut gone = Vec::new();
+    for service in &before.services {
+        let next = after.service(service.name.as_str());
+        if next.is_some_and(|next| Arc::ptr_eq(next, service)) {
+            continue;
+        }
+        let stays = |instance: &&Instance| {
+            next.is_some_and(|next| {
+                next.instances()
+                    .any(|other| std::ptr::eq(&**other, &***instance))
+            })
+        };
+        gone.extend(
+            service
+                .instances()
+                .filter(|instance| !stays(instance))
+                .cloned(),
+        );
+    }
+    gone
+}

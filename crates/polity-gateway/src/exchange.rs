@@ -1,0 +1,444 @@
+//! One request at the gateway: which instance it is at, whether it may go to another, and what is noted about it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polity_balance::InFlight;
+use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Reuse, Target};
+use polity_resilience::Backoff;
+
+use crate::access_log::Line;
+use crate::fields::{self, Added, Trust};
+use crate::instance::Instance;
+use crate::policy::{Listener, Thread, caller};
+use crate::problem::{Cause, Reached};
+use crate::service::{Locality, Service};
+use crate::statistics::Ending;
+use crate::trace::{TraceParent, is_request_id, new_request_id};
+
+/// The pause before an instance is tried a second time: there was no other. Short, as somebody
+/// waits; an instance that restarts takes longer than any pause would bridge.
+const RETRY_BASE: Duration = Duration::from_millis(20);
+const RETRY_CAP: Duration = Duration::from_millis(200);
+
+/// How often a request may find its reused connection closed before that counts as a failed attempt.
+const STALE_RETRIES: u32 = 2;
+
+/// Where a request is to go.
+pub(crate) enum Destination {
+    Service {
+        service: Arc<Service>,
+        route: Option<Arc<str>>,
+        /// As it was matched.
+        path: String,
+        /// Path and query to ask for; none for what the client sent.
+        target: Option<String>,
+    },
+    Nowhere {
+        cause: Cause,
+        detail: String,
+        path: String,
+    },
+}
+
+/// A request, or a tunnelled connection, on its way.
+pub(crate) struct Exchange {
+    thread: Rc<Thread>,
+    listener: Listener,
+    peer: IpAddr,
+    trust: Trust,
+    arrived: Instant,
+    method: String,
+    destination: Destination,
+    request_id: String,
+    trace: TraceParent,
+    timeout: Duration,
+    current: Option<InFlight<Instance>>,
+    tried: Vec<Instance>,
+    attempts: u32,
+    stale: u32,
+    backoff: Backoff,
+    attempted: Instant,
+    /// From the last attempt to the first byte of its answer.
+    upstream_time: Option<Duration>,
+    reason: Option<&'static str>,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        thread: Rc<Thread>,
+        listener: &Listener,
+        peer: SocketAddr,
+        trust: Trust,
+        head: &RequestHead<'_>,
+        destination: Destination,
+    ) -> Self {
+        let mut rng = thread.rng.borrow_mut();
+        let came = head.header("x-request-id").filter(|id| is_request_id(id));
+        let request_id = match came.and_then(|id| std::str::from_utf8(id).ok()) {
+            Some(id) => id.to_owned(),
+            None => new_request_id(&mut *rng),
+        };
+        let trace = head.header("traceparent").and_then(TraceParent::parse);
+        let trace = trace.unwrap_or_else(|| TraceParent::new(&mut *rng));
+        drop(rng);
+        let timeout = match &destination {
+            Destination::Service { service, .. } => service.policy.timeout,
+            Destination::Nowhere { .. } => Duration::ZERO,
+        };
+        let asked = match trust {
+            Trust::Client => None,
+            Trust::Proxy | Trust::Service => asked_timeout(head),
+        };
+        let now = Instant::now();
+        Self {
+            thread,
+            listener: listener.clone(),
+            peer: peer.ip(),
+            trust,
+            arrived: now,
+            method: head.method.to_owned(),
+            destination,
+            request_id,
+            trace,
+            timeout: asked.map_or(timeout, |asked| asked.min(timeout)),
+            current: None,
+            tried: Vec::new(),
+            attempts: 0,
+            stale: 0,
+            backoff: Backoff::new(RETRY_BASE, RETRY_CAP),
+            attempted: now,
+            upstream_time: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn tunnel(
+        thread: Rc<Thread>,
+        listener: &Listener,
+        peer: SocketAddr,
+        service: Option<Arc<Service>>,
+    ) -> Self {
+        let mut rng = thread.rng.borrow_mut();
+        let (request_id, trace) = (new_request_id(&mut *rng), TraceParent::new(&mut *rng));
+        drop(rng);
+        let now = Instant::now();
+        let path = String::new();
+        let destination = match service {
+            Some(service) => Destination::Service {
+                service,
+                route: None,
+                path,
+                target: None,
+            },
+            None => Destination::Nowhere {
+                cause: Cause::NoRoute,
+                detail: String::new(),
+                path,
+            },
+        };
+        Self {
+            thread,
+            listener: listener.clone(),
+            peer: peer.ip(),
+            trust: Trust::Service,
+            arrived: now,
+            method: "TCP".to_owned(),
+            destination,
+            request_id,
+            trace,
+            timeout: Duration::MAX,
+            current: None,
+            tried: Vec::new(),
+            attempts: 0,
+            stale: 0,
+            backoff: Backoff::new(RETRY_BASE, RETRY_CAP),
+            attempted: now,
+            upstream_time: None,
+            reason: None,
+        }
+    }
+
+    fn service(&self) -> Option<&Arc<Service>> {
+        match &self.destination {
+            Destination::Service { service, .. } => Some(service),
+            Destination::Nowhere { .. } => None,
+        }
+    }
+
+    /// Takes a place at an instance that was not tried, or at any if all were.
+    fn take_place(&self, service: &Service) -> Option<InFlight<Instance>> {
+        let mut rng = self.thread.rng.borrow_mut();
+        let balancer = &service.shared.balancer;
+        let untried =
+            |instance: &Instance| instance.address().is_some() && !self.was_tried(instance);
+        let place = balancer.begin(&service.ready, &mut *rng, untried);
+        place.or_else(|| {
+            let resolved = |instance: &Instance| instance.address().is_some();
+            let again = !self.tried.is_empty();
+            again.then(|| balancer.begin(&service.ready, &mut *rng, resolved))?
+        })
+    }
+
+    fn was_tried(&self, instance: &Instance) -> bool {
+        self.tried.iter().any(|tried| tried.id == instance.id)
+    }
+
+    /// The service as it is now: instances come and go while a request is on its way.
+    fn refresh(&mut self) {
+        let Destination::Service { service, .. } = &mut self.destination else {
+            return;
+        };
+        let snapshot = self.thread.builder.current();
+        if let Some(now) = snapshot.service(service.name.as_str()) {
+            *service = now.clone();
+        }
+    }
+
+    fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
+        self.reason = Some(cause.name());
+        cause.answer(reached, detail, Some(&self.request_id))
+    }
+
+    fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
+        let Some(service) = self.service().cloned() else {
+            return false;
+        };
+        let unsent = replay == Replay::NotSent;
+        let safe = unsent || (replay == Replay::Held && is_idempotent(&self.method));
+        if !safe {
+            return false;
+        }
+        if matches!(fault, Fault::Stale) && self.stale < STALE_RETRIES {
+            // Closed before the request came, most likely: nobody has had any work with it.
+            self.stale += 1;
+            return true;
+        }
+        // What was never sent has been no load to anybody, so it takes nothing from the budget.
+        self.attempts < service.policy.retry.attempts
+            && (unsent || service.shared.budget.try_retry(Instant::now()))
+    }
+
+    fn pause(&mut self) -> Duration {
+        let fresh_one = self.service().is_some_and(|service| {
+            service
+                .ready
+                .iter()
+                .any(|instance| !self.was_tried(instance))
+        });
+        match fresh_one {
+            true => Duration::ZERO,
+            false => self.backoff.next(&mut *self.thread.rng.borrow_mut()),
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        self.timeout.saturating_sub(self.arrived.elapsed())
+    }
+}
+
+impl polity_http::Exchange for Exchange {
+    fn next(&mut self) -> Result<Target, Answer> {
+        if let Destination::Nowhere { cause, detail, .. } = &self.destination {
+            let (cause, detail) = (*cause, detail.clone());
+            return Err(self.give(cause, Reached::No, &detail));
+        }
+        if !self.tried.is_empty() {
+            self.refresh();
+        }
+        let first_look = self.service().and_then(|service| self.take_place(service));
+        let place = first_look.or_else(|| {
+            // The snapshot may have been replaced, and its last instance retired, since it was read.
+            self.refresh();
+            self.service().and_then(|service| self.take_place(service))
+        });
+        let target = place.and_then(|place| Some((place.address()?, place)));
+        let Some((address, place)) = target else {
+            let name = self.service().map(|service| service.name.to_string());
+            let detail = format!("no instance of `{}` is ready", name.unwrap_or_default());
+            return Err(self.give(Cause::NoInstance, Reached::No, &detail));
+        };
+        let now = Instant::now();
+        if self.attempts == 0 && self.stale == 0 {
+            if let Some(service) = self.service() {
+                service.shared.budget.note_request(now);
+            }
+        }
+        self.attempts += 1;
+        self.attempted = now;
+        self.current = Some(place);
+        let reuse = match (self.tried.is_empty(), is_idempotent(&self.method)) {
+            (false, _) => Reuse::Never,
+            (true, true) => Reuse::Likely,
+            (true, false) => Reuse::Certain,
+        };
+        Ok(Target { address, reuse })
+    }
+
+    fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str {
+        match &self.destination {
+            Destination::Service {
+                target: Some(target),
+                ..
+            } => target,
+            _ => head.target,
+        }
+    }
+
+    fn keeps(&self, name: &str) -> bool {
+        fields::is_kept(name, self.trust)
+    }
+
+    fn write_fields(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
+        let external = self
+            .service()
+            .is_some_and(|service| service.policy.locality == Locality::External);
+        let own = match &self.current {
+            // Only HTTP/1.0 clients may leave the host out, and no service need know of them.
+            Some(instance) if external || head.authority.is_empty() => Some(instance.authority()),
+            _ => None,
+        };
+        let added = Added {
+            trust: self.trust,
+            peer: self.peer,
+            host: own.as_deref().unwrap_or(head.authority),
+            request_id: &self.request_id,
+            trace: &self.trace,
+            remaining: self.remaining(),
+        };
+        fields::write(head, &added, out);
+    }
+
+    fn time_to_answer(&self) -> Option<Duration> {
+        Some(self.timeout)
+    }
+
+    fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
+        let cause = Cause::of(fault);
+        if let Some(place) = self.current.take() {
+            if cause == Cause::ConnectFailed {
+                place.address_failed();
+            }
+            if is_the_services(fault) && !matches!(fault, Fault::Stale) {
+                place
+                    .statistics
+                    .note(Ending::Error, self.attempted.elapsed());
+            }
+            self.tried.push(Instance::clone(&place));
+        }
+        if matches!(fault, Fault::Stale) {
+            // It is counted when it is made again.
+            self.attempts = self.attempts.saturating_sub(1);
+        }
+        if is_the_services(fault) && *fault != Fault::Deadline && self.may_retry(fault, replay) {
+            return Next::Again(self.pause());
+        }
+        let reached = match (fault, replay) {
+            (Fault::Answer(_), _) => Reached::Yes,
+            (_, Replay::NotSent) => Reached::No,
+            _ => Reached::Maybe,
+        };
+        let detail = match self.service() {
+            Some(service) if is_the_services(fault) => format!("`{}`: {fault}", service.name),
+            _ => fault.to_string(),
+        };
+        Next::Give(self.give(cause, reached, &detail))
+    }
+
+    fn answered(&mut self, _head: &ResponseHead<'_>) {
+        self.upstream_time = Some(self.attempted.elapsed());
+    }
+
+    fn finished(&mut self, outcome: &Outcome) {
+        let took = outcome.ended.saturating_duration_since(self.arrived);
+        let gone = outcome.fault == Some(Fault::ClientGone);
+        let failed = match outcome.status {
+            Some(status) => status >= 500,
+            None => outcome.fault.is_some() && !gone,
+        };
+        // A fault after the head has been forwarded: the answer was cut short.
+        let cut_short = self.upstream_time.is_some() && outcome.fault.is_some() && !gone;
+        let ending = match failed || cut_short {
+            true => Ending::Error,
+            false => Ending::Success,
+        };
+        if let Some(service) = self.service() {
+            service.shared.statistics.note(ending, took);
+        }
+        let place = self.current.take();
+        if let Some(place) = &place {
+            let at_instance = outcome.ended.saturating_duration_since(self.attempted);
+            place.statistics.note(ending, at_instance);
+        }
+        let Some(log) = &self.thread.log else {
+            return;
+        };
+        let mut line = Line::new(self.peer);
+        line.method = &self.method;
+        line.caller = caller(&self.listener);
+        line.status = outcome.status;
+        line.bytes_in = outcome.request_bytes;
+        line.bytes_out = outcome.answer_bytes;
+        line.duration = took;
+        line.upstream = self.upstream_time;
+        line.attempts = self.attempts;
+        line.trace_id = Some(self.trace.trace_id());
+        line.request_id = Some(&self.request_id);
+        line.reason = match (self.reason, &outcome.fault) {
+            (Some(reason), _) => Some(reason),
+            (None, Some(Fault::ClientGone)) => Some("client-gone"),
+            (None, Some(fault)) if outcome.status.is_none() || cut_short => {
+                Some(Cause::of(fault).name())
+            }
+            _ => None,
+        };
+        match &self.destination {
+            Destination::Service {
+                service,
+                route,
+                path,
+                ..
+            } => {
+                line.path = path;
+                line.route = route.as_deref();
+                line.service = Some(service.name.as_str());
+            }
+            Destination::Nowhere { path, .. } => line.path = path,
+        }
+        line.instance = place.as_ref().map(|place| place.id.as_str());
+        log.write(&line);
+    }
+}
+
+/// Methods that may be carried out twice (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    matches!(
+        method,
+        "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
+    )
+}
+
+/// Whether the fault lies with the service rather than with the client.
+fn is_the_services(fault: &Fault) -> bool {
+    match fault {
+        Fault::Head(_)
+        | Fault::HeadTooLarge
+        | Fault::Body(_)
+        | Fault::ClientTooSlow
+        | Fault::ClientGone => false,
+        Fault::Connect(_)
+        | Fault::ConnectTimeout
+        | Fault::Stale
+        | Fault::Broke
+        | Fault::Answer(_)
+        | Fault::Deadline
+        | Fault::Idle => true,
+    }
+}
+
+fn asked_timeout(head: &RequestHead<'_>) -> Option<Duration> {
+    let value = std::str::from_utf8(head.header("x-request-timeout-ms")?).ok()?;
+    value.parse().ok().map(Duration::from_millis)
+}

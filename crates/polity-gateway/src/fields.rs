@@ -1,0 +1,165 @@
+//! The fields Polity sets on a request, and those it takes away because they would be taken for its own.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use polity_http::RequestHead;
+
+use crate::trace::TraceParent;
+
+/// How far a field that came from a client is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// A client: what it says of proxies before it is dropped.
+    Client,
+    /// A proxy the plan trusts: what it says is passed on, and added to.
+    Proxy,
+    /// A service of the system calling another: the fields are its own business.
+    Service,
+}
+
+/// What is added to a request.
+pub(crate) struct Added<'a> {
+    pub(crate) trust: Trust,
+    pub(crate) peer: IpAddr,
+    pub(crate) host: &'a str,
+    pub(crate) request_id: &'a str,
+    pub(crate) trace: &'a TraceParent,
+    pub(crate) remaining: Duration,
+}
+
+/// Set on every request.
+const OURS: &[&str] = &[
+    "host",
+    "x-request-id",
+    "traceparent",
+    "x-request-timeout-ms",
+];
+
+/// Set on those that come from outside.
+const FORWARDED: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-real-ip",
+];
+
+/// Whether a field that came is passed on as it is.
+pub(crate) fn is_kept(name: &str, trust: Trust) -> bool {
+    let known = |names: &[&str]| names.iter().any(|known| same_name(name, known));
+    // Nearly all other names begin with other letters.
+    match name.as_bytes().first().map(u8::to_ascii_lowercase) {
+        Some(b'h' | b't' | b'x' | b'f') => {
+            !known(OURS) && (trust == Trust::Service || !known(FORWARDED))
+        }
+        _ => true,
+    }
+}
+
+/// Whether the two are one to a server that reads `_` as `-`, as CGI and WSGI do.
+fn same_name(name: &str, known: &str) -> bool {
+    name.len() == known.len()
+        && name.bytes().zip(known.bytes()).all(|(byte, known)| {
+            byte.eq_ignore_ascii_case(&known) || (byte == b'_' && known == b'-')
+        })
+}
+
+/// Appends them.
+pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
+    field(out, "host", added.host.as_bytes());
+    field(out, "x-request-id", added.request_id.as_bytes());
+    field(out, "traceparent", added.trace.as_bytes());
+    // Writing to a vector does not fail.
+    let _ = write!(
+        out,
+        "x-request-timeout-ms: {}\r\n",
+        added.remaining.as_millis()
+    );
+    if added.trust != Trust::Service {
+        write_forwarded(head, added, out);
+    }
+}
+
+fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
+    let believed = |name: &str| match added.trust {
+        Trust::Proxy => head.header(name).filter(|value| !value.is_empty()),
+        Trust::Client | Trust::Service => None,
+    };
+    out.extend_from_slice(b"x-forwarded-for: ");
+    let mut came = false;
+    for header in head.headers {
+        if added.trust == Trust::Proxy && header.name.eq_ignore_ascii_case("x-forwarded-for") {
+            if std::mem::replace(&mut came, true) {
+                out.extend_from_slice(b", ");
+            }
+            out.extend_from_slice(header.value);
+        }
+    }
+    let comma = if came { ", " } else { "" };
+    let _ = write!(out, "{comma}{}\r\n", added.peer);
+
+    let proto = believed("x-forwarded-proto").unwrap_or(b"http");
+    field(out, "x-forwarded-proto", proto);
+    let host = believed("x-forwarded-host").unwrap_or(head.authority.as_bytes());
+    if !host.is_empty() {
+        field(out, "x-forwarded-host", host);
+    }
+
+    out.extend_from_slice(b"forwarded: ");
+    if let Some(before) = believed("forwarded") {
+        out.extend_from_slice(before);
+        out.extend_from_slice(b", ");
+    }
+    let _ = match added.peer {
+        IpAddr::V4(peer) => write!(out, "for={peer}"),
+        // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
+        IpAddr::V6(peer) => write!(out, "for=\"[{peer}]\""),
+    };
+    if !head.authority.is_empty() {
+        let _ = write!(out, ";host=\"{}\"", head.authority);
+    }
+    out.extend_from_slice(b";proto=http\r\n");
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_of_itself_is_dropped_in_any_spelling() {
+        for name in [
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "Forwarded",
+            "X-Real-IP",
+        ] {
+            assert!(!is_kept(name, Trust::Client), "{name}");
+            assert!(!is_kept(name, Trust::Proxy), "{name}: written anew");
+            assert!(is_kept(name, Trust::Service), "{name}");
+        }
+        for name in ["Host", "traceparent", "X-Request-Id", "x_request_id"] {
+            assert!(!is_kept(name, Trust::Service), "{name}");
+        }
+        for name in [
+            "Accept",
+            "X-Custom",
+            "tracestate",
+            "Forwarded-Too",
+            "Cookie",
+        ] {
+            assert!(is_kept(name, Trust::Client), "{name}");
+        }
+    }
+}

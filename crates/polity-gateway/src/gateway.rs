@@ -1,0 +1,196 @@
+//! The gateway as a service: started, run until it is drained, and changed in between.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polity_catalog::Catalog;
+use polity_core::InstanceId;
+use polity_http::{Server, Timeouts};
+use polity_plan::Plan;
+use polity_runtime::published::Subscription;
+use polity_runtime::{DataPlane, Drain, Published, task};
+use tokio::sync::mpsc;
+
+use crate::access_log::{AccessLog, LogBuffer};
+use crate::builder::Builder;
+use crate::handle::{Command, Handle};
+use crate::listeners::{ListenError, Listeners};
+use crate::policy::GatewayPolicy;
+use crate::resolve::keep_resolved;
+use crate::statistics::WINDOW;
+
+/// How long requests in flight may go on once the gateway drains. Within the ten seconds that
+/// service managers commonly leave between asking and killing.
+const DRAIN_BOUND: Duration = Duration::from_secs(8);
+
+/// Plans that may wait to be put in force.
+const MAX_WAITING_COMMANDS: usize = 16;
+
+/// What the gateway is given besides plan and catalog.
+pub struct Config {
+    /// The threads that carry requests.
+    pub data_plane: DataPlane,
+    /// Where the access log goes; none for no log.
+    pub access_log: Option<PathBuf>,
+    /// The waits of the data plane.
+    pub timeouts: Timeouts,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The access log could not be opened.
+    #[error("cannot open the access log {}: {source}; `--access-log` names another", path.display())]
+    AccessLog {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The data plane does not run.
+    #[error(transparent)]
+    DataPlane(#[from] polity_http::server::Unreachable),
+}
+
+/// The gateway, listening, to be [run](Gateway::run).
+pub struct Gateway {
+    server: Server<GatewayPolicy>,
+    builder: Arc<Builder>,
+    listeners: Listeners,
+    addresses: Published<crate::listeners::Addresses>,
+    changes: Subscription<Catalog>,
+    commands: mpsc::Receiver<Command>,
+    log: Option<AccessLog>,
+    resolving: BTreeSet<InstanceId>,
+}
+
+impl Gateway {
+    /// Binds every listener and serves on them: requests are answered from here on. Changes are
+    /// taken up by [`Gateway::run`].
+    ///
+    /// # Errors
+    /// When an address or the access log cannot be had; nothing is left open then.
+    pub async fn start(
+        config: Config,
+        plan: Arc<Plan>,
+        catalog: Published<Catalog>,
+    ) -> Result<(Self, Handle), StartError> {
+        let log = config.access_log.map(|path| {
+            AccessLog::open(&path).map_err(|source| StartError::AccessLog { path, source })
+        });
+        let log = log.transpose()?;
+        let changes = catalog.subscribe();
+        let builder = Arc::new(Builder::new(plan.clone(), catalog));
+        let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
+        let server = Server::start(&config.data_plane, config.timeouts, move || {
+            GatewayPolicy::new(thread_builder.clone(), queue.clone().map(LogBuffer::new))
+        })?;
+        let opened = Listeners::open(server.clone(), &plan).await;
+        let listeners = match opened {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                server.drain(Duration::ZERO).await;
+                return Err(error.into());
+            }
+        };
+        let addresses = Published::new(listeners.addresses());
+        let (sender, commands) = mpsc::channel(MAX_WAITING_COMMANDS);
+        let handle = Handle::new(builder.clone(), addresses.clone(), sender);
+        let gateway = Self {
+            server,
+            builder,
+            listeners,
+            addresses,
+            changes,
+            commands,
+            log,
+            resolving: BTreeSet::new(),
+        };
+        Ok((gateway, handle))
+    }
+
+    /// Follows the catalog and the plan until `drain` begins; then stops accepting and lets the
+    /// requests in flight end, within a bound.
+    pub async fn run(mut self, drain: Drain) {
+        let mut rotation = tokio::time::interval(WINDOW / 2);
+        self.resolve_names();
+        loop {
+            // Cancelling any of these loses nothing: what has changed is still changed in the next
+            // round, and a command is taken only when its arm is.
+            tokio::select! {
+                biased;
+                () = drain.signaled() => break,
+                Some(_) = self.changes.changed() => self.builder.rebuild(),
+                Some(command) = self.commands.recv() => self.obey(command).await,
+                _ = rotation.tick() => self.rotate(),
+            }
+            self.resolve_names();
+        }
+        let cut_short = self.server.drain(DRAIN_BOUND).await;
+        if cut_short > 0 {
+            tracing::warn!(
+                connections = cut_short,
+                "connections were cut short by the drain"
+            );
+        }
+        drop(self.server);
+        drop(self.listeners);
+        if let Some(log) = self.log {
+            // The data plane's threads have let go of it, or are about to; the wait is for the disk.
+            let _ = tokio::task::spawn_blocking(move || log.finish()).await;
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        let Command::Apply { plan, done } = command;
+        let result = self.apply(plan).await;
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(result);
+    }
+
+    /// Callees must be reachable before anyone is told of them, and routes be gone before what
+    /// they led through is.
+    async fn apply(&mut self, plan: Arc<Plan>) -> Result<(), ListenError> {
+        let before = self.builder.current().planned.plan.clone();
+        let extended = self.listeners.extend(&before, &plan).await;
+        if extended.is_ok() {
+            self.builder.replan(plan);
+        }
+        self.addresses.store(self.listeners.addresses());
+        self.listeners.close(extended?).await;
+        Ok(())
+    }
+
+    fn rotate(&self) {
+        let now = Instant::now();
+        for service in &self.builder.current().services {
+            service.shared.statistics.rotate(now);
+            for instance in service.instances() {
+                instance.statistics.rotate(now);
+            }
+        }
+    }
+
+    /// Starts looking up the names of instances that are new.
+    fn resolve_names(&mut self) {
+        let snapshot = self.builder.current();
+        let instances = snapshot
+            .services
+            .iter()
+            .flat_map(|service| service.instances());
+        let named: Vec<_> = instances.filter(|instance| instance.is_named()).collect();
+        self.resolving
+            .retain(|id| named.iter().any(|instance| instance.id == *id));
+        for instance in named {
+            if self.resolving.insert(instance.id.clone()) {
+                task::spawn("resolve", keep_resolved(instance.clone()));
+            }
+        }
+    }
+}

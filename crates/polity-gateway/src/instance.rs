@@ -1,0 +1,154 @@
+//! An instance as the gateway knows it: where it is, how busy it is, and what it has done.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use polity_balance::Endpoint;
+use polity_core::InstanceId;
+
+use crate::statistics::{Statistics, Summary};
+
+/// Shared by every snapshot that holds the instance, and by every request at it.
+#[derive(Debug, Clone)]
+pub(crate) struct Instance(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) id: InstanceId,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) statistics: Statistics,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Fixed(SocketAddr),
+    /// A host name: the addresses it had last, and which of them is used. It moves on when one
+    /// fails, so that a name with a dead address costs one retry rather than every other request.
+    Named {
+        addresses: ArcSwap<Vec<IpAddr>>,
+        current: AtomicUsize,
+    },
+}
+
+impl Instance {
+    pub(crate) fn new(id: InstanceId, host: &str, port: u16, now: Instant) -> Self {
+        let place = match host.parse::<IpAddr>() {
+            Ok(address) => Place::Fixed((address, port).into()),
+            Err(_) => Place::Named {
+                addresses: ArcSwap::default(),
+                current: AtomicUsize::new(0),
+            },
+        };
+        Self(Arc::new(Inner {
+            id,
+            host: host.to_owned(),
+            port,
+            endpoint: Endpoint::new(),
+            statistics: Statistics::new(now),
+            place,
+        }))
+    }
+
+    /// Where to connect; none while its name is not resolved.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match &self.0.place {
+            Place::Fixed(address) => Some(*address),
+            Place::Named { addresses, current } => {
+                let addresses = addresses.load();
+                let index = current.load(Ordering::Relaxed) % addresses.len().max(1);
+                let address = *addresses.get(index)?;
+                Some((address, self.0.port).into())
+            }
+        }
+    }
+
+    /// A connection to its address could not be made.
+    pub(crate) fn address_failed(&self) {
+        if let Place::Named { current, .. } = &self.0.place {
+            current.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is known by a name that has to be resolved.
+    pub(crate) fn is_named(&self) -> bool {
+        matches!(self.0.place, Place::Named { .. })
+    }
+
+    /// Its name has these addresses now.
+    pub(crate) fn resolved(&self, found: Vec<IpAddr>) {
+        if let Place::Named { addresses, .. } = &self.0.place
+            && **addresses.load() != found
+        {
+            addresses.store(Arc::new(found));
+        }
+    }
+
+    /// Host and port as a `host` field says them, port 80 left out.
+    pub(crate) fn authority(&self) -> String {
+        let (host, port) = (&self.0.host, self.0.port);
+        match (host.contains(':'), port) {
+            (true, 80) => format!("[{host}]"),
+            (true, _) => format!("[{host}]:{port}"),
+            (false, 80) => host.clone(),
+            (false, _) => format!("{host}:{port}"),
+        }
+    }
+
+    pub(crate) fn summary(&self, now: Instant) -> Summary {
+        self.statistics.summary(now, self.endpoint.in_flight())
+    }
+}
+
+impl std::ops::Deref for Instance {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl AsRef<Endpoint> for Instance {
+    fn as_ref(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(host: &str, port: u16) -> Instance {
+        Instance::new("a-1".into(), host, port, Instant::now())
+    }
+
+    #[test]
+    fn a_name_is_used_by_the_address_that_last_worked() {
+        let named = instance("orders.internal", 80);
+        assert_eq!(named.address(), None);
+        let addresses: Vec<IpAddr> = ["10.0.0.1", "10.0.0.2"]
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect();
+        named.resolved(addresses.clone());
+        let at = |index: usize| Some((addresses[index], 80).into());
+        assert_eq!((named.address(), named.address()), (at(0), at(0)));
+        named.address_failed();
+        assert_eq!((named.address(), named.address()), (at(1), at(1)));
+        named.address_failed();
+        assert_eq!(named.address(), at(0));
+    }
+
+    #[test]
+    fn the_authority_is_what_a_client_would_send() {
+        assert_eq!(instance("api.example", 80).authority(), "api.example");
+        assert_eq!(instance("10.0.0.7", 9000).authority(), "10.0.0.7:9000");
+        assert_eq!(instance("::1", 9000).authority(), "[::1]:9000");
+        assert_eq!(instance("::1", 80).authority(), "[::1]");
+    }
+}

@@ -1,0 +1,214 @@
+//! The gateway's answers to what the data plane asks about connections and requests.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use polity_core::{ServiceName, SplitMix64};
+use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
+use polity_route::{Request, normalise, normalise_host};
+
+use crate::access_log::{Line, LogBuffer};
+use crate::builder::Builder;
+use crate::exchange::{Destination, Exchange};
+use crate::fields::Trust;
+use crate::problem::{Cause, Reached};
+use crate::snapshot::Snapshot;
+
+/// What a listener is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Listener {
+    /// Requests from outside, by route.
+    Public,
+    /// One service's calls to another.
+    Call(Arc<Call>),
+}
+
+/// A service that may call another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call {
+    pub(crate) caller: ServiceName,
+    pub(crate) callee: ServiceName,
+}
+
+/// What a data-plane thread has of its own.
+pub(crate) struct Thread {
+    pub(crate) builder: Arc<Builder>,
+    pub(crate) rng: RefCell<SplitMix64>,
+    pub(crate) log: Option<LogBuffer>,
+}
+
+/// The gateway on one data-plane thread.
+pub(crate) struct GatewayPolicy {
+    thread: Rc<Thread>,
+}
+
+impl GatewayPolicy {
+    pub(crate) fn new(builder: Arc<Builder>, log: Option<LogBuffer>) -> Self {
+        Self {
+            thread: Rc::new(Thread {
+                builder,
+                rng: RefCell::new(SplitMix64::from_system()),
+                log,
+            }),
+        }
+    }
+}
+
+impl Policy for GatewayPolicy {
+    type Listener = Listener;
+    type Exchange = Exchange;
+
+    fn protocol(&self, listener: &Listener) -> Protocol {
+        let Listener::Call(call) = listener else {
+            return Protocol::Http;
+        };
+        let snapshot = self.thread.builder.current();
+        let callee = snapshot.service(call.callee.as_str());
+        match callee.map(|service| service.policy.protocol) {
+            Some(polity_plan::Protocol::Tcp) => Protocol::Tcp,
+            Some(polity_plan::Protocol::Http) | None => Protocol::Http,
+        }
+    }
+
+    fn request(&self, listener: &Listener, peer: SocketAddr, head: &RequestHead<'_>) -> Exchange {
+        let snapshot = self.thread.builder.current();
+        let (trust, destination) = match listener {
+            Listener::Call(call) => (Trust::Service, to_callee(&snapshot, call, head)),
+            Listener::Public => {
+                let trust = match snapshot.planned.trusts(peer.ip()) {
+                    true => Trust::Proxy,
+                    false => Trust::Client,
+                };
+                (trust, by_route(&snapshot, head))
+            }
+        };
+        Exchange::new(
+            self.thread.clone(),
+            listener,
+            peer,
+            trust,
+            head,
+            destination,
+        )
+    }
+
+    fn tunnel(&self, listener: &Listener, peer: SocketAddr) -> Exchange {
+        let snapshot = self.thread.builder.current();
+        let service = match listener {
+            Listener::Call(call) => snapshot.service(call.callee.as_str()).cloned(),
+            Listener::Public => None,
+        };
+        Exchange::tunnel(self.thread.clone(), listener, peer, service)
+    }
+
+    fn refuse(&self, listener: &Listener, peer: SocketAddr, fault: &Fault) -> Answer {
+        let cause = Cause::of(fault);
+        let answer = cause.answer(Reached::No, &fault.to_string(), None);
+        if let Some(log) = &self.thread.log {
+            let mut line = Line::new(peer.ip());
+            line.caller = caller(listener);
+            line.status = Some(answer.status);
+            line.reason = Some(cause.name());
+            log.write(&line);
+        }
+        answer
+    }
+
+    fn tick(&self) {
+        if let Some(log) = &self.thread.log {
+            log.flush();
+        }
+    }
+}
+
+/// The name of the calling service, for calls.
+pub(crate) fn caller(listener: &Listener) -> Option<&str> {
+    match listener {
+        Listener::Public => None,
+        Listener::Call(call) => Some(call.caller.as_str()),
+    }
+}
+
+/// A call goes where its listener says, with the path as it is: the caller speaks to that one
+/// service and to nothing that its path could be mistaken for.
+fn to_callee(snapshot: &Snapshot, call: &Call, head: &RequestHead<'_>) -> Destination {
+    let (path, _) = split_query(head.target);
+    match snapshot.service(call.callee.as_str()) {
+        Some(service) => Destination::Service {
+            service: service.clone(),
+            route: None,
+            path: path.to_owned(),
+            target: None,
+        },
+        None => Destination::Nowhere {
+            cause: Cause::NoRoute,
+            detail: format!("`{}` is no longer in the plan", call.callee),
+            path: path.to_owned(),
+        },
+    }
+}
+
+fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destination {
+    let (raw_path, query) = split_query(head.target);
+    let nowhere = |cause, detail| Destination::Nowhere {
+        cause,
+        detail,
+        path: raw_path.to_owned(),
+    };
+    let path = match normalise(raw_path) {
+        Ok(path) => path,
+        Err(_) if raw_path == "*" => {
+            return nowhere(Cause::NoRoute, "no route is for `*`".to_owned());
+        }
+        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
+    };
+    let host = match normalise_host(head.authority) {
+        Ok(host) => host,
+        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
+    };
+    let request = Request {
+        host: &host,
+        path: &path,
+        method: head.method,
+        has_header: &|name, value| has_header(head, name, value),
+    };
+    let found = snapshot.planned.routes.find(&request);
+    let service =
+        found.and_then(|found| Some((snapshot.services.get(found.target.service)?, found)));
+    let Some((service, found)) = service else {
+        return nowhere(
+            Cause::NoRoute,
+            format!("no route is for {} {path}", head.method),
+        );
+    };
+    let forwarded = found.target.rewrite.apply(&found.pattern.path, &path);
+    let target = (forwarded != raw_path).then(|| match query {
+        Some(query) => format!("{forwarded}?{query}"),
+        None => forwarded.into_owned(),
+    });
+    Destination::Service {
+        service: service.clone(),
+        route: Some(found.target.label.clone()),
+        path: path.into_owned(),
+        target,
+    }
+}
+
+fn split_query(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
+/// Sent exactly once, with exactly this value.
+fn has_header(head: &RequestHead<'_>, name: &str, value: &str) -> bool {
+    let mut values = head
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case(name));
+    let first = values.next();
+    first.is_some_and(|header| header.value == value.as_bytes()) && values.next().is_none()
+}

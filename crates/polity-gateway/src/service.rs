@@ -1,0 +1,98 @@
+//! A service in one snapshot: its policy and its instances, over counts that all snapshots share.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polity_balance::{Balancer, Policy};
+use polity_core::ServiceName;
+use polity_plan::{Balance, Origin, Protocol, Retry};
+use polity_resilience::RetryBudget;
+
+use crate::instance::Instance;
+use crate::statistics::{Statistics, Summary};
+
+/// Retries a second that are allowed however few requests there are.
+const RETRY_FLOOR: u32 = 10;
+
+/// A service as requests see it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: ServiceName,
+    pub(crate) policy: ServicePolicy,
+    pub(crate) shared: Arc<Shared>,
+    /// Those that may be given requests.
+    pub(crate) ready: Vec<Instance>,
+    /// Those that may not, for now.
+    pub(crate) unready: Vec<Instance>,
+}
+
+/// What the plan says of its requests.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ServicePolicy {
+    pub(crate) protocol: Protocol,
+    pub(crate) timeout: Duration,
+    pub(crate) retry: Retry,
+    pub(crate) balance: Balance,
+    pub(crate) locality: Locality,
+}
+
+/// Whether Polity runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locality {
+    Internal,
+    /// It answers to a host name of its own.
+    External,
+}
+
+/// What is kept from one snapshot to the next.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) statistics: Statistics,
+    pub(crate) balancer: Balancer,
+    pub(crate) budget: RetryBudget,
+}
+
+impl ServicePolicy {
+    pub(crate) fn of(service: &polity_plan::Service) -> Self {
+        Self {
+            protocol: service.protocol,
+            timeout: service.timeout,
+            retry: service.retry,
+            balance: service.balance,
+            locality: match service.origin {
+                Origin::Run(_) => Locality::Internal,
+                Origin::External(_) => Locality::External,
+            },
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(policy: &ServicePolicy, now: Instant) -> Self {
+        Self {
+            statistics: Statistics::new(now),
+            balancer: Balancer::new(match policy.balance {
+                Balance::P2c => Policy::PowerOfTwoChoices,
+                Balance::RoundRobin => Policy::RoundRobin,
+                Balance::LeastConnections => Policy::LeastConnections,
+                Balance::Random => Policy::Random,
+            }),
+            budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
+        }
+    }
+}
+
+impl Service {
+    /// All instances, ready or not.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.ready.iter().chain(&self.unready)
+    }
+
+    pub(crate) fn summary(&self, now: Instant) -> Summary {
+        let instances = self.instances();
+        let in_flight = instances
+            .map(|instance| instance.endpoint.in_flight())
+            .sum();
+        self.shared.statistics.summary(now, in_flight)
+    }
+}

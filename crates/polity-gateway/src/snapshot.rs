@@ -1,0 +1,121 @@
+//! What the data plane reads: routes, policies and instances as of one moment, behind one pointer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use polity_core::ServiceName;
+use polity_plan::{Network, Plan};
+use polity_route::{PathPattern, Rewrite, RouteTable};
+
+use crate::service::Service;
+
+/// One moment's view. Services that did not change are shared with the snapshots around it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) planned: Arc<Planned>,
+    /// In the order of `planned.places`.
+    pub(crate) services: Vec<Arc<Service>>,
+}
+
+/// What follows from the plan alone: kept as long as the plan is, whatever the instances do.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) routes: RouteTable<RouteTarget>,
+    pub(crate) places: BTreeMap<ServiceName, usize>,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub(crate) struct RouteTarget {
+    /// A place in [`Snapshot::services`].
+    pub(crate) service: usize,
+    pub(crate) rewrite: Rewrite,
+    /// The route as the access log names it.
+    pub(crate) label: Arc<str>,
+}
+
+impl Planned {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let names = plan.services.keys().cloned();
+        let routes = plan
+            .services
+            .values()
+            .enumerate()
+            .flat_map(|(place, service)| {
+                service.routes.iter().map(move |route| {
+                    let target = RouteTarget {
+                        service: place,
+                        rewrite: route.rewrite.clone(),
+                        label: label(route).into(),
+                    };
+                    (route.pattern.clone(), target)
+                })
+            });
+        Self {
+            routes: RouteTable::new(routes),
+            places: names.zip(0..).collect(),
+            plan: plan.clone(),
+        }
+    }
+
+    /// Whether what `peer` says of those before it is believed.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        let networks = &self.plan.gateway.trusted_proxies;
+        networks.iter().any(|network| contains(network, peer))
+    }
+}
+
+impl Snapshot {
+    /// The service of this name.
+    pub(crate) fn service(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.get(*self.planned.places.get(name)?)
+    }
+}
+
+fn label(route: &polity_plan::Route) -> String {
+    match &route.pattern.path {
+        PathPattern::Exact(path) => format!("={path}"),
+        PathPattern::Prefix(path) => path.clone(),
+    }
+}
+
+fn contains(network: &Network, peer: IpAddr) -> bool {
+    let (address, peer, width) = match (network.address, peer) {
+        (IpAddr::V4(network), IpAddr::V4(peer)) => (
+            u128::from(network.to_bits()),
+            u128::from(peer.to_bits()),
+            32,
+        ),
+        (IpAddr::V6(network), IpAddr::V6(peer)) => (network.to_bits(), peer.to_bits(), 128u32),
+        _ => return false,
+    };
+    let ignored = width.saturating_sub(u32::from(network.prefix));
+    // A shift by the whole width is what a prefix of nothing asks for.
+    address.checked_shr(ignored).unwrap_or(0) == peer.checked_shr(ignored).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_its_addresses_and_no_others() {
+        let check = |address: &str, prefix, peer: &str, expected| {
+            let address = address.parse().expect("an address");
+            let network = Network { address, prefix };
+            let peer = peer.parse().expect("an address");
+            assert_eq!(contains(&network, peer), expected, "{peer} in {network:?}");
+        };
+        check("10.0.0.0", 8, "10.255.0.1", true);
+        check("10.0.0.0", 8, "11.0.0.1", false);
+        check("127.0.0.1", 32, "127.0.0.1", true);
+        check("127.0.0.1", 32, "127.0.0.2", false);
+        check("0.0.0.0", 0, "8.8.8.8", true);
+        check("0.0.0.0", 0, "::1", false);
+        check("::", 0, "::1", true);
+        check("fd00::", 8, "fd12::1", true);
+        check("fd00::", 8, "fe80::1", false);
+    }
+}

@@ -1,0 +1,126 @@
+//! Ids that travel with a request: W3C trace context (https://www.w3.org/TR/trace-context/) and the request id.
+
+use polity_core::Rng;
+
+/// The length of a `traceparent` of version 00.
+pub(crate) const TRACEPARENT: usize = 55;
+
+/// The longest request id taken over from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// A `traceparent`, valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TraceParent([u8; TRACEPARENT]);
+
+impl TraceParent {
+    /// The one that came, if it is valid. A later version is cut to what version 00 knows, as the
+    /// specification has it (section 4.3).
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
+        let (known, rest) = value.split_at_checked(TRACEPARENT)?;
+        let mut bytes: [u8; TRACEPARENT] = known.try_into().ok()?;
+        let lower_hex = |range: &[u8]| range.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let zero = |range: &[u8]| range.iter().all(|b| *b == b'0');
+        let dashes = [2, 35, 52].iter().all(|at| bytes[*at] == b'-');
+        let (version, trace, parent, flags) =
+            (&bytes[..2], &bytes[3..35], &bytes[36..52], &bytes[53..]);
+        let shaped = dashes && [version, trace, parent, flags].into_iter().all(lower_hex);
+        let whole = match version {
+            b"00" => rest.is_empty(),
+            b"ff" => false,
+            _ => rest.is_empty() || rest.starts_with(b"-"),
+        };
+        if !shaped || !whole || zero(trace) || zero(parent) {
+            return None;
+        }
+        bytes[..2].copy_from_slice(b"00");
+        Some(Self(bytes))
+    }
+
+    /// A new trace. It is marked as sampled: a service that follows its parent's decision would
+    /// otherwise record nothing at all.
+    pub(crate) fn new(rng: &mut dyn Rng) -> Self {
+        let mut bytes = *b"00-00000000000000000000000000000000-0000000000000000-01";
+        // Zero ids are invalid; the lowest bit keeps them from coming up once in 2^64.
+        write_hex(&mut bytes[3..19], rng.next_u64());
+        write_hex(&mut bytes[19..35], rng.next_u64() | 1);
+        write_hex(&mut bytes[36..52], rng.next_u64() | 1);
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The trace's id, 32 hexadecimal digits.
+    pub(crate) fn trace_id(&self) -> &str {
+        std::str::from_utf8(&self.0[3..35]).unwrap_or_default()
+    }
+}
+
+/// Whether a request id that came is passed on: short, and nothing a log or a shell trips over.
+pub(crate) fn is_request_id(value: &[u8]) -> bool {
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:+/=@~".contains(b);
+    (1..=MAX_REQUEST_ID).contains(&value.len()) && value.iter().all(legal)
+}
+
+/// A new request id: 32 hexadecimal digits.
+pub(crate) fn new_request_id(rng: &mut dyn Rng) -> String {
+    let mut bytes = [0u8; 32];
+    write_hex(&mut bytes[..16], rng.next_u64());
+    write_hex(&mut bytes[16..], rng.next_u64());
+    bytes.iter().copied().map(char::from).collect()
+}
+
+fn write_hex(out: &mut [u8], number: u64) {
+    for (place, byte) in out.iter_mut().rev().enumerate() {
+        *byte = HEX[(number >> (place * 4)) as usize & 15];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polity_core::SplitMix64;
+
+    use super::*;
+
+    #[test]
+    fn valid_ones_are_continued_and_others_are_not() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let parsed = TraceParent::parse(good.as_bytes()).expect("valid");
+        assert_eq!(parsed.as_bytes(), good.as_bytes());
+        assert_eq!(parsed.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        let later = good.replacen("00", "cc", 1) + "-what-comes";
+        assert_eq!(TraceParent::parse(later.as_bytes()), Some(parsed));
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(TraceParent::parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn new_ones_are_valid_and_differ() {
+        let mut rng = SplitMix64::new(7);
+        let (one, other) = (TraceParent::new(&mut rng), TraceParent::new(&mut rng));
+        assert_ne!(one.trace_id(), other.trace_id());
+        assert_eq!(TraceParent::parse(one.as_bytes()), Some(one));
+        assert_ne!(new_request_id(&mut rng), new_request_id(&mut rng));
+    }
+
+    #[test]
+    fn request_ids_that_could_forge_a_log_line_are_not_passed_on() {
+        assert!(is_request_id(b"req-1.2:a/b+c=="));
+        for bad in [&b""[..], b"a b", b"a\"b", b"a\nb", &[b'a'; 129]] {
+            assert!(!is_request_id(bad));
+        }
+    }
+}
