@@ -2,14 +2,20 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long one instance waits for another to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it waits before it tries again what SQLite does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A reservation's item is NULL once it is released.
 const SCHEMA: &str = "
@@ -59,12 +65,13 @@ impl Store {
     /// Opens `sqlite:////path/to/file` and brings its schema up to date. Any number of instances
     /// may do so at once.
     pub fn open(url: &str) -> anyhow::Result<Self> {
+        // SQLite reads the rest of such a URL as its own `file:` URLs, escapes included.
         let path = url
-            .strip_prefix("sqlite:///")
-            .context("DATABASE_URL is not a sqlite: URL")?;
-        let mut connection = Connection::open(path).with_context(|| path.to_owned())?;
+            .strip_prefix("sqlite:")
+            .with_context(|| format!("not sqlite: {url}"))?;
+        let mut connection = Connection::open(format!("file:{path}")).context(path.to_owned())?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        write_ahead(&connection)?;
         // One writer at a time from the first statement on: whoever comes second finds it done.
         let migration = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migration.execute_batch(SCHEMA)?;
@@ -135,6 +142,23 @@ impl Store {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Turns on the write-ahead log, with which readers and a writer do not wait for each other. Of two
+/// who do so at once on a new file SQLite refuses one without waiting, so it is tried again.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(BUSY_PAUSE);
+            }
+            done => return done,
+        }
     }
 }
 

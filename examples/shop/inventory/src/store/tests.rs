@@ -125,3 +125,11 @@ fn two_instances_never_reserve_the_last_one_twice() {
     assert_eq!(made, 100);
     assert_eq!(gophers_left(&Store::open(&url).unwrap()), 0);
 }
+
+#[test]
+fn the_escapes_of_a_database_url_are_read() {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:///{}/50%25%23.db", folder.path().display());
+    Store::open(&url).unwrap();
+    assert!(folder.path().join("50%#.db").exists());
+}
