@@ -169,9 +169,9 @@ impl Actor {
         self.board.update(|status| {
             status.operation = None;
             status.message = done.as_ref().err().map(|failure| failure.message.clone());
-            status.stage = match done {
-                Err(_) if nothing_runs => Stage::Failed,
-                _ => Stage::Running,
+            status.stage = match nothing_runs {
+                true => Stage::Failed,
+                false => Stage::Running,
             };
         });
         let used = self.instances.iter().map(|instance| &instance.release);
@@ -226,14 +226,22 @@ impl Actor {
         if watch_again {
             self.watch_files();
         }
-        let built = match (edit.effort, &self.current) {
-            (Effort::Keep, _) => {
-                return self.resize(edit.replicas, UnlessReady::Retry).await;
-            }
-            (Effort::Roll, Some(current)) => current.built.clone(),
-            _ => self.build().await?,
-        };
+        // Whatever becomes of the rest, this is what the plan says now.
         self.set_replicas(edit.replicas);
+        let rolled = match edit.effort {
+            Effort::Keep => Ok(()),
+            effort => self.roll_to_plan(effort).await,
+        };
+        // After a roll there is nothing left to do; what was not rolled has the new number all the same.
+        let resized = self.resize(edit.replicas, UnlessReady::Retry).await;
+        rolled.and(resized)
+    }
+
+    async fn roll_to_plan(&mut self, effort: Effort) -> Result<(), Failure> {
+        let built = match (effort, &self.current) {
+            (Effort::Build, _) | (_, None) => self.build().await?,
+            (_, Some(current)) => current.built.clone(),
+        };
         self.wait_for_callees().await;
         self.run_tasks(When::Roll).await?;
         let release = self.release(built)?;

@@ -131,10 +131,6 @@ impl Actor {
             let message = format!("{replicas} instances are more than the {MAX_REPLICAS} allowed");
             return Err(Failure::new(message));
         }
-        if self.current.is_none() {
-            let message = "it has no build to run more instances of; deploy it first";
-            return Err(Failure::new(message));
-        }
         self.resize(replicas, UnlessReady::GiveUp).await?;
         let planned = self.program.replicas;
         let saved = self
@@ -160,16 +156,22 @@ impl Actor {
         }
         let have = self.instances.len();
         let wanted = replicas as usize;
-        if let Some(release) = self.current.clone()
-            && wanted > have
-        {
-            self.add(wanted - have, &release, unless_ready).await?;
+        let mut resized = Ok(());
+        if wanted > have {
+            let Some(release) = self.current.clone() else {
+                let message = "it has no build to run; deploy it first";
+                return Err(Failure::new(message));
+            };
+            resized = self.add(wanted - have, &release, unless_ready).await;
+            if resized.is_err() && unless_ready == UnlessReady::GiveUp {
+                return resized;
+            }
         } else {
-            let surplus = self.least_useful(have.saturating_sub(wanted));
+            let surplus = self.least_useful(have - wanted);
             self.retire(&surplus).await;
         }
         self.set_replicas(replicas);
-        Ok(())
+        resized
     }
 
     async fn add(

@@ -1,11 +1,15 @@
-//! The supervisor as a whole, in a simulated world: starts, crashes and stops.
+//! The supervisor as a whole, in a simulated world: starts, crashes and stops; the rest below.
 
-use std::time::Duration;
+mod change;
+mod command;
+mod floor;
+mod health;
+mod random;
+mod start;
 
 use crate::event::EventKind;
 use crate::process::Exit;
-use crate::service::InstanceState;
-use crate::simulation::{Behaviour, Scene, Sketch};
+use crate::simulation::{Scene, Sketch};
 
 #[tokio::test(start_paused = true)]
 async fn a_service_is_built_started_and_listed_once_it_listens() {
@@ -47,49 +51,4 @@ async fn a_crashed_instance_comes_back_as_itself() {
     );
     assert_eq!(crash.lines, ["last words"]);
     scene.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_called_starts_first_and_stops_last() {
-    let sketch = Sketch::new()
-        .service("inventory")
-        .service("orders")
-        .calls("orders", "inventory");
-    let mut scene = Scene::started(&sketch).await;
-    let ready = scene.times(EventKind::Ready);
-    let started = scene.times(EventKind::Starting);
-    assert_eq!(ready[0].1, "inventory-1");
-    assert_eq!(started[1].1, "orders-1");
-    assert!(started[1].0 >= ready[0].0, "{started:?} {ready:?}");
-    scene.stop().await;
-    let stopped = scene.times(EventKind::Stopped);
-    let order: Vec<&str> = stopped.iter().map(|(_, who)| who.as_str()).collect();
-    assert_eq!(order, ["orders-1", "inventory-1"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_callee_that_never_starts_does_not_keep_its_caller_from_it() {
-    let sketch = Sketch::new()
-        .service("inventory")
-        .service("orders")
-        .calls("orders", "inventory");
-    let scene = Scene::open(&sketch);
-    scene.world.behave(
-        "inventory",
-        Behaviour {
-            ends_after: Some((Duration::from_millis(10), Exit::Code(3))),
-            ..Behaviour::default()
-        },
-    );
-    scene.handle.started().await;
-    assert_eq!(scene.status("orders").ready(), 1);
-    assert_eq!(scene.times(EventKind::WentAhead).len(), 1);
-    let state = |scene: &Scene| scene.states("inventory")[0].1;
-    scene
-        .until("inventory", |s| {
-            s.instances[0].state == InstanceState::CrashLoop
-        })
-        .await;
-    assert_eq!(state(&scene), InstanceState::CrashLoop);
-    assert_eq!(scene.times(EventKind::CrashLoop).len(), 1);
 }
