@@ -1,5 +1,7 @@
 //! What the admin API answers with, the same types on both ends: the server writes them, the CLI reads them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -191,4 +193,30 @@ pub enum OperationLine {
 pub struct Scale {
     /// How many.
     pub replicas: u32,
+}
+
+/// States read in tables as they do in JSON.
+impl fmt::Display for ServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Stopping => "stopping",
+        })
+    }
+}
+
+/// States read in tables as they do in JSON.
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Unready => "unready",
+            Self::Waiting => "waiting",
+            Self::Stopping => "stopping",
+        })
+    }
 }

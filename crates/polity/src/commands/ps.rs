@@ -62,7 +62,7 @@ pub fn render(services: &[Service], style: Style) -> String {
 
 fn row_of_service(service: &Service) -> [Cell; 9] {
     let nothing = || Cell::from(None::<&str>);
-    let state = text_of(&service.state);
+    let state = service.state.to_string();
     [
         service.name.as_str().into(),
         nothing(),
@@ -81,7 +81,7 @@ fn row_of_instance(instance: &Instance) -> [Cell; 9] {
     [
         instance.service.as_str().into(),
         instance.id.as_str().into(),
-        Cell::from(text_of(&instance.state)).in_colour(instance.state),
+        Cell::from(instance.state.to_string()).in_colour(instance.state),
         instance.version.as_deref().into(),
         instance.restarts.to_string().into(),
         instance
@@ -111,14 +111,6 @@ fn notes(service: &Service) -> Vec<String> {
         }
     }
     notes
-}
-
-/// A state by the name the API gives it.
-fn text_of(state: &impl serde::Serialize) -> String {
-    match serde_json::to_value(state) {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    }
 }
 
 fn milliseconds(value: f64) -> String {
