@@ -1,8 +1,10 @@
 //! Holds the tree against the descriptors: keys, types and values, everything wrong at once.
 
+use std::collections::BTreeMap;
+
 use crate::code::Code;
 use crate::command::{self, Fault};
-use crate::descriptor::{Choice, Flaw, Format, Key, Shape, Status, Table};
+use crate::descriptor::{Case, Choice, Flaw, Format, Key, Shape, Status, Table};
 use crate::diagnostic::{Diagnostic, Findings, Span, did_you_mean, nearest};
 use crate::tree::{Entry, Node, Text, Value};
 
@@ -158,7 +160,10 @@ impl Conformer<'_> {
             (Shape::Table(table), Value::Table(entries)) => {
                 self.table(entries, table, path, place.clone());
             }
-            (Shape::Named { key, value }, Value::Table(entries)) => {
+            (Shape::Named { key, value, case }, Value::Table(entries)) => {
+                if *case == Case::Ignored {
+                    self.same_but_for_case(entries);
+                }
                 for entry in entries {
                     self.named(entry, key, value, path);
                 }
@@ -194,6 +199,21 @@ impl Conformer<'_> {
         }
         let path = join(path, &entry.key);
         self.value(&entry.node, value, &path, &entry.key_span);
+    }
+
+    fn same_but_for_case(&mut self, entries: &[Entry]) {
+        let mut seen = BTreeMap::new();
+        for entry in entries {
+            let place = entry.key_span.clone();
+            if let Some(first) = seen.insert(entry.key.to_ascii_lowercase(), place.clone()) {
+                let message = format!("`{}` is named twice", entry.key);
+                self.findings.add(
+                    Diagnostic::new(Code::BadName, message, place)
+                        .label("case does not count here")
+                        .other(first, "the same name"),
+                );
+            }
+        }
     }
 
     fn text(&mut self, node: &Node, text: &Text, format: &'static Format, path: &str) {

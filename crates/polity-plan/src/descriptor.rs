@@ -2,6 +2,7 @@
 //! version, the JSON Schema and the reference in docs/plan.md all follow from these tables.
 
 pub(crate) mod format;
+mod service;
 pub(crate) mod tables;
 
 use crate::code::Code;
@@ -58,12 +59,21 @@ pub(crate) enum Shape {
     Named {
         key: &'static Format,
         value: &'static Shape,
+        case: Case,
     },
     Either(&'static [Shape]),
     /// A string that is split as a shell would, or an array of words.
     Command,
     /// A value that a later version will take.
     LaterTable,
+}
+
+/// Whether keys that differ by case only are two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    Counts,
+    /// They are one, as names of headers are.
+    Ignored,
 }
 
 /// One of a few words.

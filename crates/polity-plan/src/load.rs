@@ -64,12 +64,13 @@ fn read(source: Source<'_>, findings: &mut Findings) -> Option<Plan> {
     let entries = tree::grow(&root, source.text, source.environment, findings);
     conform(&entries, &PLAN, source.text, findings);
     if !broken.is_empty() {
-        // What the parser made of a line it did not understand is nothing to judge.
+        let unread: Vec<Span> = broken
+            .iter()
+            .map(|span| unread(source.text, span))
+            .collect();
         findings.retain(|finding| {
-            let line = line_of(source.text, finding.label.span.start);
-            !broken
-                .iter()
-                .any(|span| line_of(source.text, span.start) == line)
+            let start = finding.label.span.start;
+            !unread.iter().any(|lines| lines.contains(&start))
         });
         for (error, span) in errors.iter().zip(broken) {
             findings.add(
@@ -88,9 +89,25 @@ fn read(source: Source<'_>, findings: &mut Findings) -> Option<Plan> {
     Some(plan)
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    before.iter().filter(|byte| **byte == b'\n').count()
+/// The lines of which nothing can be said besides the syntax error in them: the parser's guess at
+/// that line, and below a broken header whatever has lost its table.
+fn unread(text: &str, error: &Span) -> Span {
+    let at = error.start.min(text.len());
+    let bytes = text.as_bytes();
+    let start = bytes[..at]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |newline| newline + 1);
+    let mut end = start;
+    for line in bytes[start..].split_inclusive(|byte| *byte == b'\n') {
+        let header = line.trim_ascii_start().starts_with(b"[");
+        let broken_header = bytes[start..].trim_ascii_start().starts_with(b"[");
+        if end > start && (header || !broken_header) {
+            break;
+        }
+        end += line.len();
+    }
+    start..end.max(start + 1)
 }
 
 fn finish(draft: &Draft) -> Plan {

@@ -5,16 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::descriptor::tables::PLAN;
 use crate::descriptor::{Format, Key, Shape, Status, Table};
 
-/// What editors find the schema by.
-const ID: &str = "https://polity.dev/schema/polity.schema.json";
-
 /// The schema (draft 2020-12). What it admits may still be refused: it knows nothing of how the
 /// parts of a plan fit together.
 pub fn schema() -> Value {
     let mut schema = table(&PLAN);
     let about = [
         ("$schema", "https://json-schema.org/draft/2020-12/schema"),
-        ("$id", ID),
         ("title", "polity.toml"),
         ("description", "A system of services that Polity runs."),
     ];
@@ -88,7 +84,7 @@ fn shape(of: &Shape) -> Map<String, Value> {
             json!({ "type": "array", "items": shape(element), "minItems": 1 })
         }
         Shape::Table(inner) => Value::Object(table(inner)),
-        Shape::Named { key, value } => {
+        Shape::Named { key, value, .. } => {
             let mut names = json!({ "type": "object", "additionalProperties": shape(value) });
             if let Some(pattern) = key.pattern {
                 names["propertyNames"] = json!({ "pattern": pattern });

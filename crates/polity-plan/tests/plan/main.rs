@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod documentation;
+mod errors;
 mod loading;
 mod pages;
 

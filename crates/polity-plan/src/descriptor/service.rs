@@ -1,0 +1,194 @@
+//! Every key of `[service.NAME]`.
+
+use crate::descriptor::format::*;
+use crate::descriptor::tables::{ENVIRONMENT, HEALTH, RETRY, ROUTE};
+use crate::descriptor::{Choice, Key, Shape, Status, Table};
+
+/// The most replicas of one service on one machine.
+const MAX_REPLICAS: i64 = 1000;
+
+const PATHS: Shape = Shape::List(&Shape::Text(&FILE));
+const TOPICS: Shape = Shape::List(&Shape::Text(&TOPIC_NAME));
+const SERVICES: Shape = Shape::List(&Shape::Text(&SERVICE_NAME));
+/// `[service.NAME]`.
+pub(crate) static SERVICE: Table = Table {
+    keys: &[
+        Key::new(
+            "run",
+            Shape::Command,
+            "Starts it; `{port}` is its port. A string is split as a shell would and run without one, an array stands as it is.",
+        ),
+        Key::new(
+            "url",
+            Shape::Text(&UPSTREAM),
+            "Where it runs when Polity does not run it.",
+        ),
+        Key::new(
+            "urls",
+            Shape::NonEmptyList(&Shape::Text(&UPSTREAM)),
+            "The same, for several places.",
+        ),
+        Key::new(
+            "build",
+            Shape::Command,
+            "Makes it, before the first start and on deploy.",
+        )
+        .needs("run"),
+        Key::new(
+            "dir",
+            Shape::Text(&FILE),
+            "Where `build` and `run` run, relative to the plan's folder.",
+        )
+        .default("\".\"")
+        .needs("run"),
+        Key::new(
+            "route",
+            Shape::Text(&PATH),
+            "A public path prefix: short for one entry of `routes`.",
+        ),
+        Key::new(
+            "routes",
+            Shape::List(&Shape::Table(&ROUTE)),
+            "Public routes, each a table `[[service.NAME.routes]]`.",
+        ),
+        Key::new(
+            "replicas",
+            Shape::Integer {
+                min: 1,
+                max: MAX_REPLICAS,
+            },
+            "How many run at once.",
+        )
+        .default("1")
+        .needs("run"),
+        Key::new(
+            "port",
+            Shape::Either(&[
+                Shape::Boolean,
+                Shape::Integer {
+                    min: 1,
+                    max: u16::MAX as i64,
+                },
+            ]),
+            "`true`: a port Polity chooses and says in `$PORT`; a number: that one; `false`: it listens on nothing.",
+        )
+        .default("true")
+        .needs("run"),
+        Key::new(
+            "protocol",
+            Shape::Choice(&[now("http"), now("tcp")]),
+            "What it speaks; `tcp` for whatever is not HTTP, such as a database.",
+        )
+        .default("\"http\""),
+        Key::new(
+            "health",
+            Shape::Either(&[Shape::Text(&REQUEST_TARGET), Shape::Table(&HEALTH)]),
+            "A path that answers 2xx when it is ready; without it, a TCP connect tells.",
+        )
+        .needs("run"),
+        Key::new(
+            "database",
+            Shape::Text(&DATABASE),
+            "Its own database: `sqlite` for a file Polity makes, or a URL.",
+        )
+        .needs("run"),
+        Key::new("calls", SERVICES, "The services it may call; `$NAME_URL` for each.")
+            .default("[]")
+            .needs("run"),
+        Key::new("publishes", TOPICS, "The topics it publishes.").default("[]"),
+        Key::new("consumes", TOPICS, "The topics it consumes.").default("[]"),
+        Key::new(
+            "env",
+            ENVIRONMENT,
+            "Further environment variables. Their values are never shown.",
+        )
+        .default("{}")
+        .needs("run"),
+        Key::new(
+            "watch",
+            PATHS,
+            "Paths, relative to `dir`, whose change rebuilds and rolls it.",
+        )
+        .default("[]")
+        .needs("run"),
+        Key::new(
+            "timeout",
+            Shape::Text(&DURATION),
+            "From a request's arrival to the first byte of its answer.",
+        )
+        .default("\"30s\""),
+        Key::new("retry", Shape::Table(&RETRY), "Tries of a request to it."),
+        Key::new(
+            "balance",
+            Shape::Either(&[Shape::Choice(BALANCE), Shape::LaterTable]),
+            "How one of its instances is chosen.",
+        )
+        .default("\"p2c\""),
+        Key::new(
+            "start_timeout",
+            Shape::Text(&DURATION),
+            "From start to ready, at most.",
+        )
+        .default("\"60s\"")
+        .needs("run"),
+        Key::new(
+            "stop_timeout",
+            Shape::Text(&DURATION),
+            "From SIGTERM to SIGKILL.",
+        )
+        .default("\"10s\"")
+        .needs("run"),
+        Key::new(
+            "restart_after",
+            Shape::Text(&DURATION),
+            "How long its health check fails before it is restarted.",
+        )
+        .default("\"30s\"")
+        .needs("run"),
+        Key::new(
+            "allow",
+            Shape::List(&Shape::Text(&WARNING_CODE)),
+            "Codes of warnings not to be given about it.",
+        )
+        .default("[]"),
+        Key::later("isolation"),
+        Key::later("transcode"),
+        Key::later("tls"),
+        Key::later("max_in_flight"),
+    ],
+    one_of: &["run", "url", "urls"],
+    exclusive: &[],
+};
+
+const BALANCE: &[Choice] = &[
+    now("p2c"),
+    now("round_robin"),
+    now("least_connections"),
+    now("random"),
+    later("weighted_round_robin"),
+    later("weighted_least_connections"),
+    later("ip_hash"),
+    later("url_hash"),
+    later("header_hash"),
+    later("cookie_hash"),
+    later("ring_hash"),
+    later("maglev"),
+    later("least_response_time"),
+    later("peak_ewma"),
+    later("join_shortest_queue"),
+    later("prequal"),
+];
+
+const fn now(word: &'static str) -> Choice {
+    Choice {
+        word,
+        status: Status::Now,
+    }
+}
+
+const fn later(word: &'static str) -> Choice {
+    Choice {
+        word,
+        status: Status::Later,
+    }
+}
