@@ -150,3 +150,6 @@ fn inherited(own: &Environment, plan: &Plan) -> Environment {
     kept.map(|(key, value)| (key.clone(), value.clone()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

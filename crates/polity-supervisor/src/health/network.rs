@@ -44,3 +44,6 @@ async fn check(probe: &Probe) -> Result<(), ProbeError> {
         status,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn told<'a>(plan: &'a Plan, service: &'a Service) -> Vec<(&'a ServiceName, Proto
         .map(|callee| (callee, protocol(callee).unwrap_or(Protocol::Http)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,6 @@ fn is_scratch(name: &[u8]) -> bool {
 fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

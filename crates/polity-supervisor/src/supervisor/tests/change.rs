@@ -184,3 +184,29 @@ async fn plans_that_follow_quickly_end_in_the_last() {
     assert_eq!(last.env["N"], "4");
     scene.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_save_builds_and_rolls_and_one_during_the_build_rolls_once_more() {
+    let sources = tempfile::tempdir().expect("a folder");
+    let main = sources.path().join("main.rs");
+    let watched = || shop().with("tracker", |p| p.watch.push(sources.path().to_owned()));
+    let mut scene = Scene::started(&watched()).await;
+    let save = || std::fs::write(&main, b"fn main() {}").expect("saved");
+    save();
+    scene.until("tracker", |s| s.operation.is_some()).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    save();
+    let version = |v: &'static str| {
+        move |s: &crate::service::ServiceStatus| {
+            s.operation.is_none() && s.instances.iter().all(|i| i.version.as_str() == v)
+        }
+    };
+    scene.until("tracker", version("v3")).await;
+    assert_eq!(scene.times(EventKind::Changed).len(), 2);
+
+    scene.world.fail_builds("tracker", true);
+    save();
+    scene.until("tracker", |s| s.message.is_some()).await;
+    assert_eq!(scene.status("tracker").ready(), 1);
+    scene.stop().await;
+}
