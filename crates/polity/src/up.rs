@@ -1,0 +1,202 @@
+//! A running system: the parts of a plan, wired to each other.
+
+mod adapters;
+mod admin;
+mod external;
+mod reload;
+mod screen;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use polity_catalog::Catalog;
+use polity_console::{Console, Token};
+use polity_core::{Rng, SplitMix64, SystemClock};
+use polity_gateway::Gateway;
+use polity_plan::{ListenAddress, Plan};
+use polity_runtime::{DataPlane, DrainTrigger, Published, drain, task};
+use polity_supervisor::guardian::{Guardian, GuardianCommand};
+use polity_supervisor::output::LogStore;
+use polity_supervisor::Supervisor;
+use tokio::sync::watch;
+
+use crate::data::DataFolder;
+use crate::plan_file::{PlanFile, PlanText};
+use crate::run_file::RunFile;
+use admin::Admin;
+use reload::Reload;
+use screen::Screen;
+
+/// The hidden first argument that makes this binary the guardian.
+pub const GUARDIAN: &str = "guardian";
+
+/// What to run, and how.
+pub struct Options {
+    /// The plan as valid at the start.
+    pub plan: Arc<Plan>,
+    /// How many warnings it has.
+    pub warnings: usize,
+    /// What it was read from.
+    pub text: PlanText,
+    /// And where.
+    pub file: PlanFile,
+    /// Where state lives; held by this process.
+    pub data: DataFolder,
+    /// Where the access log goes.
+    pub access_log: Option<PathBuf>,
+    /// Whether the screen is read by a machine.
+    pub json: bool,
+}
+
+/// Everything that runs, in the order in which it stops.
+pub struct System {
+    edge: DrainTrigger,
+    supervisor: DrainTrigger,
+    console: DrainTrigger,
+    reload: Reload,
+    screen: Screen,
+    admin: Arc<Admin>,
+    stop: watch::Receiver<bool>,
+    guardian: Guardian,
+    logs: LogStore,
+    data: DataFolder,
+}
+
+impl System {
+    /// Takes every address before it starts any process, so that what cannot run starts nothing.
+    pub async fn start(options: Options) -> Result<Self> {
+        let catalog = Published::new(Catalog::default());
+        external::publish(&catalog, None, &options.plan);
+        let logs_folder = options.data.path().join("logs");
+        let logs = LogStore::open(&logs_folder)
+            .with_context(|| format!("could not open the logs in {}", logs_folder.display()))?;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let config = polity_gateway::Config {
+            data_plane: DataPlane::start(threads).context("could not start the data plane")?,
+            access_log: options.access_log.clone(),
+            timeouts: polity_http::Timeouts::default(),
+        };
+        let (gateway, edge) =
+            Gateway::start(config, options.plan.clone(), catalog.clone()).await?;
+        let guardian = start_guardian()?;
+        let (supervisor, control) = Supervisor::new(polity_supervisor::Config {
+            plan: options.plan.clone(),
+            root: options.file.root.clone(),
+            data: options.data.path().to_owned(),
+            inherited: adapters::inherited(),
+            catalog: catalog.clone(),
+            host: Arc::new(guardian.clone()),
+            prober: Arc::new(polity_supervisor::health::NetworkProber),
+            builds: adapters::builds(&guardian, &logs, options.data.path()),
+            logs: Arc::new(adapters::Output(logs.clone())),
+            ports: adapters::ports(),
+            surroundings: Arc::new(adapters::Gate(edge.clone())),
+            clock: Arc::new(SystemClock),
+            seed: SplitMix64::from_system().next_u64(),
+        });
+        let (stop_sender, stop) = watch::channel(false);
+        let plan = Published::new(Plan::clone(&options.plan));
+        let admin = Arc::new(Admin {
+            plan: plan.clone(),
+            supervisor: control.clone(),
+            gateway: edge.clone(),
+            logs: logs.clone(),
+            catalog: catalog.clone(),
+            stop: stop_sender,
+        });
+        let token = Token::load_or_create(options.data.path())?;
+        let listen = socket_address(&options.plan.console.listen);
+        let (console, console_address) = Console::bind(listen, token, admin.clone())?;
+        let addresses = BTreeMap::from([
+            ("gateway".to_owned(), edge.public_address()),
+            (crate::run_file::CONSOLE.to_owned(), console_address),
+        ]);
+        run_file(&options, addresses.clone()).write(&options.data)?;
+
+        let screen = Screen::start(options.json, &logs, &control, options.warnings, addresses);
+        let (edge_trigger, edge_drain) = drain::channel();
+        let (supervisor_trigger, supervisor_drain) = drain::channel();
+        let (console_trigger, console_drain) = drain::channel();
+        task::spawn("gateway", gateway.run(edge_drain));
+        task::spawn("console", console.run(console_drain));
+        task::spawn("supervisor", supervisor.run(supervisor_drain));
+        Ok(Self {
+            edge: edge_trigger,
+            supervisor: supervisor_trigger,
+            console: console_trigger,
+            reload: Reload {
+                file: options.file,
+                text: options.text,
+                plan,
+                catalog,
+                gateway: edge,
+                supervisor: control,
+            },
+            screen,
+            admin,
+            stop,
+            guardian,
+            logs,
+            data: options.data,
+        })
+    }
+
+    /// Shows the table once all have started, applies edits of the plan, and stops gracefully when
+    /// told to, by a signal or by the admin API.
+    pub async fn run(self) -> Result<()> {
+        let Self { mut stop, reload, screen, admin, .. } = self;
+        let shown = screen.clone();
+        task::spawn("table", async move {
+            admin.supervisor.started().await;
+            shown.table(&admin.snapshot(), &admin.plan.load());
+        });
+        let edits = task::spawn("reload", reload.run(screen.clone()));
+        let told = stop.wait_for(|told| *told);
+        // Cancelling either loses nothing.
+        tokio::select! {
+            signal = signals::first() => screen.say(&format!("{}: stopping", signal?)),
+            _ = told => screen.say("told to stop: stopping"),
+        }
+        edits.abort();
+        task::spawn("second signal", signals::exit_at_the_next());
+        self.edge.drained().await;
+        self.supervisor.drained().await;
+        self.console.drained().await;
+        self.guardian.close().await;
+        self.logs.flush();
+        screen.finish("stopped");
+        RunFile::remove(&self.data)
+    }
+}
+
+fn start_guardian() -> Result<Guardian> {
+    Guardian::start(GuardianCommand {
+        program: PathBuf::from("/proc/self/exe"),
+        args: vec![GUARDIAN.into()],
+    })
+    .context("could not start the guardian process")
+}
+
+fn run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> RunFile {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RunFile {
+        pid: std::process::id(),
+        started_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: options.file.root.join(options.file.path.file_name().unwrap_or_default()),
+        addresses,
+    }
+}
+
+/// Every address of the machine is asked for in IPv4 here: the console's default is loopback, and
+/// who opens it to others names the address.
+fn socket_address(listen: &ListenAddress) -> SocketAddr {
+    let host = listen.host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    SocketAddr::new(host, listen.port)
+}

@@ -1,0 +1,107 @@
+//! Edits of the plan while it runs: seen, validated, and only the difference applied.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polity_catalog::Catalog;
+use polity_plan::Plan;
+use polity_runtime::Published;
+
+use super::external;
+use super::screen::Screen;
+use crate::plan_file::{PlanFile, PlanText};
+
+/// How often the files are looked at. Looking works on every file system, also where there is no
+/// notification (network and WSL2 mounts), and costs two `stat`s.
+const INTERVAL: Duration = Duration::from_millis(300);
+
+/// Watches the plan and applies what changes.
+pub struct Reload {
+    pub file: PlanFile,
+    pub text: PlanText,
+    pub plan: Published<Plan>,
+    pub catalog: Published<Catalog>,
+    pub gateway: polity_gateway::Handle,
+    pub supervisor: polity_supervisor::Handle,
+}
+
+/// Tells whether a file is another one than before without reading it.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+impl Reload {
+    /// Runs until it is aborted; an edit that is being applied then is applied in part, on a
+    /// system that stops.
+    pub async fn run(mut self, screen: Screen) {
+        let mut seen = self.stamps();
+        let mut pending = false;
+        let mut ticks = tokio::time::interval(INTERVAL);
+        loop {
+            ticks.tick().await;
+            let now = self.stamps();
+            let changed = now != seen;
+            seen = now;
+            // An editor may be writing still: an edit counts once a look finds it at rest.
+            if changed || !pending {
+                pending |= changed;
+                continue;
+            }
+            pending = false;
+            self.look(&screen).await;
+        }
+    }
+
+    async fn look(&mut self, screen: &Screen) {
+        let text = match self.file.read() {
+            Ok(text) => text,
+            Err(error) => {
+                screen.problem(&format!("{error:#}; the plan in force stays"));
+                return;
+            }
+        };
+        if text == self.text {
+            return;
+        }
+        let loaded = text.load();
+        match &loaded.plan {
+            Some(plan) => self.apply(Arc::new(plan.clone()), screen).await,
+            None => {
+                screen.raw(&text.render(&loaded, screen.style()));
+                screen.problem("the edit has errors and changes nothing; the plan in force stays");
+            }
+        }
+        self.text = text;
+    }
+
+    /// The gateway first: it may refuse (a port in use), and then nothing else has changed.
+    async fn apply(&mut self, plan: Arc<Plan>, screen: &Screen) {
+        let before = self.plan.load();
+        external::publish(&self.catalog, None, &plan);
+        if let Err(error) = self.gateway.apply(plan.clone()).await {
+            external::publish(&self.catalog, Some(&plan), &before);
+            screen.problem(&format!("{error}; the edit changes nothing"));
+            return;
+        }
+        external::publish(&self.catalog, Some(&before), &plan);
+        let applied = self.supervisor.apply(plan.clone()).await;
+        self.plan.store(Plan::clone(&plan));
+        if before.console != plan.console {
+            screen.problem("console.listen has changed, which counts from the next start on");
+        }
+        match applied {
+            Ok(applied) => screen.applied(&applied),
+            Err(error) => screen.problem(&format!("the edit could not be applied: {error}")),
+        }
+    }
+
+    fn stamps(&self) -> [Stamp; 2] {
+        [stamp(&self.file.path), stamp(&self.file.root.join(".env"))]
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let data = fs::metadata(path).ok()?;
+    Some((data.ino(), data.size(), data.mtime(), data.mtime_nsec()))
+}
