@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -62,7 +63,15 @@ pub trait Control: Send + Sync {
     fn terminate(&self);
     /// Ends the group and every descendant it can find (SIGKILL, cgroup.kill where there is one).
     fn kill(&self);
+    /// Waits until nothing of the group is left, which may be after the process itself has ended.
+    fn gone(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
+
+/// How long a killed process may take to be gone. One that waits for a dead disk or network in the
+/// kernel takes for ever.
+const MAX_KILL_WAIT: Duration = Duration::from_secs(10);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,17 +134,25 @@ impl Process {
         }
     }
 
-    /// Asks it to end, and ends it when it has not after `timeout`. Cancelling it after the first
-    /// poll leaves the process asked and not yet ended.
-    pub async fn stop(&self, timeout: std::time::Duration) -> Exit {
+    /// Waits until nothing of it is left: its own end, and that of all it started. Cancelling it loses nothing.
+    pub async fn gone(&self) -> Exit {
+        let exit = self.exited().await;
+        self.control.gone().await;
+        exit
+    }
+
+    /// Asks it and its group to end, and ends what has not after `timeout`. The answer comes when
+    /// nothing of it is left; `Exit::Unknown` if even a kill does not end it. Cancelling it after the
+    /// first poll leaves the process asked and not yet ended.
+    pub async fn stop(&self, timeout: Duration) -> Exit {
         self.control.terminate();
-        let asked = tokio::time::timeout(timeout, self.exited()).await;
-        // The leader may be gone and its children not: the group is swept either way.
-        self.control.kill();
-        match asked {
-            Ok(exit) => exit,
-            Err(_) => self.exited().await,
+        // The leader may be gone before its children have finished: they have the same time.
+        if let Ok(exit) = tokio::time::timeout(timeout, self.gone()).await {
+            return exit;
         }
+        self.control.kill();
+        let killed = tokio::time::timeout(MAX_KILL_WAIT, self.gone()).await;
+        killed.unwrap_or_else(|_| self.try_exit().unwrap_or(Exit::Unknown))
     }
 
     /// Ends it and its descendants at once.
