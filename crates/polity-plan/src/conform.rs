@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::command::{self, Fault};
-use crate::descriptor::{Case, Choice, Flaw, Format, Key, Shape, Status, Table};
+use crate::descriptor::{Case, Choice, Flaw, Format, Key, Shape, Status, Table, join_or};
 use crate::diagnostic::{Diagnostic, Findings, Span, did_you_mean, nearest};
 use crate::tree::{Entry, Node, Text, Value};
 
@@ -98,9 +98,8 @@ impl Conformer<'_> {
             if names.iter().any(|name| has(name) || meant.contains(name)) {
                 return;
             }
-            let names = names.iter().map(|name| format!("`{name}`"));
-            let names = names.collect::<Vec<_>>().join(" or ");
-            let message = format!("`{path}` has no {names}");
+            let names = join_or(names.iter().map(|name| format!("`{name}`")));
+            let message = format!("`{path}` lacks {names}");
             self.findings.add(
                 Diagnostic::new(Code::Missing, message, place.clone())
                     .label(format!("expected {names} in this table")),

@@ -153,6 +153,7 @@ impl Shape {
     pub(crate) fn expected(&self) -> String {
         match self {
             Self::Text(format) => format.expected.to_owned(),
+            Self::Integer { min: i64::MIN, .. } => "a whole number".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
             Self::Boolean => "`true` or `false`".to_owned(),
@@ -185,7 +186,7 @@ impl Shape {
     }
 }
 
-fn join_or(words: impl Iterator<Item = String>) -> String {
+pub(crate) fn join_or(words: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = words.collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

@@ -122,6 +122,9 @@ pub struct Program {
     pub env: BTreeMap<String, String>,
     /// Paths whose change rebuilds and rolls it: relative to `dir`, or absolute.
     pub watch: Vec<PathBuf>,
+    /// Programs it needs besides: where one is not in `PATH`, the service is left out, and that
+    /// is said.
+    pub requires: Vec<String>,
 }
 
 /// A command as words, split as a shell would and run without one.

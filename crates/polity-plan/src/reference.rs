@@ -52,7 +52,6 @@ fn value(shape: &Shape) -> String {
             element => format!("array; each {}", value(element)),
         },
         Shape::Table(_) => "a table".to_owned(),
-        Shape::Integer { min: i64::MIN, .. } => "a whole number".to_owned(),
         Shape::Named { value: inner, .. } => format!("a table; each {}", value(inner)),
         Shape::Either(shapes) => {
             let now = shapes.iter().filter(|s| !matches!(s, Shape::LaterTable));

@@ -361,5 +361,6 @@ fn program() -> Program {
         database: Some(Database::Url("postgres://app:s3cret@db/orders".to_owned())),
         env: BTreeMap::from([("API_KEY".to_owned(), "s3cret".to_owned())]),
         watch: Vec::new(),
+        requires: Vec::new(),
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn program(fields: Fields<'_>) -> Program {
         restart_after: fields.duration("restart_after", RESTART_AFTER),
         database: fields.parse("database", |text| parse_database(text).ok()),
         env: environment(fields),
+        requires: fields.parse_list("requires", |text| Some(text.to_owned())),
         watch: fields.parse_list("watch", |text| Some(text.into())),
     }
 }

@@ -112,6 +112,13 @@ pub(crate) static SERVICE: Table = Table {
         .default("[]")
         .needs("run"),
         Key::new(
+            "requires",
+            Shape::List(&Shape::Text(&FILE)),
+            "Programs it needs, such as `node`; where one is not in `PATH`, the service is left out and that is said.",
+        )
+        .default("[]")
+        .needs("run"),
+        Key::new(
             "timeout",
             Shape::Text(&DURATION),
             "From a request's arrival to the first byte of its answer.",
