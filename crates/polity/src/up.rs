@@ -66,6 +66,8 @@ pub struct System {
     guardian: Guardian,
     logs: LogStore,
     data: DataFolder,
+    /// Its threads end when nobody holds it.
+    _data_plane: DataPlane,
 }
 
 impl System {
@@ -77,8 +79,9 @@ impl System {
         let logs = LogStore::open(&logs_folder)
             .with_context(|| format!("could not open the logs in {}", logs_folder.display()))?;
         let threads = thread::available_parallelism().map_or(1, usize::from);
+        let data_plane = DataPlane::start(threads).context("could not start the data plane")?;
         let config = polity_gateway::Config {
-            data_plane: DataPlane::start(threads).context("could not start the data plane")?,
+            data_plane: data_plane.clone(),
             access_log: options.access_log.clone(),
             timeouts: polity_http::Timeouts::default(),
         };
@@ -144,6 +147,7 @@ impl System {
             guardian,
             logs,
             data: options.data,
+            _data_plane: data_plane,
         })
     }
 
