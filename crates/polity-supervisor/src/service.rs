@@ -10,6 +10,7 @@ pub(crate) mod checks;
 pub(crate) mod crashes;
 pub mod failure;
 pub(crate) mod instance;
+mod prepare;
 pub(crate) mod release;
 pub(crate) mod roll;
 pub mod status;

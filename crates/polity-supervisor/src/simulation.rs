@@ -76,7 +76,6 @@ struct State {
 /// A process that was started, for tests to look at.
 #[derive(Debug, Clone)]
 pub(crate) struct Launched {
-    pub(crate) at: Instant,
     /// The instance, or the first word of a task's command.
     pub(crate) who: String,
     pub(crate) version: String,
@@ -237,7 +236,6 @@ impl Host for World {
             let behaviour = behaviour.copied().unwrap_or_default();
             let pid = 100 + state.processes.len() as u32;
             state.launches.push(Launched {
-                at: now,
                 who: who.clone(),
                 version,
                 env: launch.env.clone(),

@@ -40,8 +40,11 @@ pub(crate) enum When {
 struct Known {
     /// One permit: the same task never runs twice at once.
     turn: Semaphore,
-    last: Mutex<Option<(Arc<Task>, Result<(), Failure>)>>,
+    last: Mutex<Option<Ran>>,
 }
+
+/// How a task ended, and as what.
+type Ran = (Arc<Task>, Result<(), Failure>);
 
 /// Sees a task's process to its end, also when nobody waits for it any more.
 struct Running {

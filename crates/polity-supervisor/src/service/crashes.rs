@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use polity_core::Rng;
+use polity_resilience::Backoff;
 use tokio::time::Instant;
 
 /// The bound of the first delay.
@@ -18,9 +19,9 @@ pub(crate) const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 pub(crate) const CRASH_LOOP: u32 = 5;
 
 /// One instance's failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Crashes {
-    streak: u32,
+    backoff: Backoff,
     ready_since: Option<Instant>,
 }
 
@@ -34,6 +35,13 @@ pub(crate) struct Again {
 }
 
 impl Crashes {
+    pub(crate) fn new() -> Self {
+        Self {
+            backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
+            ready_since: None,
+        }
+    }
+
     /// The instance passes its checks.
     pub(crate) fn ready(&mut self, now: Instant) {
         self.ready_since.get_or_insert(now);
@@ -48,15 +56,11 @@ impl Crashes {
     pub(crate) fn failed(&mut self, now: Instant, rng: &mut impl Rng) -> Again {
         let ready_since = self.ready_since.take();
         if ready_since.is_some_and(|since| now - since >= HEALTHY_AFTER) {
-            self.streak = 0;
+            self.backoff.reset();
         }
-        let doublings = self.streak.min(BACKOFF_MAX.as_secs() as u32);
-        let bound = BACKOFF_MIN.saturating_mul(1 << doublings.min(20));
-        self.streak = self.streak.saturating_add(1);
         Again {
-            // Full jitter: instances that failed together do not come back together.
-            delay: bound.min(BACKOFF_MAX).mul_f64(rng.unit()),
-            streak: self.streak,
+            delay: self.backoff.next(rng),
+            streak: self.backoff.attempts(),
         }
     }
 }
@@ -66,54 +70,30 @@ mod tests {
     use super::*;
     use polity_core::SplitMix64;
 
-    /// Draws nothing but its highest number.
-    struct Highest;
-
-    impl Rng for Highest {
-        fn next_u64(&mut self) -> u64 {
-            u64::MAX
-        }
-    }
-
-    #[test]
-    fn the_bound_doubles_from_a_tenth_of_a_second_to_half_a_minute() {
-        let (mut crashes, now) = (Crashes::default(), Instant::now());
-        let mut delays = std::iter::repeat_with(|| crashes.failed(now, &mut Highest).delay);
-        for bound in [
-            100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000,
-        ] {
-            let delay = delays.next().expect("there is no end to failing");
-            assert_eq!(delay.as_secs_f64().mul_add(1000.0, 0.5) as u64, bound);
-        }
-        assert_eq!(delays.nth(100).map(|d| d.as_secs_f64().round()), Some(30.0));
-    }
-
-    #[test]
-    fn the_delay_is_anywhere_below_the_bound() {
-        let (mut crashes, now) = (Crashes::default(), Instant::now());
-        let mut rng = SplitMix64::new(1);
-        for _ in 0..20 {
-            crashes.failed(now, &mut rng);
-        }
-        let delays: Vec<_> = (0..200)
-            .map(|_| crashes.failed(now, &mut rng).delay)
-            .collect();
-        assert!(delays.iter().all(|delay| *delay < BACKOFF_MAX));
-        assert!(delays.iter().any(|delay| *delay < BACKOFF_MAX / 10));
-        assert!(delays.iter().any(|delay| *delay > BACKOFF_MAX * 9 / 10));
+    fn fail(crashes: &mut Crashes, now: Instant) -> u32 {
+        crashes.failed(now, &mut SplitMix64::new(1)).streak
     }
 
     #[test]
     fn a_minute_of_health_and_no_less_is_forgiven() {
-        let (mut crashes, start) = (Crashes::default(), Instant::now());
-        let fail = |crashes: &mut Crashes, now| crashes.failed(now, &mut Highest).streak;
+        let (mut crashes, start) = (Crashes::new(), Instant::now());
         assert_eq!(fail(&mut crashes, start), 1);
         crashes.ready(start);
         assert_eq!(fail(&mut crashes, start + HEALTHY_AFTER / 2), 2);
         crashes.ready(start);
         assert_eq!(fail(&mut crashes, start + HEALTHY_AFTER), 1);
+    }
+
+    #[test]
+    fn failed_checks_interrupt_the_minute_and_repeated_passes_do_not_restart_it() {
+        let (mut crashes, start) = (Crashes::new(), Instant::now());
+        assert_eq!(fail(&mut crashes, start), 1);
         crashes.ready(start);
         crashes.unready();
+        crashes.ready(start + HEALTHY_AFTER / 2);
         assert_eq!(fail(&mut crashes, start + HEALTHY_AFTER), 2);
+        crashes.ready(start);
+        crashes.ready(start + HEALTHY_AFTER / 2);
+        assert_eq!(fail(&mut crashes, start + HEALTHY_AFTER), 1);
     }
 }

@@ -123,7 +123,7 @@ impl Instance {
         let runner = Runner {
             orders,
             port: None,
-            crashes: Crashes::default(),
+            crashes: Crashes::new(),
             rng: SplitMix64::new(birth.parts.seed ^ fingerprint(&id)),
             tail: Tail::new(sink),
             restarting: None,

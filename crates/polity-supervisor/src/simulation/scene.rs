@@ -156,6 +156,7 @@ fn program(service: &str) -> Program {
         database: None,
         env: BTreeMap::new(),
         watch: Vec::new(),
+        requires: Vec::new(),
     }
 }
 
