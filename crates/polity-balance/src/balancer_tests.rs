@@ -77,6 +77,37 @@ fn the_only_candidate_is_found_among_many() {
 }
 
 #[test]
+fn a_few_candidates_among_many_share_the_load() {
+    for policy in POLICIES {
+        let endpoints = endpoints(100);
+        let few: Vec<_> = [3, 50, 51].map(|place| endpoints[place].clone()).into();
+        let counts = chosen(policy, &endpoints, 3_000, |endpoint| {
+            few.iter().any(|one| Arc::ptr_eq(endpoint, one))
+        });
+        let of_few = [3, 50, 51].map(|place| counts[place]);
+        assert!(
+            of_few.iter().all(|count| (900..1_100).contains(count)),
+            "{policy:?}: {of_few:?}"
+        );
+    }
+}
+
+#[test]
+fn round_robin_finds_the_one_candidate_whose_turns_others_take() {
+    let balancer = Balancer::new(Policy::RoundRobin);
+    let endpoints = endpoints(2);
+    // Another thread takes a turn whenever this one has looked at the first endpoint, so this one
+    // is never given the second's.
+    let other_thread = || balancer.choose(&endpoints, &mut SplitMix64::new(1), |_| true);
+    let wanted = |endpoint: &Arc<Endpoint>| {
+        let is_first = Arc::ptr_eq(endpoint, &endpoints[0]);
+        !is_first || other_thread().is_none()
+    };
+    let chosen = balancer.choose(&endpoints, &mut SplitMix64::new(2), wanted);
+    assert_eq!(chosen, Some(1));
+}
+
+#[test]
 fn round_robin_goes_round() {
     let balancer = Balancer::new(Policy::RoundRobin);
     let endpoints = endpoints(3);

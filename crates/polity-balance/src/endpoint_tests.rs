@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -44,39 +45,39 @@ fn each_endpoint_has_cache_lines_of_its_own() {
 /// seen zero, the instance is stopped, and no request may be there.
 #[test]
 fn nothing_reaches_an_endpoint_that_was_retired_and_empty() {
-    const ROUNDS: usize = 60;
-    const SENDERS: usize = 4;
-    let reached = Arc::new(AtomicU64::new(0));
-    for _ in 0..ROUNDS {
-        let endpoint = Arc::new(Endpoint::new());
-        let stopped = Arc::new(AtomicBool::new(false));
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|_| {
-                let (endpoint, stopped, reached) =
-                    (endpoint.clone(), stopped.clone(), reached.clone());
-                thread::spawn(move || {
-                    while let Some(_request) = InFlight::begin(&*endpoint) {
-                        assert!(
-                            !stopped.load(Ordering::SeqCst),
-                            "a request reached a stopped instance"
-                        );
-                        reached.fetch_add(1, Ordering::Relaxed);
-                    }
-                })
-            })
-            .collect();
-        let before = reached.load(Ordering::Relaxed);
-        while reached.load(Ordering::Relaxed) == before {
-            thread::yield_now();
-        }
-        endpoint.retire();
-        while endpoint.in_flight() > 0 {
-            thread::yield_now();
-        }
-        stopped.store(true, Ordering::SeqCst);
-        for sender in senders {
-            assert!(sender.join().is_ok());
-        }
+    for _ in 0..60 {
+        let endpoint = Endpoint::new();
+        let stopped = AtomicBool::new(false);
+        let reached = AtomicU64::new(0);
+        let send = || {
+            let deadline = Instant::now() + PATIENCE;
+            while let Some(_request) = InFlight::begin(&endpoint) {
+                assert!(
+                    !stopped.load(Ordering::SeqCst),
+                    "a request reached a stopped instance"
+                );
+                assert!(Instant::now() < deadline, "the endpoint is never retired");
+                reached.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(send)));
+            until(|| reached.load(Ordering::Relaxed) > 0);
+            endpoint.retire();
+            until(|| endpoint.in_flight() == 0);
+            stopped.store(true, Ordering::SeqCst);
+        });
         assert!(endpoint.is_drained());
+    }
+}
+
+/// Far longer than it takes, so that only what never ends fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came true");
+        thread::yield_now();
     }
 }

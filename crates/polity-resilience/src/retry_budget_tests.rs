@@ -40,12 +40,14 @@ fn requests_of_a_quiet_while_ago_pay_for_nothing() {
 }
 
 #[test]
-fn a_budget_of_nothing_grants_nothing() {
+fn a_ratio_that_is_no_share_counts_as_nothing() {
     let now = Instant::now();
     for ratio in [0.0, -1.0, f64::NAN] {
-        let budget = RetryBudget::new(ratio, 0, now);
-        (0..100).for_each(|_| budget.note_request(now));
-        assert_eq!(granted(&budget, now, 10), 0);
+        for floor in [0, 1] {
+            let budget = RetryBudget::new(ratio, floor, now);
+            (0..100).for_each(|_| budget.note_request(now));
+            assert_eq!(granted(&budget, now, 100), floor as usize * 10, "{ratio}");
+        }
     }
 }
 
