@@ -49,11 +49,15 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "polity",
         &[
+            "polity-balance",
             "polity-catalog",
             "polity-console",
             "polity-core",
             "polity-gateway",
+            "polity-http",
             "polity-plan",
+            "polity-resilience",
+            "polity-route",
             "polity-runtime",
             "polity-supervisor",
         ],
