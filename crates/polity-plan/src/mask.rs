@@ -86,7 +86,8 @@ impl Masker<'_> {
         while let Some(kind) = self.kind() {
             match kind {
                 TokenKind::LeftSquareBracket => secret_table = self.header(),
-                TokenKind::Newline | TokenKind::Whitespace | TokenKind::Comment => self.at += 1,
+                TokenKind::Newline | TokenKind::Whitespace => self.at += 1,
+                TokenKind::Comment => self.pass(secret_table),
                 _ => self.assignment(secret_table, &[TokenKind::Newline]),
             }
         }
@@ -156,12 +157,7 @@ impl Masker<'_> {
                     self.at += 1;
                     self.array(secret);
                 }
-                _ => {
-                    if secret {
-                        self.hide(self.at..self.at + 1);
-                    }
-                    self.at += 1;
-                }
+                _ => self.pass(secret),
             }
         }
         self.depth -= 1;
@@ -175,10 +171,8 @@ impl Masker<'_> {
                     self.at += 1;
                     return;
                 }
-                TokenKind::Comma
-                | TokenKind::Newline
-                | TokenKind::Whitespace
-                | TokenKind::Comment => self.at += 1,
+                TokenKind::Comma | TokenKind::Newline | TokenKind::Whitespace => self.at += 1,
+                TokenKind::Comment => self.pass(secret),
                 _ => self.assignment(secret, ENDS),
             }
         }
@@ -207,7 +201,15 @@ impl Masker<'_> {
         span.map_or("", |span| &self.text[span.start()..span.end()])
     }
 
-    /// Hides tokens, but for the blanks, the structure and the comments among them.
+    /// Passes over one token. A comment is hidden too: it may be yesterday's value.
+    fn pass(&mut self, secret: bool) {
+        if secret {
+            self.hide(self.at..self.at + 1);
+        }
+        self.at += 1;
+    }
+
+    /// Hides tokens, but for the blanks and the structure among them.
     fn hide(&mut self, tokens: Range<usize>) {
         for token in &self.tokens[tokens] {
             let shown = matches!(

@@ -5,6 +5,7 @@ mod documentation;
 mod errors;
 mod loading;
 mod pages;
+mod rendering;
 
 use polity_plan::{Loaded, Source, Style};
 
