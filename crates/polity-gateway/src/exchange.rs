@@ -317,6 +317,7 @@ impl polity_http::Exchange for Exchange {
 
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
         let cause = Cause::of(fault);
+        self.upstream_time = None;
         if let Some(place) = self.current.take() {
             if cause == Cause::ConnectFailed {
                 place.address_failed();

@@ -32,6 +32,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     /// When the answer must have begun, over all attempts; known once the request is all there.
     answer_due: Option<TimerInstant>,
     status: Option<u16>,
+    /// Whether a byte of the final answer has been written.
+    forwarded: bool,
     answer_bytes: u64,
 }
 
@@ -54,6 +56,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             first: Some(started.next),
             answer_due: None,
             status: None,
+            forwarded: false,
             answer_bytes: 0,
         }
     }
@@ -139,6 +142,12 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                     pool.put(target.address, upstream.stream, Instant::now());
                 }
                 Ok((self.after(&head), None))
+            }
+            // The answer fell apart within the bytes that its head came with.
+            Err(fault @ (Fault::Broke | Fault::Answer(_))) if !self.forwarded => {
+                self.status = None;
+                self.answer_bytes = 0;
+                Err(fault)
             }
             // Closing is what tells a client that an answer with a length, or in chunks, is cut
             // short; where closing is the end of the body, only a reset does.
@@ -296,7 +305,10 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         while !self.to_client.pending().is_empty() {
             let client = &mut self.connection.stream;
             match poll_write_from(client, context, self.to_client.pending()) {
-                Poll::Ready(Ok(written)) => self.to_client.wrote(written),
+                Poll::Ready(Ok(written)) => {
+                    self.to_client.wrote(written);
+                    self.forwarded = self.status.is_some();
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::ClientGone)),
                 Poll::Pending => return Poll::Pending,
             }

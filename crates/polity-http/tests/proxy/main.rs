@@ -1,0 +1,11 @@
+//! The data plane over real sockets: raw clients on one side, raw origins on the other.
+
+#![allow(clippy::unwrap_used)]
+
+mod bodies;
+mod connections;
+mod corpus;
+mod endings;
+mod support;
+mod timeouts;
+mod upgrades;

@@ -1,0 +1,116 @@
+//! Upgrades and plain tunnels: bytes pass both ways, and each side's end is its own.
+
+use polity_http::{Fault, Protocol};
+
+use crate::support::*;
+
+const UPGRADE: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\n";
+const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n";
+
+#[tokio::test]
+async fn an_upgrade_becomes_a_tunnel_with_two_ends() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    // A client that does not wait: its first frame comes with the request.
+    client.send(format!("{UPGRADE}early")).await;
+    let mut upstream = origin.accept().await;
+    let head = upstream.head().await;
+    assert!(
+        head.contains("connection: upgrade\r\nupgrade: websocket\r\n"),
+        "{head}"
+    );
+    upstream.send(format!("{SWITCH}hello")).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(
+        head.contains("connection: upgrade\r\nupgrade: websocket\r\n"),
+        "{head}"
+    );
+    client.until("hello").await;
+    upstream.until("early").await;
+    client.send("ping").await;
+    upstream.until("ping").await;
+    client.finish_sending().await;
+    assert_eq!(upstream.rest().await, "");
+    upstream.send("last words").await;
+    drop(upstream);
+    assert_eq!(client.rest().await, "last words");
+    let outcome = &proxy.ended(1).await[0];
+    assert_eq!(outcome.status, Some(101));
+    assert_eq!((outcome.request_bytes, outcome.answer_bytes), (9, 15));
+    assert_eq!(outcome.fault, None);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_declined_is_an_answer_like_any_other() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(UPGRADE).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(OK).await;
+    client.until("ok").await;
+    client.send(GET).await;
+    assert!(!upstream.head().await.contains("upgrade"));
+}
+
+#[tokio::test]
+async fn http_2_is_not_upgraded_to() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client
+        .send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n")
+        .await;
+    let head = origin.accept().await.head().await;
+    assert_eq!(head, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_change_of_protocol_nobody_asked_for_is_a_broken_answer() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(SWITCH).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 502 "));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_http_passes_as_it_is() {
+    let closed = Origin::new().await.address;
+    let origin = Origin::new().await;
+    let origins = [closed, origin.address];
+    let proxy = proxy_with(&origins, Protocol::Tcp, long(), PATIENCE).await;
+    let mut client = proxy.client().await;
+    client.send(b"\x00\x01anything").await;
+    let mut upstream = origin.accept().await;
+    upstream.until("anything").await;
+    client.finish_sending().await;
+    assert_eq!(upstream.rest().await, "");
+    upstream.send("answer").await;
+    drop(upstream);
+    assert_eq!(client.rest().await, "answer");
+    let outcome = &proxy.ended(1).await[0];
+    assert_eq!((outcome.request_bytes, outcome.answer_bytes), (10, 6));
+}
+
+#[tokio::test]
+async fn a_tunnel_to_nowhere_is_reset() {
+    let closed = Origin::new().await.address;
+    let proxy = proxy_with(&[closed], Protocol::Tcp, long(), PATIENCE).await;
+    // The reset may be quicker than the word that the connection stands.
+    if let Ok(stream) = tokio::net::TcpStream::connect(proxy.address).await {
+        assert!(Peer::new(stream).rest_or_reset().await.1);
+    }
+    let fault = proxy.ended(1).await[0].fault.clone();
+    assert_eq!(
+        fault,
+        Some(Fault::Connect(std::io::ErrorKind::ConnectionRefused))
+    );
+}
