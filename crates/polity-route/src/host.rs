@@ -47,7 +47,7 @@ fn is_port(port: &str) -> bool {
 
 /// `reg-name` of RFC 3986 section 3.2.2.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || b"_~!$&'()*+,;=%".contains(&byte)
 }
 
 #[cfg(test)]
