@@ -8,7 +8,7 @@ use tokio::sync::watch;
 ///
 /// Writers are serialised; a reader never waits for one longer than a pointer swap. A subscriber
 /// that is slow sees the latest value and may miss those between: changes are coalesced.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Published<T> {
     sender: Arc<watch::Sender<Arc<T>>>,
 }
@@ -17,6 +17,15 @@ pub struct Published<T> {
 #[derive(Debug, Clone)]
 pub struct Subscription<T> {
     receiver: watch::Receiver<Arc<T>>,
+}
+
+// Derived, it would ask the same of `T`.
+impl<T> Clone for Published<T> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+        }
+    }
 }
 
 impl<T> Published<T> {

@@ -23,7 +23,10 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     // The guardian is this binary too, and starts before anything else of it does.
-    if std::env::args_os().nth(1).is_some_and(|word| word == up::GUARDIAN) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == up::GUARDIAN)
+    {
         return polity_supervisor::guardian::main();
     }
     let cli = cli::Cli::parse();

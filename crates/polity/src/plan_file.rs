@@ -79,8 +79,11 @@ impl PlanFile {
 impl PlanText {
     /// Parses, validates and lints. A variable of the environment wins over `.env`.
     pub fn load(&self) -> Loaded {
-        let environment =
-            |name: &str| std::env::var(name).ok().or_else(|| self.dotenv.get(name).cloned());
+        let environment = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .or_else(|| self.dotenv.get(name).cloned())
+        };
         polity_plan::load(Source {
             name: &self.name,
             text: &self.text,

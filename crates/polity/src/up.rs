@@ -4,6 +4,7 @@ mod adapters;
 mod admin;
 mod external;
 mod reload;
+mod requirements;
 mod screen;
 mod signals;
 
@@ -21,9 +22,9 @@ use polity_core::{Rng, SplitMix64, SystemClock};
 use polity_gateway::Gateway;
 use polity_plan::{ListenAddress, Plan};
 use polity_runtime::{DataPlane, DrainTrigger, Published, drain, task};
+use polity_supervisor::Supervisor;
 use polity_supervisor::guardian::{Guardian, GuardianCommand};
 use polity_supervisor::output::LogStore;
-use polity_supervisor::Supervisor;
 use tokio::sync::watch;
 
 use crate::data::DataFolder;
@@ -31,6 +32,7 @@ use crate::plan_file::{PlanFile, PlanText};
 use crate::run_file::RunFile;
 use admin::Admin;
 use reload::Reload;
+use requirements::Skipped;
 use screen::Screen;
 
 /// The hidden first argument that makes this binary the guardian.
@@ -54,6 +56,13 @@ pub struct Options {
     pub json: bool,
 }
 
+/// The plan in force: as written, and as it can run on this machine.
+pub struct InForce {
+    pub plan: Arc<Plan>,
+    pub runnable: Arc<Plan>,
+    pub skipped: Skipped,
+}
+
 /// Everything that runs, in the order in which it stops.
 pub struct System {
     edge: DrainTrigger,
@@ -73,8 +82,10 @@ pub struct System {
 impl System {
     /// Takes every address before it starts any process, so that what cannot run starts nothing.
     pub async fn start(options: Options) -> Result<Self> {
+        let (runnable, skipped) = requirements::resolve(&options.plan);
+        let runnable = Arc::new(runnable);
         let catalog = Published::new(Catalog::default());
-        external::publish(&catalog, None, &options.plan);
+        external::publish(&catalog, None, &runnable);
         let logs_folder = options.data.path().join("logs");
         let logs = LogStore::open(&logs_folder)
             .with_context(|| format!("could not open the logs in {}", logs_folder.display()))?;
@@ -85,11 +96,10 @@ impl System {
             access_log: options.access_log.clone(),
             timeouts: polity_http::Timeouts::default(),
         };
-        let (gateway, edge) =
-            Gateway::start(config, options.plan.clone(), catalog.clone()).await?;
+        let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
         let guardian = start_guardian()?;
         let (supervisor, control) = Supervisor::new(polity_supervisor::Config {
-            plan: options.plan.clone(),
+            plan: runnable.clone(),
             root: options.file.root.clone(),
             data: options.data.path().to_owned(),
             inherited: adapters::inherited(),
@@ -104,9 +114,13 @@ impl System {
             seed: SplitMix64::from_system().next_u64(),
         });
         let (stop_sender, stop) = watch::channel(false);
-        let plan = Published::new(Plan::clone(&options.plan));
+        let in_force = Published::new(InForce {
+            plan: options.plan.clone(),
+            runnable,
+            skipped,
+        });
         let admin = Arc::new(Admin {
-            plan: plan.clone(),
+            in_force: in_force.clone(),
             supervisor: control.clone(),
             gateway: edge.clone(),
             logs: logs.clone(),
@@ -136,7 +150,7 @@ impl System {
             reload: Reload {
                 file: options.file,
                 text: options.text,
-                plan,
+                in_force,
                 catalog,
                 gateway: edge,
                 supervisor: control,
@@ -154,11 +168,17 @@ impl System {
     /// Shows the table once all have started, applies edits of the plan, and stops gracefully when
     /// told to, by a signal or by the admin API.
     pub async fn run(self) -> Result<()> {
-        let Self { mut stop, reload, screen, admin, .. } = self;
+        let Self {
+            mut stop,
+            reload,
+            screen,
+            admin,
+            ..
+        } = self;
         let shown = screen.clone();
         task::spawn("table", async move {
             admin.supervisor.started().await;
-            shown.table(&admin.snapshot(), &admin.plan.load());
+            shown.table(&admin.snapshot());
         });
         let edits = task::spawn("reload", reload.run(screen.clone()));
         let told = stop.wait_for(|told| *told);
@@ -188,12 +208,17 @@ fn start_guardian() -> Result<Guardian> {
 }
 
 fn run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> RunFile {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     RunFile {
         pid: std::process::id(),
         started_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: options.file.root.join(options.file.path.file_name().unwrap_or_default()),
+        plan: options
+            .file
+            .root
+            .join(options.file.path.file_name().unwrap_or_default()),
         addresses,
     }
 }

@@ -54,15 +54,30 @@ pub fn run(args: &Check, global: &Global) -> Result<ExitCode> {
 
 /// One line on the whole, and what a request to each public route can count on at best.
 fn summarise(loaded: &Loaded) -> Result<()> {
-    let of = |wanted| loaded.diagnostics.iter().filter(|d| d.severity() == wanted).count();
+    let of = |wanted| {
+        loaded
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity() == wanted)
+            .count()
+    };
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     let mut out = io::stdout().lock();
     let Some(plan) = &loaded.plan else {
-        writeln!(out, "{}, {}", count(errors, "error"), count(warnings, "warning"))?;
+        writeln!(
+            out,
+            "{}, {}",
+            count(errors, "error"),
+            count(warnings, "warning")
+        )?;
         return Ok(());
     };
     let services = count(plan.services.len(), "service");
-    writeln!(out, "the plan is valid: {services}, {}", count(warnings, "warning"))?;
+    writeln!(
+        out,
+        "the plan is valid: {services}, {}",
+        count(warnings, "warning")
+    )?;
     Ok(())
 }
 
@@ -76,7 +91,9 @@ fn count(number: usize, what: &str) -> String {
 
 fn explain(code: &str) -> Result<ExitCode> {
     let Some(page) = polity_plan::explain(code) else {
-        bail!("there is no code `{code}`: codes look like P0101 and stand at the head of each message");
+        bail!(
+            "there is no code `{code}`: codes look like P0101 and stand at the head of each message"
+        );
     };
     io::stdout().write_all(page.as_bytes())?;
     Ok(ExitCode::SUCCESS)

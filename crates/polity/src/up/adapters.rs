@@ -64,14 +64,24 @@ impl Builds for Interim {
                     env: order.environment.clone(),
                     output: self.1.sink(&order.service, &InstanceId::from("build")),
                 };
-                let failure = |reason: String| BuildFailure { reason, lines: vec![] };
-                let process = self.0.launch(launch).await.map_err(|e| failure(e.to_string()))?;
+                let failure = |reason: String| BuildFailure {
+                    reason,
+                    lines: vec![],
+                };
+                let process = self
+                    .0
+                    .launch(launch)
+                    .await
+                    .map_err(|e| failure(e.to_string()))?;
                 let exit = process.exited().await;
                 if exit != Exit::Code(0) {
                     return Err(failure(exit.to_string()));
                 }
             }
-            Ok(Built { version: VersionId::from("v1"), run: order.run.clone() })
+            Ok(Built {
+                version: VersionId::from("v1"),
+                run: order.run.clone(),
+            })
         })
     }
     fn keep_only(&self, _: &ServiceName, _: &[VersionId]) {}

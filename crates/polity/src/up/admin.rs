@@ -12,16 +12,18 @@ use polity_console::{
 use polity_core::{InstanceId, ServiceName};
 use polity_plan::{Plan, Service};
 use polity_runtime::Published;
+use polity_supervisor::CommandError;
 use polity_supervisor::event::{EventKind, EventStream};
 use polity_supervisor::output::{Filter, Line, LogStore};
 use polity_supervisor::process::Stream;
 use polity_supervisor::service::status::{InstanceState, InstanceStatus, ServiceStatus, Stage};
-use polity_supervisor::CommandError;
 use tokio::sync::{broadcast, watch};
+
+use super::InForce;
 
 /// The parts that the admin API asks.
 pub struct Admin {
-    pub plan: Published<Plan>,
+    pub in_force: Published<InForce>,
     pub supervisor: polity_supervisor::Handle,
     pub gateway: polity_gateway::Handle,
     pub logs: LogStore,
@@ -32,14 +34,16 @@ pub struct Admin {
 impl Admin {
     /// Every service of the plan and what runs of it.
     pub fn snapshot(&self) -> Vec<view::Service> {
-        let plan = self.plan.load();
+        let in_force = self.in_force.load();
         let statuses = self.supervisor.status();
         let status_of = |name: &ServiceName| statuses.iter().find(|s| s.service == *name);
-        plan.services
+        in_force
+            .runnable
+            .services
             .values()
             .map(|service| match status_of(&service.name) {
                 Some(status) => self.supervised(service, status),
-                None => self.external(service),
+                None => self.external(service, in_force.skipped.get(&service.name)),
             })
             .collect()
     }
@@ -73,12 +77,14 @@ impl Admin {
             address: status.address.map(|address| address.to_string()),
             uptime_ms: running.then(|| now_ms().saturating_sub(status.since_ms)),
             requests_per_second: traffic.as_ref().map(|t| t.requests_per_second),
-            p99_ms: traffic.and_then(|t| t.p99).map(|p99| p99.as_secs_f64() * 1e3),
+            p99_ms: traffic
+                .and_then(|t| t.p99)
+                .map(|p99| p99.as_secs_f64() * 1e3),
             note: status.message.clone(),
         }
     }
 
-    fn external(&self, service: &Service) -> view::Service {
+    fn external(&self, service: &Service, skipped: Option<&String>) -> view::Service {
         let catalog = self.catalog.load();
         let known = catalog.instances(service.name.as_str());
         let instances: Vec<view::Instance> = known
@@ -86,18 +92,20 @@ impl Admin {
             .flat_map(|instances| instances.values())
             .map(|instance| self.place(&service.name, instance))
             .collect();
-        let ready = instances.iter().any(|i| i.state == view::InstanceState::Ready);
+        let ready = instances
+            .iter()
+            .any(|i| i.state == view::InstanceState::Ready);
         view::Service {
             name: service.name.to_string(),
             state: match ready {
                 true => view::ServiceState::Ready,
                 false => view::ServiceState::Down,
             },
-            external: true,
+            external: skipped.is_none(),
             replicas: None,
             scaled: false,
             routes: service.routes.iter().map(route_text).collect(),
-            note: None,
+            note: skipped.map(|why| format!("left out: {why}")),
             instances,
         }
     }
@@ -117,9 +125,27 @@ impl Admin {
             address: Some(format!("{}:{}", place.host, place.port)),
             uptime_ms: None,
             requests_per_second: traffic.as_ref().map(|t| t.requests_per_second),
-            p99_ms: traffic.and_then(|t| t.p99).map(|p99| p99.as_secs_f64() * 1e3),
+            p99_ms: traffic
+                .and_then(|t| t.p99)
+                .map(|p99| p99.as_secs_f64() * 1e3),
             note: None,
         }
+    }
+
+    fn refuse_what_does_not_run_here(&self, service: &ServiceName) -> Result<(), OperationError> {
+        let in_force = self.in_force.load();
+        if let Some(why) = in_force.skipped.get(service) {
+            return Err(OperationError::Refused(format!(
+                "`{service}` is left out: it {why}"
+            )));
+        }
+        let planned = in_force.runnable.services.get(service);
+        if planned.is_some_and(|planned| planned.program().is_none()) {
+            return Err(OperationError::Refused(format!(
+                "`{service}` runs elsewhere, so Polity can neither build nor start it"
+            )));
+        }
+        Ok(())
     }
 
     async fn carry_out(
@@ -128,13 +154,7 @@ impl Admin {
         operation: Operation,
         progress: ProgressSender,
     ) -> Result<Done, OperationError> {
-        if let Some(planned) = self.plan.load().services.get(&service) {
-            if planned.program().is_none() {
-                return Err(OperationError::Refused(format!(
-                    "`{service}` runs elsewhere, so Polity can neither build nor start it"
-                )));
-            }
-        }
+        self.refuse_what_does_not_run_here(&service)?;
         let supervisor = &self.supervisor;
         let name = service.as_str();
         let work = async {
@@ -162,7 +182,7 @@ impl Admin {
 
 impl polity_console::System for Admin {
     fn plan(&self) -> Arc<Plan> {
-        self.plan.load()
+        self.in_force.load().plan.clone()
     }
 
     fn services(&self) -> BoxFuture<'_, Vec<view::Service>> {
@@ -333,7 +353,8 @@ pub fn seen(event: &polity_supervisor::event::Event) -> Event {
 /// The name that an event's kind is serialised under.
 fn kind(kind: EventKind) -> String {
     let name = serde_json::to_value(kind).ok();
-    name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    name.and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// A line as the API shows it.
@@ -351,6 +372,8 @@ pub fn log_line(line: &Line) -> LogLine {
 }
 
 fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

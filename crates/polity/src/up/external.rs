@@ -13,17 +13,22 @@ pub fn publish(catalog: &Published<Catalog>, before: Option<&Plan>, plan: &Plan)
         .map(|(service, instance)| Change::Put(service, instance))
         .collect();
     let ids: BTreeSet<InstanceId> = instances(plan).map(|(_, instance)| instance.id).collect();
-    let gone = before.into_iter().flat_map(instances).filter_map(|(service, instance)| {
-        let gone = !ids.contains(&instance.id);
-        gone.then_some(Change::Remove(service, instance.id))
-    });
+    let gone = before
+        .into_iter()
+        .flat_map(instances)
+        .filter_map(|(service, instance)| {
+            let gone = !ids.contains(&instance.id);
+            gone.then_some(Change::Remove(service, instance.id))
+        });
     for change in wanted.into_iter().chain(gone) {
         catalog.update(|catalog| catalog.apply(change));
     }
 }
 
 fn instances(plan: &Plan) -> impl Iterator<Item = (ServiceName, Instance)> {
-    plan.services.values().flat_map(|service| of_service(service))
+    plan.services
+        .values()
+        .flat_map(|service| of_service(service))
 }
 
 /// The id says the place, so that an edit which moves one place leaves the others as they are; an

@@ -10,8 +10,8 @@ use polity_catalog::Catalog;
 use polity_plan::Plan;
 use polity_runtime::Published;
 
-use super::external;
 use super::screen::Screen;
+use super::{InForce, external, requirements};
 use crate::plan_file::{PlanFile, PlanText};
 
 /// How often the files are looked at. Looking works on every file system, also where there is no
@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(300);
 pub struct Reload {
     pub file: PlanFile,
     pub text: PlanText,
-    pub plan: Published<Plan>,
+    pub in_force: Published<InForce>,
     pub catalog: Published<Catalog>,
     pub gateway: polity_gateway::Handle,
     pub supervisor: polity_supervisor::Handle,
@@ -77,19 +77,26 @@ impl Reload {
 
     /// The gateway first: it may refuse (a port in use), and then nothing else has changed.
     async fn apply(&mut self, plan: Arc<Plan>, screen: &Screen) {
-        let before = self.plan.load();
-        external::publish(&self.catalog, None, &plan);
-        if let Err(error) = self.gateway.apply(plan.clone()).await {
-            external::publish(&self.catalog, Some(&plan), &before);
+        let in_force = self.in_force.load();
+        let before = &in_force.runnable;
+        let (runnable, skipped) = requirements::resolve(&plan);
+        let runnable = Arc::new(runnable);
+        external::publish(&self.catalog, None, &runnable);
+        if let Err(error) = self.gateway.apply(runnable.clone()).await {
+            external::publish(&self.catalog, Some(&runnable), before);
             screen.problem(&format!("{error}; the edit changes nothing"));
             return;
         }
-        external::publish(&self.catalog, Some(&before), &plan);
-        let applied = self.supervisor.apply(plan.clone()).await;
-        self.plan.store(Plan::clone(&plan));
-        if before.console != plan.console {
+        external::publish(&self.catalog, Some(before), &runnable);
+        let applied = self.supervisor.apply(runnable.clone()).await;
+        if before.console != runnable.console {
             screen.problem("console.listen has changed, which counts from the next start on");
         }
+        self.in_force.store(InForce {
+            plan,
+            runnable,
+            skipped,
+        });
         match applied {
             Ok(applied) => screen.applied(&applied),
             Err(error) => screen.problem(&format!("the edit could not be applied: {error}")),

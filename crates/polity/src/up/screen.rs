@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use polity_console::view;
-use polity_plan::Plan;
 use polity_runtime::task;
-use polity_supervisor::event::{Event, EventKind};
 use polity_supervisor::Applied;
+use polity_supervisor::event::{Event, EventKind};
 use polity_supervisor::output::{Line, LogStore};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -64,18 +63,25 @@ impl Screen {
         addresses: BTreeMap<String, SocketAddr>,
     ) -> Self {
         let (texts, waiting) = mpsc::sync_channel::<Text>(MAX_WAITING);
-        let writer = thread::Builder::new().name("screen".to_owned()).spawn(move || {
-            let mut out = io::stdout().lock();
-            while let Ok(Text::Show(text)) = waiting.recv() {
-                // A terminal that is gone is no reason to stop what runs.
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            }
-        });
+        let writer = thread::Builder::new()
+            .name("screen".to_owned())
+            .spawn(move || {
+                let mut out = io::stdout().lock();
+                while let Ok(Text::Show(text)) = waiting.recv() {
+                    // A terminal that is gone is no reason to stop what runs.
+                    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                }
+            });
         let statuses = supervisor.status();
         let instance_width = |status: &polity_supervisor::service::status::ServiceStatus| {
             status.service.as_str().len() + 1 + status.replicas.to_string().len()
         };
-        let width = statuses.iter().map(instance_width).max().unwrap_or(0).max(POLITY.len());
+        let width = statuses
+            .iter()
+            .map(instance_width)
+            .max()
+            .unwrap_or(0)
+            .max(POLITY.len());
         let screen = Self {
             shared: Arc::new(Shared {
                 format: if json { Format::Json } else { Format::People },
@@ -89,7 +95,9 @@ impl Screen {
         };
         if warnings > 0 {
             let s = if warnings == 1 { "" } else { "s" };
-            screen.say(&format!("the plan has {warnings} warning{s}: `polity check` shows them"));
+            screen.say(&format!(
+                "the plan has {warnings} warning{s}: `polity check` shows them"
+            ));
         }
         task::spawn("screen-lines", screen.clone().lines(logs.follow()));
         task::spawn("screen-events", screen.clone().events(supervisor.events()));
@@ -136,7 +144,7 @@ impl Screen {
     }
 
     /// What runs where.
-    pub fn table(&self, services: &[view::Service], plan: &Plan) {
+    pub fn table(&self, services: &[view::Service]) {
         if self.shared.format == Format::Json {
             let addresses = &self.shared.addresses;
             self.json(&json!({"type": "started", "services": services, "addresses": addresses}));
@@ -151,7 +159,7 @@ impl Screen {
         for (part, address) in &self.shared.addresses {
             text += &format!("{part:<9}http://{}\n", reachable(*address));
         }
-        if plan.services.is_empty() {
+        if services.is_empty() {
             text += "the plan has no service yet\n";
         }
         self.show(text + "\n");
@@ -164,7 +172,12 @@ impl Screen {
         if self.shared.texts.try_send(Text::End).is_err() {
             return;
         }
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .shared
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             let _ = writer.join();
         }
@@ -175,7 +188,9 @@ impl Screen {
             match lines.recv().await {
                 Ok(line) => self.line(&line),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    self.say(&format!("{missed} lines left out here; `polity logs` has them"));
+                    self.say(&format!(
+                        "{missed} lines left out here; `polity logs` has them"
+                    ));
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -228,7 +243,10 @@ impl Screen {
     fn prefixed(&self, who: &str, colour: Colour, text: &str) {
         let width = self.shared.width;
         let who = format!("{who:<width$} |");
-        self.show(format!("{} {text}\n", self.shared.style.paint(colour, &who)));
+        self.show(format!(
+            "{} {text}\n",
+            self.shared.style.paint(colour, &who)
+        ));
     }
 
     fn json(&self, value: &serde_json::Value) {
@@ -243,21 +261,42 @@ impl Screen {
     }
 
     fn palette(&self, service: &str) -> Colour {
-        self.shared.palette.lock().unwrap_or_else(PoisonError::into_inner).of(service)
+        self.shared
+            .palette
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(service)
     }
 }
 
 fn rows(service: &view::Service, table: &mut Table<5>) {
     let routes = service.routes.join(", ");
     if service.instances.is_empty() {
-        let state = Cell::from(service.note.clone().unwrap_or_else(|| "no instance".to_owned()));
+        let state = Cell::from(
+            service
+                .note
+                .clone()
+                .unwrap_or_else(|| "no instance".to_owned()),
+        );
         let name = Cell::from(service.name.clone());
-        table.row([name, Cell::from(""), state, Cell::from(""), Cell::from(routes)]);
+        table.row([
+            name,
+            Cell::from(""),
+            state,
+            Cell::from(""),
+            Cell::from(routes),
+        ]);
         return;
     }
     for (index, instance) in service.instances.iter().enumerate() {
         let first = index == 0;
-        let only_first = |text: &str| Cell::from(if first { text.to_owned() } else { " ".to_owned() });
+        let only_first = |text: &str| {
+            Cell::from(if first {
+                text.to_owned()
+            } else {
+                " ".to_owned()
+            })
+        };
         table.row([
             only_first(&service.name),
             Cell::from(instance.id.clone()),
@@ -278,7 +317,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn tone(kind: EventKind) -> Colour {
     match kind {
-        EventKind::Ready | EventKind::Rolled | EventKind::Built | EventKind::TaskDone => Colour::Green,
+        EventKind::Ready | EventKind::Rolled | EventKind::Built | EventKind::TaskDone => {
+            Colour::Green
+        }
         EventKind::BuildFailed
         | EventKind::TaskFailed
         | EventKind::StartFailed
