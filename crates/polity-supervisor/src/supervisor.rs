@@ -1,6 +1,6 @@
 //! The supervisor: one actor per service of the plan, and who may tell them what.
 
-mod difference;
+pub(crate) mod difference;
 mod edit;
 mod handle;
 pub(crate) mod overrides;
@@ -22,7 +22,7 @@ pub use difference::Applied;
 pub use handle::{CommandError, Handle};
 pub use parts::Config;
 
-use crate::service::actor::{Actor, COMMANDS};
+use crate::service::actor::{Actor, COMMANDS, InForce};
 use crate::service::status::{Board, Kind, ServiceStatus, Stage};
 use crate::task::Tasks;
 use overrides::Overrides;
@@ -42,6 +42,7 @@ struct Edited {
 pub struct Supervisor {
     parts: Arc<Parts>,
     plan: Arc<Plan>,
+    in_force: watch::Sender<InForce>,
     registry: Registry,
     overrides: Arc<Overrides>,
     tasks: Arc<Tasks>,
@@ -72,6 +73,10 @@ impl Supervisor {
             tasks: Arc::new(Tasks::new(parts.clone())),
             parts,
             plan: plan.clone(),
+            in_force: watch::Sender::new(InForce {
+                number: 0,
+                plan: plan.clone(),
+            }),
             registry,
             plans,
             unborn: Vec::new(),
@@ -115,10 +120,12 @@ impl Supervisor {
         let board = Board::new(first_status(service, program, replicas));
         let (commands_sender, commands) = mpsc::channel(COMMANDS);
         let (stop_sender, stop) = watch::channel(false);
+        let (applied_sender, applied) = watch::channel(0);
         let member = Member {
             board: board.clone(),
             commands: commands_sender,
             turns: Arc::new(Semaphore::new(1)),
+            applied,
             stop: Arc::new(stop_sender),
         };
         self.registry.insert(service.name.clone(), member);
@@ -134,6 +141,8 @@ impl Supervisor {
             program: program.clone(),
             replicas,
             commands,
+            plans: self.in_force.subscribe(),
+            applied: applied_sender,
             stop,
             predecessor,
             current: None,

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use polity_catalog::Change;
 use polity_plan::{Plan, Program, Service};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -17,16 +16,17 @@ use crate::service::failure::Failure;
 use crate::service::instance::{Instance, UnlessReady};
 use crate::service::release::Release;
 use crate::service::status::{Board, Operation, ServiceStatus, Stage};
+use crate::supervisor::difference;
 use crate::supervisor::overrides::Overrides;
 use crate::supervisor::parts::Parts;
 use crate::supervisor::registry::Registry;
 use crate::task::{Tasks, When};
 use crate::watch::Watcher;
 
-/// How many commands may wait for a service; one person's at a time, and plans that follow quickly.
-pub(crate) const COMMANDS: usize = 16;
+/// How many commands may wait for a service: each holds the service's one turn.
+pub(crate) const COMMANDS: usize = 1;
 
-/// What a service is told to do.
+/// What a service is told to do by hand.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Builds and rolls.
@@ -35,17 +35,14 @@ pub(crate) enum Command {
     Restart,
     /// This many instances, whatever the plan says.
     Scale(u32),
-    /// The plan changed.
-    Apply(Edit),
 }
 
-/// What a changed plan means for one service.
-#[derive(Debug)]
-pub(crate) struct Edit {
+/// The plan in force, and the how many-th it is. Every actor follows it and sees the latest only:
+/// edits that follow quickly are one.
+#[derive(Debug, Clone)]
+pub(crate) struct InForce {
+    pub(crate) number: u64,
     pub(crate) plan: Arc<Plan>,
-    /// How many instances from now on.
-    pub(crate) replicas: u32,
-    pub(crate) effort: Effort,
 }
 
 /// How much of a service a changed plan touches.
@@ -64,7 +61,7 @@ pub(crate) struct Envelope {
     pub(crate) command: Command,
     pub(crate) reply: oneshot::Sender<Result<(), Failure>>,
     /// Held until the command is done: a person's second command is refused, not queued.
-    pub(crate) turn: Option<OwnedSemaphorePermit>,
+    pub(crate) turn: OwnedSemaphorePermit,
 }
 
 /// The actor's state.
@@ -79,6 +76,9 @@ pub(crate) struct Actor {
     pub(crate) program: Arc<Program>,
     pub(crate) replicas: u32,
     pub(crate) commands: mpsc::Receiver<Envelope>,
+    pub(crate) plans: watch::Receiver<InForce>,
+    /// The number of the last plan whose changes were made, or could not be.
+    pub(crate) applied: watch::Sender<u64>,
     pub(crate) stop: watch::Receiver<bool>,
     /// The same service, removed from the plan a moment ago and perhaps still stopping.
     pub(crate) predecessor: Option<Board>,
@@ -120,6 +120,7 @@ impl Actor {
                     Some(envelope) => self.obey(envelope).await,
                     None => return,
                 },
+                Ok(()) = self.plans.changed() => self.follow_plan().await,
                 () = self.changed.notified() => {
                     self.tell(EventKind::Changed, "a watched file changed");
                     self.begin(Operation::Deploy);
@@ -143,10 +144,6 @@ impl Actor {
             Command::Scale(replicas) => {
                 self.begin(Operation::Scale);
                 self.scale(replicas).await
-            }
-            Command::Apply(edit) => {
-                self.begin(Operation::Apply);
-                self.apply(edit).await
             }
         };
         self.finish(&done);
@@ -212,26 +209,41 @@ impl Actor {
         self.roll(Arc::new(Release::clone(&current))).await
     }
 
-    async fn apply(&mut self, edit: Edit) -> Result<(), Failure> {
-        let known = edit.plan.services.get(&self.service.name).cloned();
-        let found = known.and_then(|service| Some((service.program()?.clone(), service)));
-        let Some((program, service)) = found else {
-            return Err(Failure::new("it is not in the plan any more"));
-        };
-        let watched = |program: &Program| (program.dir.clone(), program.watch.clone());
-        let watch_again = watched(&self.program) != watched(&program);
-        (self.plan, self.service, self.program) = (edit.plan, service, program);
-        if watch_again {
+    /// Does what the plan now in force means for this service; most edits mean nothing.
+    async fn follow_plan(&mut self) {
+        let InForce { number, plan } = self.plans.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.plan, plan);
+        let effort = difference::edit(&before, &self.plan, &self.service.name);
+        let known = self.plan.services.get(&self.service.name).cloned();
+        // What is not in the plan any more is about to be stopped.
+        if let Some(service) = known
+            && let Some(program) = service.program().cloned()
+        {
+            let was = std::mem::replace(&mut self.program, program);
+            self.service = service;
+            if let Some(effort) = effort {
+                self.begin(Operation::Apply);
+                let applied = self.apply(effort, &was).await;
+                self.finish(&applied);
+            }
+        }
+        self.applied.send_replace(number);
+    }
+
+    async fn apply(&mut self, effort: Effort, was: &Program) -> Result<(), Failure> {
+        if (&was.dir, &was.watch) != (&self.program.dir, &self.program.watch) {
             self.watch_files();
         }
         // Whatever becomes of the rest, this is what the plan says now.
-        self.set_replicas(edit.replicas);
-        let rolled = match edit.effort {
+        let planned = self.program.replicas;
+        let replicas = self.overrides.replicas(&self.service.name, planned);
+        self.set_replicas(replicas);
+        let rolled = match effort {
             Effort::Keep => Ok(()),
             effort => self.roll_to_plan(effort).await,
         };
         // After a roll there is nothing left to do; what was not rolled has the new number all the same.
-        let resized = self.resize(edit.replicas, UnlessReady::Retry).await;
+        let resized = self.resize(replicas, UnlessReady::Retry).await;
         rolled.and(resized)
     }
 
@@ -304,8 +316,6 @@ impl Actor {
         for instance in &mut self.instances {
             instance.ended().await;
         }
-        let forget = Change::Forget(self.service.name.clone());
-        self.parts.publish(forget);
         self.board.update(|status| {
             status.stage = Stage::Stopped;
             status.instances.clear();

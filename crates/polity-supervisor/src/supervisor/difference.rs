@@ -1,7 +1,6 @@
 //! What an edited plan means: which services come, go, roll, or are not touched at all.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use polity_core::ServiceName;
 use polity_plan::{Plan, Program, Protocol, Service};
@@ -34,31 +33,33 @@ pub(crate) struct Difference {
 /// none of the supervisor's business.
 pub(crate) fn between(old: &Plan, new: &Plan) -> Difference {
     let mut difference = Difference::default();
-    for (name, service) in running(new) {
+    for name in running(new) {
         match old.services.get(name).and_then(|old| old.program()) {
             None => difference.added.push(name.clone()),
             Some(_) => {
-                if let Some(effort) = edit(old, new, service) {
+                if let Some(effort) = edit(old, new, name) {
                     difference.edited.insert(name.clone(), effort);
                 }
             }
         }
     }
-    let gone = running(old).filter(|(name, _)| {
+    let gone = running(old).filter(|name| {
         let still = new.services.get(*name);
         still.and_then(|service| service.program()).is_none()
     });
-    difference.removed = gone.map(|(name, _)| name.clone()).collect();
+    difference.removed = gone.cloned().collect();
     difference
 }
 
-fn running(plan: &Plan) -> impl Iterator<Item = (&ServiceName, &Arc<Service>)> {
+fn running(plan: &Plan) -> impl Iterator<Item = &ServiceName> {
     let all = plan.services.iter();
-    all.filter(|(_, service)| service.program().is_some())
+    let here = all.filter(|(_, service)| service.program().is_some());
+    here.map(|(name, _)| name)
 }
 
-fn edit(old: &Plan, new: &Plan, service: &Arc<Service>) -> Option<Effort> {
-    let before = old.services.get(&service.name)?;
+/// What becomes of one service; none when nothing does.
+pub(crate) fn edit(old: &Plan, new: &Plan, name: &ServiceName) -> Option<Effort> {
+    let (before, service) = (old.services.get(name)?, new.services.get(name)?);
     let (was, is) = (before.program()?, service.program()?);
     if (&was.build, &was.run, &was.dir) != (&is.build, &is.run, &is.dir) {
         return Some(Effort::Build);

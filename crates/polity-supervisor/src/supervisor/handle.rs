@@ -122,7 +122,7 @@ impl Handle {
         let envelope = Envelope {
             command,
             reply,
-            turn: Some(turn),
+            turn,
         };
         let sent = member.commands.send(envelope).await;
         sent.map_err(|_| CommandError::Stopping)?;

@@ -23,6 +23,8 @@ pub(crate) struct Member {
     pub(crate) commands: mpsc::Sender<Envelope>,
     /// One permit: the turn of whoever gives a command by hand.
     pub(crate) turns: Arc<Semaphore>,
+    /// The number of the last plan that it has followed.
+    pub(crate) applied: watch::Receiver<u64>,
     pub(crate) stop: Arc<watch::Sender<bool>>,
 }
 

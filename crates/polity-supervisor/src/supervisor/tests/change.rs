@@ -210,3 +210,32 @@ async fn a_save_builds_and_rolls_and_one_during_the_build_rolls_once_more() {
     assert_eq!(scene.status("tracker").ready(), 1);
     scene.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_moves_elsewhere_leaves_the_catalog_to_its_new_places() {
+    let scene = Scene::started(&shop()).await;
+    let mut plan = polity_plan::Plan::clone(&shop().plan());
+    let mut tracker = polity_plan::Service::clone(&plan.services["tracker"]);
+    tracker.origin = polity_plan::Origin::External(Vec::new());
+    plan.services
+        .insert(name("tracker"), std::sync::Arc::new(tracker));
+    let elsewhere = polity_catalog::Instance {
+        id: "tracker@10.0.0.7:9000".into(),
+        host: "10.0.0.7".to_owned(),
+        port: 9000,
+        version: None,
+        health: polity_catalog::Health::Unready,
+    };
+    let put = polity_catalog::Change::Put(name("tracker"), elsewhere);
+    scene.world.catalog.update(|catalog| catalog.apply(put));
+    scene.handle.apply(plan.into()).await.expect("applied");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let catalog = scene.world.catalog.load();
+    let left: Vec<_> = catalog
+        .instances("tracker")
+        .expect("known")
+        .keys()
+        .collect();
+    assert_eq!(left, [&"tracker@10.0.0.7:9000".into()]);
+    scene.check();
+}
