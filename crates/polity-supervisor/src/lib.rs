@@ -1,10 +1,12 @@
 //! Processes: build, start, watch, restart, roll and stop.
 
+pub mod build;
 pub mod environment;
 pub mod event;
 pub mod guardian;
 pub mod health;
 pub mod output;
+pub mod ports;
 pub mod process;
 pub mod service;
 #[cfg(test)]

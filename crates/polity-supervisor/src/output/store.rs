@@ -15,6 +15,7 @@ use super::rotation::Limits;
 use super::writer::{Writer, service_folder};
 use super::{Line, tail};
 use crate::process::{OutputSink, Stream};
+use crate::supervisor::parts::Logs;
 
 /// How many lines a follower may be behind before it loses the oldest.
 const MAX_BEHIND: usize = 1024;
@@ -95,15 +96,6 @@ impl LogStore {
         })
     }
 
-    /// Where a process's output goes. A task has a service's kind of name.
-    pub fn sink(&self, service: &ServiceName, instance: &InstanceId) -> Arc<dyn OutputSink> {
-        Arc::new(Sink {
-            store: self.clone(),
-            service: service.clone(),
-            instance: instance.clone(),
-        })
-    }
-
     /// The last `count` lines, oldest first, those of earlier runs included. Reads files: not to be called on
     /// a thread that must not wait.
     pub fn tail(&self, filter: &Filter, count: usize) -> Vec<Arc<Line>> {
@@ -173,6 +165,16 @@ impl LogStore {
         let mut services: BTreeSet<_> = kept.collect();
         services.extend(self.state().recent.services().cloned());
         services
+    }
+}
+
+impl Logs for LogStore {
+    fn sink(&self, service: &ServiceName, instance: &InstanceId) -> Arc<dyn OutputSink> {
+        Arc::new(Sink {
+            store: self.clone(),
+            service: service.clone(),
+            instance: instance.clone(),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 
 use super::rotation::Limits;
 use super::*;
+use crate::supervisor::parts::Logs;
 
 pub(super) fn line(sequence: u64, service: &str, text: &str) -> Line {
     Line {
