@@ -20,7 +20,7 @@ use polity_plan::{
     Balance, Command, Database, Gateway, HealthCheck, ListenAddress, Origin, Plan, Port, Program,
     Protocol, Retry,
 };
-use polity_runtime::{Drain, DrainTrigger, drain, task};
+use polity_runtime::{DrainTrigger, drain, task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, broadcast};
@@ -130,8 +130,6 @@ pub(crate) struct Running {
     pub(crate) token: Token,
     pub(crate) fake: Arc<Fake>,
     pub(crate) trigger: DrainTrigger,
-    /// Dropped with the rest: a console ends when its trigger is gone.
-    _held: Drain,
 }
 
 pub(crate) fn start() -> Running {
@@ -147,13 +145,12 @@ pub(crate) fn start() -> Running {
     let (console, address) =
         Console::bind(listen, token.clone(), fake.clone()).expect("a free port");
     let (trigger, drain) = drain::channel();
-    task::spawn("console", console.run(drain.clone()));
+    task::spawn("console", console.run(drain));
     Running {
         address,
         token,
         fake,
         trigger,
-        _held: drain,
     }
 }
 
