@@ -3,6 +3,9 @@
 use crate::interpolate::Piece;
 use crate::plan::Command;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a string is no command; offsets are bytes of the string as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -62,6 +65,7 @@ pub(crate) fn split(pieces: &[Piece]) -> Result<Vec<String>, Fault> {
         at: 0,
         words: Vec::new(),
         word: None,
+        plain: true,
     };
     splitter.run()?;
     let Splitter { words, .. } = splitter;
@@ -99,6 +103,8 @@ struct Splitter {
     words: Vec<String>,
     /// The word begun, if one is: quotes begin one even when nothing is between them.
     word: Option<String>,
+    /// Whether nothing of it was quoted, escaped or came from a variable.
+    plain: bool,
 }
 
 impl Splitter {
@@ -111,7 +117,10 @@ impl Splitter {
             } = character;
             match value {
                 ' ' | '\t' | '\n' | '\r' => self.end_word(),
-                _ if opaque => self.push(value),
+                _ if opaque => {
+                    self.plain = false;
+                    self.push(value);
+                }
                 '\'' => self.single_quoted(start)?,
                 '"' => self.double_quoted(start)?,
                 '\\' => self.escaped(start)?,
@@ -132,7 +141,7 @@ impl Splitter {
     }
 
     fn single_quoted(&mut self, start: usize) -> Result<(), Fault> {
-        self.begin_word();
+        self.begin_quoted();
         loop {
             match self.next() {
                 None => return Err(Fault::Unclosed { start }),
@@ -143,7 +152,7 @@ impl Splitter {
     }
 
     fn double_quoted(&mut self, quote: usize) -> Result<(), Fault> {
-        self.begin_word();
+        self.begin_quoted();
         loop {
             let Some(Character {
                 value,
@@ -172,6 +181,7 @@ impl Splitter {
     }
 
     fn escaped(&mut self, start: usize) -> Result<(), Fault> {
+        self.plain = false;
         match self.next() {
             None => Err(Fault::Unclosed { start }),
             Some(c) if c.value == '\n' => Ok(()),
@@ -219,6 +229,7 @@ impl Splitter {
     fn assigns(&self) -> bool {
         let word = self.word.as_deref().unwrap_or_default();
         self.words.is_empty()
+            && self.plain
             && word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     }
@@ -237,7 +248,8 @@ impl Splitter {
         self.characters.get(self.at).map(|c| c.value)
     }
 
-    fn begin_word(&mut self) {
+    fn begin_quoted(&mut self) {
+        self.plain = false;
         self.word.get_or_insert_default();
     }
 
@@ -247,5 +259,6 @@ impl Splitter {
 
     fn end_word(&mut self) {
         self.words.extend(self.word.take());
+        self.plain = true;
     }
 }

@@ -1,5 +1,7 @@
 //! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
 
+mod difference;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
 use polity_route::{Pattern, Rewrite};
+
+pub use difference::Difference;
 
 /// A valid system. Two plans are compared part by part when the file is edited: what is equal is
 /// not touched.

@@ -1,6 +1,6 @@
 //! Calls in circles, in long chains, and to too many services at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::availability::{LOW, SERVICE_AVAILABILITY, multiplied};
 use crate::code::Code;
@@ -10,6 +10,17 @@ use crate::plan::Protocol;
 
 /// More calls than this, one waiting for the next, are a deep chain.
 const DEEP: usize = 3;
+
+/// The most services of a chain that a message names.
+const MAX_SHOWN: usize = 12;
+
+/// The longest chain of calls out of a group.
+#[derive(Default)]
+struct Chain {
+    calls: usize,
+    /// Its first call to another group: who calls whom.
+    first: Option<(usize, usize)>,
+}
 
 impl Lint<'_> {
     pub(super) fn cycles(&mut self) {
@@ -33,28 +44,38 @@ impl Lint<'_> {
         }
     }
 
-    /// The shortest way from the first member of a group back to it.
+    /// The shortest way from the first member of a group back to it, named once.
     fn cycle(&self, group: &[usize]) -> Vec<usize> {
         let start = group[0];
-        let mut came_from = BTreeMap::new();
-        let mut queue = std::collections::VecDeque::from([start]);
+        let callees = self.graph.calls[start].iter();
+        let ways = callees.filter(|callee| group.contains(callee));
+        let back = ways.map(|callee| self.way(*callee, start, group));
+        let mut cycle = back.min_by_key(Vec::len).unwrap_or_default();
+        cycle.rotate_right(1);
+        cycle
+    }
+
+    /// The shortest way from one member of a group to another, both ends included.
+    fn way(&self, from: usize, to: usize, group: &[usize]) -> Vec<usize> {
+        // Backwards, so that following what was found leads forwards.
+        let mut next = BTreeMap::from([(to, to)]);
+        let mut queue = VecDeque::from([to]);
         while let Some(service) = queue.pop_front() {
-            for &callee in &self.graph.calls[service] {
-                if callee == start {
-                    let mut cycle = vec![service];
-                    while let Some(before) = came_from.get(&cycle[cycle.len() - 1]) {
-                        cycle.push(*before);
-                    }
-                    cycle.reverse();
-                    return cycle;
-                }
-                if group.contains(&callee) && !came_from.contains_key(&callee) {
-                    came_from.insert(callee, service);
-                    queue.push_back(callee);
+            for &caller in group {
+                if self.graph.calls[caller].contains(&service) && !next.contains_key(&caller) {
+                    next.insert(caller, service);
+                    queue.push_back(caller);
                 }
             }
         }
-        group.to_vec()
+        let mut way = vec![from];
+        while let Some(&step) = next
+            .get(&way[way.len() - 1])
+            .filter(|_| way.last() != Some(&to))
+        {
+            way.push(step);
+        }
+        way
     }
 
     /// Chains are told at their heads: the groups nobody else calls. What is not HTTP, a database
@@ -68,36 +89,61 @@ impl Lint<'_> {
             }
         }
         // Callees come first, so that each group's longest chain is known before its callers'.
-        let mut chains: Vec<Vec<usize>> = Vec::new();
+        let mut chains: Vec<Chain> = Vec::new();
         let mut called = vec![false; groups.len()];
         for (index, group) in groups.iter().enumerate() {
-            let mut longest = vec![group[0]];
-            for &member in group {
-                for &callee in &self.graph.calls[member] {
-                    let other = group_of[callee];
-                    if other == index || self.graph.services[callee].protocol == Protocol::Tcp {
-                        continue;
-                    }
-                    called[other] = true;
-                    if chains[other].len() >= longest.len() {
-                        longest = [&[member][..], &chains[other]].concat();
-                    }
+            let calls = group.iter().flat_map(|caller| {
+                let callees = self.graph.calls[*caller].iter();
+                callees.map(|callee| (*caller, *callee))
+            });
+            let outward = calls.filter(|(_, callee)| {
+                let http = self.graph.services[*callee].protocol == Protocol::Http;
+                group_of[*callee] != index && http
+            });
+            let mut longest = Chain::default();
+            for (caller, callee) in outward {
+                let next = group_of[callee];
+                called[next] = true;
+                if chains[next].calls >= longest.calls {
+                    longest.calls = chains[next].calls + 1;
+                    longest.first = Some((caller, callee));
                 }
             }
             chains.push(longest);
         }
-        let heads = chains.into_iter().zip(called);
-        for (chain, _) in heads.filter(|(chain, called)| !called && chain.len() > DEEP + 1) {
-            let message = format!(
-                "a chain of {} calls: {}",
-                chain.len() - 1,
-                self.names(&chain, " -> ")
-            );
-            let finding = Diagnostic::new(Code::DeepChain, message, self.call_span(chain[0], chain[1]))
-                .label("each waits for the next")
-                .help("let a service keep a copy of what it asks for, told by events, or join two of them");
-            self.warn(&chain[..1], finding);
+        for (head, chain) in chains.iter().enumerate() {
+            if called[head] || chain.calls <= DEEP {
+                continue;
+            }
+            let mut services = Vec::new();
+            let mut group = head;
+            while let Some((caller, callee)) = chains[group].first {
+                // Through a circle the chain goes from where it comes in to where it goes on.
+                let entered = services.pop().unwrap_or(caller);
+                services.extend(self.way(entered, caller, &groups[group]));
+                services.push(callee);
+                group = group_of[callee];
+            }
+            self.deep_chain(&services);
         }
+    }
+
+    fn deep_chain(&mut self, chain: &[usize]) {
+        let shown = &chain[..chain.len().min(MAX_SHOWN)];
+        let more = if shown.len() < chain.len() {
+            " -> ..."
+        } else {
+            ""
+        };
+        let message = format!(
+            "a chain of {} calls: {}{more}",
+            chain.len() - 1,
+            self.names(shown, " -> ")
+        );
+        let finding = Diagnostic::new(Code::DeepChain, message, self.call_span(chain[0], chain[1]))
+            .label("each waits for the next")
+            .help("let a service keep a copy of what it asks for, told by events, or join two of them");
+        self.warn(&chain[..1], finding);
     }
 
     pub(super) fn availability(&mut self) {

@@ -1,8 +1,10 @@
 //! polity.toml end to end: text in, plan or diagnostics out.
 #![allow(clippy::unwrap_used)]
 
+mod difference;
 mod documentation;
 mod errors;
+mod lints;
 mod loading;
 mod pages;
 mod rendering;
