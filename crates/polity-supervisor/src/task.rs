@@ -134,7 +134,7 @@ impl Tasks {
         let first = task.before.first().and_then(|name| plan.services.get(name));
         let service = first.ok_or_else(|| fail("belongs to no service".to_owned()))?;
         let order = BuildOrder {
-            service: service.name.clone(),
+            service: name_of_build(task),
             build: task.build.clone(),
             run: task.run.clone(),
             dir: self.parts.dir(&task.dir),
@@ -143,6 +143,8 @@ impl Tasks {
         let built = self.parts.builds.build(&order).await.map_err(|failure| {
             fail(format!("could not be built: {}", failure.reason)).with_lines(failure.lines)
         })?;
+        let versions = std::slice::from_ref(&built.version);
+        self.parts.builds.keep_only(&order.service, versions);
         let given = environment::of_release(Ingredients {
             plan,
             service,
@@ -197,6 +199,14 @@ impl Drop for Running {
             unfinished.send_modify(|count| *count -= 1);
         });
     }
+}
+
+/// What a task's build is kept under: apart from the service's own, which are deleted once none of
+/// its instances runs them. A name too long for that has to share the task's bare name.
+fn name_of_build(task: &Task) -> ServiceName {
+    let bare = || ServiceName::new(task.name.as_str());
+    let name = ServiceName::new(&format!("task-{}", task.name)).or_else(|_| bare());
+    name.expect("the names of tasks are shaped as those of services")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

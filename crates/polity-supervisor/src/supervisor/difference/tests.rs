@@ -1,6 +1,7 @@
 //! What each edit of a plan means.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polity_plan::Port;
