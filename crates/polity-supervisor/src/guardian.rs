@@ -33,6 +33,10 @@ use std::process::ExitCode;
 
 pub use client::{Guardian, GuardianCommand};
 
+/// An argument of [`GuardianCommand`] that has the guardian do without control groups, where the
+/// system's administrator wants them left alone.
+pub const WITHOUT_CONTROL_GROUPS: &str = "without-control-groups";
+
 /// The guardian's own `main`: for the subcommand that [`GuardianCommand`] names, before anything else
 /// of the program runs (no thread, no runtime, no argument parser).
 pub fn main() -> ExitCode {

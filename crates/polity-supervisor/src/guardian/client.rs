@@ -62,6 +62,8 @@ struct Current {
     started: Instant,
     /// Before the next guardian, from the start of this one.
     delay: Duration,
+    /// Whether it was told to end: then there is no next one.
+    closed: bool,
 }
 
 /// One process's controls.
@@ -86,6 +88,7 @@ impl Guardian {
             connection: Connection::open(&command)?,
             started: Instant::now(),
             delay: MIN_RESTART_DELAY,
+            closed: false,
         };
         let shared = Shared {
             command,
@@ -103,9 +106,13 @@ impl Guardian {
     }
 
     /// Ends the guardian and all that still runs, at once, and waits for it. Nothing can be launched
-    /// meanwhile. Without it the same happens when this process ends.
+    /// any more. Without it the same happens when this process ends.
     pub async fn close(&self) {
-        let connection = self.shared.current.lock().await.connection.clone();
+        let connection = {
+            let mut current = self.shared.current.lock().await;
+            current.closed = true;
+            current.connection.clone()
+        };
         connection.close();
         connection.ended().await;
     }
@@ -114,7 +121,12 @@ impl Guardian {
     async fn connection(&self) -> io::Result<Connection> {
         // Held over the wait: whoever else launches needs the same guardian.
         let mut current = self.shared.current.lock().await;
-        if current.connection.has_ended() {
+        if current.closed {
+            return Err(io::Error::other("it was told to end"));
+        }
+        if current.connection.is_lost() {
+            // What runs of the old one could be in the way of what is launched next.
+            current.connection.ended().await;
             sleep_until(current.started + current.delay).await;
             let lived = current.started.elapsed();
             let delay = if lived > SOUND_AFTER {
@@ -146,7 +158,7 @@ impl Guardian {
         let connection = match self.connection().await {
             Ok(connection) => connection,
             Err(error) => {
-                tracing::error!(%error, "could not start another guardian process");
+                tracing::error!(%error, "there is no guardian process to start anything");
                 return Err(LaunchError::HostLost);
             }
         };

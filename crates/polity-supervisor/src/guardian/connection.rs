@@ -144,9 +144,9 @@ impl Connection {
         send(&self.requests, request);
     }
 
-    /// Whether the guardian is gone and what it left is swept.
-    pub(super) fn has_ended(&self) -> bool {
-        *self.ended.borrow()
+    /// Whether the guardian is gone; what it left may still be on its way out.
+    pub(super) fn is_lost(&self) -> bool {
+        self.launches.lock().open.is_none()
     }
 
     /// Waits until the guardian is gone and all it started with it.

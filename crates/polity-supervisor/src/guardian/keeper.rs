@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, wait, waitpid,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, wait, waitpid,
 };
 use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::WITHOUT_CONTROL_GROUPS;
 use super::cgroup::ControlGroup;
 use super::exec::{self, Order};
 use super::process_tree::{ProcessTree, kill_all};
@@ -89,13 +90,18 @@ impl Keeper {
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
+        let control_group = if std::env::args_os().any(|word| word == WITHOUT_CONTROL_GROUPS) {
+            None
+        } else {
+            ControlGroup::for_guardian(getpid().as_raw_nonzero().get())
+        };
         Ok(Self {
             polity,
             child_ended,
             frames: Frames::default(),
             descriptors: VecDeque::new(),
             launches: BTreeMap::new(),
-            control_group: ControlGroup::for_guardian(getpid().as_raw_nonzero().get()),
+            control_group,
         })
     }
 
@@ -153,16 +159,7 @@ impl Keeper {
                 };
                 self.tell(&event)
             }
-            Request::Terminate(id) => {
-                if let Some(held) = self.launches.get_mut(&id)
-                    && held.stage == Stage::Running
-                {
-                    held.stage = Stage::Asked;
-                    // Running means not waited for, so the number is still this group's.
-                    let _ = kill_process_group(held.pid, Signal::TERM);
-                }
-                Ok(())
-            }
+            Request::Terminate(id) => self.terminate(id),
             Request::Kill(id) => {
                 if let Some(held) = self.launches.get_mut(&id) {
                     held.begin_kill();
@@ -218,6 +215,25 @@ impl Keeper {
             },
         );
         Ok(child.id())
+    }
+
+    fn terminate(&mut self, id: LaunchId) -> io::Result<()> {
+        let Some(held) = self.launches.get_mut(&id) else {
+            return Ok(());
+        };
+        if held.stage != Stage::Running {
+            return Ok(());
+        }
+        held.stage = Stage::Asked;
+        // Running means not waited for, so the number is still this group's.
+        let _ = kill_process_group(held.pid, Signal::TERM);
+        // Those that left the group are asked as well, each by itself, lest they be killed unasked.
+        let own = mark(getpid().as_raw_nonzero().get(), id);
+        let group = held.pid.as_raw_nonzero().get();
+        for member in ProcessTree::below(getpid())?.outside(group, &own) {
+            let _ = kill_process(member, Signal::TERM);
+        }
+        Ok(())
     }
 
     /// Waits for all children that have ended: launched ones, and orphans that came to the subreaper.

@@ -68,6 +68,18 @@ impl ProcessTree {
             .collect()
     }
 
+    /// What belongs to a launch by its mark or by descent, and is not in its group.
+    pub(super) fn outside(&self, group: i32, own: &str) -> Vec<Pid> {
+        let mut members = self.members(|other| other == group, |mark| mark == own);
+        let left = |pid: i32| {
+            self.processes
+                .get(&pid)
+                .is_some_and(|member| member.group != group)
+        };
+        members.retain(|pid| left(pid.as_raw_nonzero().get()));
+        members
+    }
+
     /// Those whose group `is_group` knows, or whose launch mark `is_mark` does, and all that descends
     /// from them.
     pub(super) fn members(

@@ -33,7 +33,7 @@ fn polity(scripts: Vec<String>) -> ExitCode {
     runtime.block_on(async {
         let guardian = Guardian::start(GuardianCommand {
             program: "/proc/self/exe".into(),
-            args: vec!["guardian".into()],
+            args: vec!["guardian".into(), guardian::WITHOUT_CONTROL_GROUPS.into()],
         })
         .expect("a guardian");
         for script in scripts {

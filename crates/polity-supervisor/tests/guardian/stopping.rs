@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use polity_supervisor::process::Exit;
+use polity_supervisor::process::{Exit, Host, LaunchError};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Ground, guardian, until};
+use crate::support::{Ground, guardian, guardian_with_control_groups, until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -81,6 +81,45 @@ async fn a_stop_reaches_a_daemon_that_left_the_group_the_session_and_its_parents
 }
 
 #[tokio::test]
+async fn a_daemon_outside_the_group_is_asked_before_it_is_killed() {
+    let (ground, guardian) = (Ground::new(), guardian());
+    let process = ground
+        .start(
+            &guardian,
+            "(setsid sh -c 'trap \"echo bye > bye; exit\" TERM; echo > daemon; \
+             while :; do sleep 0.01; done' &) ; while :; do sleep 0.01; done",
+        )
+        .await;
+    ground.until_there("daemon").await;
+    process.stop(LONG).await;
+    assert_eq!(
+        std::fs::read_to_string(ground.path("bye")).unwrap(),
+        "bye\n"
+    );
+}
+
+#[tokio::test]
+async fn a_control_group_finds_even_a_daemon_that_cleared_its_environment() {
+    let (ground, guardian) = (Ground::new(), guardian_with_control_groups());
+    let process = ground
+        .start(
+            &guardian,
+            "(env -i setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 1000; done' &) ; \
+             while :; do sleep 1000; done",
+        )
+        .await;
+    let daemon = std::path::PathBuf::from(format!("/proc/{}", ground.until_there("daemon").await));
+    let group = std::fs::read_to_string(daemon.join("cgroup")).unwrap();
+    let expected = format!("polity-{}/1", guardian.pid().await);
+    let is_grouped = group.trim().ends_with(&expected);
+    process.stop(Duration::from_millis(100)).await;
+    // Where control groups may not be made, as in most containers, only the end of all reaches it.
+    assert_eq!(daemon.exists(), !is_grouped);
+    guardian.close().await;
+    assert!(!daemon.exists());
+}
+
+#[tokio::test]
 async fn what_a_crashed_leader_leaves_behind_is_swept() {
     let (ground, guardian) = (Ground::new(), guardian());
     let process = ground
@@ -134,4 +173,6 @@ async fn closing_ends_everything_and_the_guardian() {
     assert_eq!(process.exited().await, Exit::Unknown);
     assert!(ground.alive().is_empty());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    let late = guardian.launch(ground.launch(&["true"])).await;
+    assert!(matches!(late, Err(LaunchError::HostLost)));
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polity_supervisor::guardian::{Guardian, GuardianCommand};
+use polity_supervisor::guardian::{Guardian, GuardianCommand, WITHOUT_CONTROL_GROUPS};
 use polity_supervisor::process::{Host, Launch, LaunchError, OutputSink, Process, Stream};
 use tokio::time::Instant;
 
@@ -94,15 +94,21 @@ impl Ground {
     }
 }
 
+/// Without control groups: what they do for the guardian it must be able to do without.
 pub(crate) fn guardian() -> Guardian {
-    Guardian::start(guardian_command()).unwrap()
+    start(&["guardian", WITHOUT_CONTROL_GROUPS])
 }
 
-fn guardian_command() -> GuardianCommand {
-    GuardianCommand {
+pub(crate) fn guardian_with_control_groups() -> Guardian {
+    start(&["guardian"])
+}
+
+fn start(arguments: &[&str]) -> Guardian {
+    let command = GuardianCommand {
         program: STAND_IN.into(),
-        args: vec![OsString::from("guardian")],
-    }
+        args: arguments.iter().map(OsString::from).collect(),
+    };
+    Guardian::start(command).unwrap()
 }
 
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
