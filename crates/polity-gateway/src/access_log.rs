@@ -84,7 +84,7 @@ impl Line<'_> {
     }
 }
 
-/// The file and the thread that writes it. It ends when the last [`LogBuffer`] and [`LogQueue`] are dropped.
+/// The file and the thread that writes it.
 pub(crate) struct AccessLog {
     queue: LogQueue,
     writer: JoinHandle<()>,
@@ -134,10 +134,10 @@ impl AccessLog {
         self.queue.clone()
     }
 
-    /// Waits until all that was handed over is written; ends with the last buffer.
+    /// Waits until all that was handed over is written.
     pub(crate) fn finish(self) {
-        drop(self.queue);
-        // A panic in the writer has been reported by the panic itself.
+        // An empty batch is the end. A writer that is gone has reported its panic by itself.
+        let _ = self.queue.batches.send(Vec::new());
         let _ = self.writer.join();
     }
 }
@@ -193,6 +193,9 @@ fn write_batches(mut file: File, path: &PathBuf, batches: &Receiver<Vec<u8>>, dr
     let mut reported: Option<Instant> = None;
     let mut broken_off = false;
     while let Ok(mut batch) = batches.recv() {
+        if batch.is_empty() {
+            return;
+        }
         if broken_off {
             // What was written of the line before is no line.
             batch.insert(0, b'\n');

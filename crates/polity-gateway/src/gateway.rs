@@ -26,6 +26,9 @@ use crate::statistics::WINDOW;
 /// service managers commonly leave between asking and killing.
 const DRAIN_BOUND: Duration = Duration::from_secs(8);
 
+/// How long the end of the access log may take to write.
+const LOG_BOUND: Duration = Duration::from_secs(1);
+
 /// Plans that may wait to be put in force.
 const MAX_WAITING_COMMANDS: usize = 16;
 
@@ -139,11 +142,12 @@ impl Gateway {
                 "connections were cut short by the drain"
             );
         }
-        drop(self.server);
-        drop(self.listeners);
         if let Some(log) = self.log {
-            // The data plane's threads have let go of it, or are about to; the wait is for the disk.
-            let _ = tokio::task::spawn_blocking(move || log.finish()).await;
+            // The data plane has handed over its lines by now; the wait is for the disk.
+            let finished = tokio::task::spawn_blocking(move || log.finish());
+            if tokio::time::timeout(LOG_BOUND, finished).await.is_err() {
+                tracing::warn!("the end of the access log could not be written in time");
+            }
         }
     }
 

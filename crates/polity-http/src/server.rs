@@ -31,12 +31,15 @@ pub struct ListenerId(pub u64);
 
 /// The data plane. Cheap to clone.
 pub struct Server<P: Policy> {
+    /// The threads live as long as anyone holds this.
+    plane: DataPlane,
     threads: std::sync::Arc<[mpsc::Sender<Command<P::Listener>>]>,
 }
 
 impl<P: Policy> Clone for Server<P> {
     fn clone(&self) -> Self {
         Self {
+            plane: self.plane.clone(),
             threads: self.threads.clone(),
         }
     }
@@ -77,13 +80,14 @@ impl<P: Policy> Server<P> {
                 .ok_or(Unreachable)
         };
         Ok(Self {
+            plane: plane.clone(),
             threads: (0..plane.count()).map(start).collect::<Result<_, _>>()?,
         })
     }
 
     /// How many threads there are.
     pub fn threads(&self) -> usize {
-        self.threads.len()
+        self.plane.count()
     }
 
     /// Accepts connections of `socket` on thread `thread` (modulo their number), from when this

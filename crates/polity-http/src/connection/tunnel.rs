@@ -47,13 +47,11 @@ impl Flow {
         buffers: &BufferPool,
     ) -> Poll<std::io::Result<()>> {
         loop {
-            if let Some(input) = &mut self.input {
-                if !input.is_empty() {
-                    let written = ready!(poll_write_from(writer, context, input.data()))?;
-                    input.consume(written);
-                    self.bytes += written as u64;
-                    continue;
-                }
+            if let Some(input) = self.input.as_mut().filter(|input| !input.is_empty()) {
+                let written = ready!(poll_write_from(writer, context, input.data()))?;
+                input.consume(written);
+                self.bytes += written as u64;
+                continue;
             }
             match self.state {
                 FlowState::Ended => return Poll::Ready(Ok(())),

@@ -98,11 +98,10 @@ impl<'a> RequestHead<'a> {
                     self.accepts_trailers |=
                         list(header.value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
                 }
-                4 if is("host") => {
-                    if host.replace(header.value).is_some() {
-                        return Err(HeadError::Malformed("more than one host"));
-                    }
+                4 if is("host") && host.is_some() => {
+                    return Err(HeadError::Malformed("more than one host"));
                 }
+                4 if is("host") => host = Some(header.value),
                 6 if is("expect") => {
                     self.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
                 }

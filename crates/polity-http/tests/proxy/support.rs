@@ -157,7 +157,6 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) policy: Plain,
     pub(crate) server: Server<Plain>,
-    _plane: DataPlane,
 }
 
 /// Timeouts that no test meets by accident.
@@ -196,7 +195,6 @@ pub(crate) async fn proxy_with(
         address,
         policy,
         server,
-        _plane: plane,
     }
 }
 

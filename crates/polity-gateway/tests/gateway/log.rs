@@ -1,0 +1,49 @@
+//! The access log.
+
+use crate::support::*;
+
+const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n";
+
+#[tokio::test]
+async fn each_request_is_a_line() {
+    let system = System::start(PLAN).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = system.client().await;
+    let answer = client
+        .ask("POST /orders/%6d?secret=1 HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-request-id: r\"1\r\n\r\nbody")
+        .await;
+    client.get("/no\"where").await;
+    system.client().await.ask("what is this\r\n\r\n").await;
+    let mut lines = system.lines(3).await;
+    // Each thread writes its own lines; those of one connection are in order.
+    lines.sort_by_key(|line| line["status"].as_u64());
+    let line = &lines[0];
+    assert_eq!(line["method"], "POST");
+    assert_eq!(line["path"], "/orders/m", "the query is left out");
+    assert_eq!(line["route"], "/orders");
+    assert_eq!(line["service"], "orders");
+    assert_eq!(line["instance"], "orders-1");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["client"], "127.0.0.1");
+    assert_eq!(line["bytes_in"], 4);
+    assert_eq!(line["bytes_out"], answer.body.len());
+    assert_eq!(line["attempts"], 1);
+    assert_eq!(line["reason"], serde_json::Value::Null);
+    assert_eq!(line["request_id"].as_str(), answer.sent("x-request-id"));
+    assert_eq!(
+        line["trace_id"].as_str(),
+        answer.sent("traceparent").map(|id| &id[3..35])
+    );
+    assert!(line["duration_ms"].as_f64() >= line["upstream_ms"].as_f64());
+    let time = line["time"].as_str().unwrap();
+    assert!(
+        time.len() == 24 && time.starts_with("20") && time.ends_with('Z'),
+        "{time}"
+    );
+    assert_eq!(lines[1]["status"], 400);
+    assert_eq!(lines[1]["reason"], "malformed-request");
+    assert_eq!(lines[2]["status"], 404);
+    assert_eq!(lines[2]["path"], "/no\"where");
+    assert_eq!(lines[2]["reason"], "no-route");
+    assert_eq!(lines[2]["service"], serde_json::Value::Null);
+}

@@ -1,0 +1,103 @@
+//! Instances that die under load: not one failed request.
+
+use crate::support::*;
+
+const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n";
+const GET: &str = "GET /orders HTTP/1.1\r\nhost: a\r\n\r\n";
+const POST: &str = "POST /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sudden_death_of_an_instance_fails_no_get() {
+    let system = System::start(PLAN).await;
+    let _steady = system.origin("orders", "orders-1").await;
+    let load = Load::start(system.handle.public_address(), GET, 16);
+    for round in 0..10 {
+        let id = format!("orders-{}", round + 2);
+        let origin = system.origin("orders", &id).await;
+        let used = || {
+            system
+                .handle
+                .instance_stats(&id.as_str().into())
+                .unwrap()
+                .requests
+                > 50
+        };
+        until(used).await;
+        drop(origin);
+        // The supervisor hears of it a little later.
+        let failed = || {
+            system
+                .handle
+                .instance_stats(&id.as_str().into())
+                .unwrap()
+                .errors
+                > 3
+        };
+        until(failed).await;
+        system.leave("orders", &id).await;
+    }
+    let (count, failed) = load.stop().await;
+    assert!(count > 500, "{count}");
+    assert_eq!(failed, Vec::<String>::new(), "of {count}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roll_fails_no_request_whatever_its_method() {
+    let system = System::start(PLAN).await;
+    let mut current = system.origin("orders", "orders-0").await;
+    let gets = Load::start(system.handle.public_address(), GET, 8);
+    let posts = Load::start(system.handle.public_address(), POST, 8);
+    for round in 1..30 {
+        let next = system.origin("orders", &format!("orders-{round}")).await;
+        let left = system
+            .leave("orders", &format!("orders-{}", round - 1))
+            .await;
+        assert_eq!(left, 0);
+        // Stopped the moment it is drained: whatever still went there would fail.
+        drop(std::mem::replace(&mut current, next));
+    }
+    for load in [gets, posts] {
+        let (count, failed) = load.stop().await;
+        assert!(count > 100, "{count}");
+        assert_eq!(failed, Vec::<String>::new(), "of {count}");
+    }
+}
+
+#[tokio::test]
+async fn a_drain_tells_how_many_requests_are_left() {
+    let system = System::start(PLAN).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = system.client().await;
+    client
+        .send("GET /orders/slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
+    let in_flight = || system.handle.stats(&name("orders")).unwrap().in_flight;
+    until(|| in_flight() == 1).await;
+    system.change(polity_catalog::Change::Remove(
+        name("orders"),
+        "orders-1".into(),
+    ));
+    let id = "orders-1".into();
+    let drained = |bound| system.handle.drained(&id, bound);
+    assert_eq!(drained(std::time::Duration::ZERO).await, 1);
+    assert_eq!(
+        system.get("/orders").await.status,
+        503,
+        "nothing new goes there"
+    );
+    assert_eq!(drained(PATIENCE).await, 0);
+    assert_eq!(client.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn no_more_attempts_are_made_than_the_plan_allows() {
+    let system = System::start(&format!("{PLAN}retry = {{ attempts = 1 }}\n")).await;
+    let dead = system.origin("orders", "orders-1").await.address;
+    assert_eq!(
+        system.get("/orders").await.status,
+        502,
+        "{dead} refuses, once"
+    );
+    let line = &system.lines(1).await[0];
+    assert_eq!(line["attempts"], 1);
+}
