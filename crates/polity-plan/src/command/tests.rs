@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn it_splits_as_shlex_does(text in r#"[ab \t\n'"\\#$=é-]{0,24}"#) {
         // A line continued is nothing (POSIX, 2.2.1); shlex makes an empty word of it.
-        prop_assume!(!text.contains("\\\n"));
+        let text = text.replace("\\\n", "x");
         let piece = Piece { text: text.clone(), start: 0, opaque: false };
         match split(&[piece]) {
             Ok(words) => prop_assert_eq!(Some(words), shlex::split(&text)),

@@ -8,6 +8,7 @@ mod lints;
 mod loading;
 mod pages;
 mod rendering;
+mod robustness;
 
 use polity_plan::{Loaded, Source, Style};
 
