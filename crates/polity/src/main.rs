@@ -44,7 +44,13 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // Some errors say their cause themselves.
+    let mut causes: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !causes.iter().any(|said| said.contains(&cause)) {
+            causes.push(cause);
+        }
+    }
     // Nobody is left to tell when standard error is gone too.
     let _ = writeln!(io::stderr(), "error: {}", causes.join(": "));
     ExitCode::from(FAILED)

@@ -23,13 +23,18 @@ use polity_gateway::Gateway;
 use polity_plan::{ListenAddress, Plan};
 use polity_runtime::{DataPlane, DrainTrigger, Published, drain, task};
 use polity_supervisor::Supervisor;
+use polity_supervisor::build::Builder;
 use polity_supervisor::guardian::{Guardian, GuardianCommand};
+use polity_supervisor::health::NetworkProber;
 use polity_supervisor::output::LogStore;
+use polity_supervisor::ports::FreePorts;
+use polity_supervisor::process::Host;
+use polity_supervisor::supervisor::parts::Logs;
 use tokio::sync::watch;
 
 use crate::data::DataFolder;
 use crate::plan_file::{PlanFile, PlanText};
-use crate::run_file::RunFile;
+use crate::run_file::{self, RunFile};
 use admin::Admin;
 use reload::Reload;
 use requirements::Skipped;
@@ -65,18 +70,22 @@ pub struct InForce {
 
 /// Everything that runs, in the order in which it stops.
 pub struct System {
-    edge: DrainTrigger,
-    supervisor: DrainTrigger,
-    console: DrainTrigger,
+    triggers: Triggers,
     reload: Reload,
     screen: Screen,
     admin: Arc<Admin>,
     stop: watch::Receiver<bool>,
     guardian: Guardian,
-    logs: LogStore,
     data: DataFolder,
     /// Its threads end when nobody holds it.
     _data_plane: DataPlane,
+}
+
+/// What stops the parts, one after the other.
+struct Triggers {
+    gateway: DrainTrigger,
+    supervisor: DrainTrigger,
+    console: DrainTrigger,
 }
 
 impl System {
@@ -86,11 +95,8 @@ impl System {
         let runnable = Arc::new(runnable);
         let catalog = Published::new(Catalog::default());
         external::publish(&catalog, None, &runnable);
-        let logs_folder = options.data.path().join("logs");
-        let logs = LogStore::open(&logs_folder)
-            .with_context(|| format!("could not open the logs in {}", logs_folder.display()))?;
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let data_plane = DataPlane::start(threads).context("could not start the data plane")?;
+        let logs = open_logs(&options.data)?;
+        let data_plane = start_data_plane()?;
         let config = polity_gateway::Config {
             data_plane: data_plane.clone(),
             access_log: options.access_log.clone(),
@@ -98,27 +104,14 @@ impl System {
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
         let guardian = start_guardian()?;
-        let (supervisor, control) = Supervisor::new(polity_supervisor::Config {
-            plan: runnable.clone(),
-            root: options.file.root.clone(),
-            data: options.data.path().to_owned(),
-            inherited: adapters::inherited(),
-            catalog: catalog.clone(),
-            host: Arc::new(guardian.clone()),
-            prober: Arc::new(polity_supervisor::health::NetworkProber),
-            builds: adapters::builds(&guardian, &logs, options.data.path()),
-            logs: Arc::new(adapters::Output(logs.clone())),
-            ports: adapters::ports(),
-            surroundings: Arc::new(adapters::Gate(edge.clone())),
-            clock: Arc::new(SystemClock),
-            seed: SplitMix64::from_system().next_u64(),
-        });
-        let (stop_sender, stop) = watch::channel(false);
+        let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);
+        let (supervisor, control) = Supervisor::new(config);
         let in_force = Published::new(InForce {
             plan: options.plan.clone(),
             runnable,
             skipped,
         });
+        let (stop_sender, stop) = watch::channel(false);
         let admin = Arc::new(Admin {
             in_force: in_force.clone(),
             supervisor: control.clone(),
@@ -132,21 +125,13 @@ impl System {
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
         let addresses = BTreeMap::from([
             ("gateway".to_owned(), edge.public_address()),
-            (crate::run_file::CONSOLE.to_owned(), console_address),
+            (run_file::CONSOLE.to_owned(), console_address),
         ]);
         run_file(&options, addresses.clone()).write(&options.data)?;
-
-        let screen = Screen::start(options.json, &logs, &control, options.warnings, addresses);
-        let (edge_trigger, edge_drain) = drain::channel();
-        let (supervisor_trigger, supervisor_drain) = drain::channel();
-        let (console_trigger, console_drain) = drain::channel();
-        task::spawn("gateway", gateway.run(edge_drain));
-        task::spawn("console", console.run(console_drain));
-        task::spawn("supervisor", supervisor.run(supervisor_drain));
+        let screen = Screen::start(options.json, &logs, &control, addresses);
+        screen.warnings(options.warnings);
         Ok(Self {
-            edge: edge_trigger,
-            supervisor: supervisor_trigger,
-            console: console_trigger,
+            triggers: Triggers::of(gateway, supervisor, console),
             reload: Reload {
                 file: options.file,
                 text: options.text,
@@ -159,7 +144,6 @@ impl System {
             admin,
             stop,
             guardian,
-            logs,
             data: options.data,
             _data_plane: data_plane,
         })
@@ -167,35 +151,92 @@ impl System {
 
     /// Shows the table once all have started, applies edits of the plan, and stops gracefully when
     /// told to, by a signal or by the admin API.
-    pub async fn run(self) -> Result<()> {
-        let Self {
-            mut stop,
-            reload,
-            screen,
-            admin,
-            ..
-        } = self;
-        let shown = screen.clone();
-        task::spawn("table", async move {
+    pub async fn run(mut self) -> Result<()> {
+        let (screen, admin) = (self.screen.clone(), self.admin.clone());
+        let table = task::spawn("table", async move {
             admin.supervisor.started().await;
-            shown.table(&admin.snapshot());
+            screen.table(&admin.snapshot());
         });
-        let edits = task::spawn("reload", reload.run(screen.clone()));
-        let told = stop.wait_for(|told| *told);
+        let edits = task::spawn("reload", self.reload.run(self.screen.clone()));
         // Cancelling either loses nothing.
-        tokio::select! {
-            signal = signals::first() => screen.say(&format!("{}: stopping", signal?)),
-            _ = told => screen.say("told to stop: stopping"),
-        }
+        let why = tokio::select! {
+            signal = signals::first() => signal?,
+            _ = self.stop.wait_for(|told| *told) => "told to stop",
+        };
+        self.screen.say(&format!("{why}: stopping"));
         edits.abort();
+        table.abort();
         task::spawn("second signal", signals::exit_at_the_next());
-        self.edge.drained().await;
+        self.triggers.pull().await;
+        self.guardian.close().await;
+        self.admin.logs.flush();
+        self.screen.finish("stopped");
+        RunFile::remove(&self.data)
+    }
+}
+
+impl Triggers {
+    /// Runs the parts.
+    fn of(gateway: Gateway, supervisor: Supervisor, console: Console) -> Self {
+        let (gateway_trigger, drain) = drain::channel();
+        task::spawn("gateway", gateway.run(drain));
+        let (supervisor_trigger, drain) = drain::channel();
+        task::spawn("supervisor", supervisor.run(drain));
+        let (console_trigger, drain) = drain::channel();
+        task::spawn("console", console.run(drain));
+        Self {
+            gateway: gateway_trigger,
+            supervisor: supervisor_trigger,
+            console: console_trigger,
+        }
+    }
+
+    /// Requests end before the services that answer them do, and who follows the logs sees the
+    /// services' last words.
+    async fn pull(self) {
+        self.gateway.drained().await;
         self.supervisor.drained().await;
         self.console.drained().await;
-        self.guardian.close().await;
-        self.logs.flush();
-        screen.finish("stopped");
-        RunFile::remove(&self.data)
+    }
+}
+
+fn open_logs(data: &DataFolder) -> Result<LogStore> {
+    let folder = data.path().join("logs");
+    LogStore::open(&folder)
+        .with_context(|| format!("could not open the logs in {}", folder.display()))
+}
+
+fn start_data_plane() -> Result<DataPlane> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    DataPlane::start(threads).context("could not start the data plane")
+}
+
+fn supervisor_config(
+    options: &Options,
+    plan: &Arc<Plan>,
+    catalog: &Published<Catalog>,
+    gateway: &polity_gateway::Handle,
+    guardian: &Guardian,
+    logs: &LogStore,
+) -> polity_supervisor::Config {
+    let host: Arc<dyn Host> = Arc::new(guardian.clone());
+    let logs: Arc<dyn Logs> = Arc::new(logs.clone());
+    let versions = options.data.path().join("versions");
+    let builds = Builder::start(host.clone(), logs.clone(), &versions);
+    polity_supervisor::Config {
+        plan: plan.clone(),
+        root: options.file.root.clone(),
+        data: options.data.path().to_owned(),
+        inherited: adapters::inherited(),
+        catalog: catalog.clone(),
+        host,
+        prober: Arc::new(NetworkProber),
+        builds: Arc::new(builds),
+        logs,
+        ports: Arc::new(FreePorts::new()),
+        surroundings: Arc::new(adapters::Gate(gateway.clone())),
+        clock: Arc::new(SystemClock),
+        seed: SplitMix64::from_system().next_u64(),
     }
 }
 

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use polity_plan::{Loaded, Severity};
+use polity_plan::{Loaded, Plan, RouteAvailability, SERVICE_AVAILABILITY, Severity};
 use serde_json::json;
 
 use crate::cli::Global;
 use crate::plan_file::PlanFile;
+use crate::style::Style;
+use crate::table::{Cell, Column, Table};
 
 /// Validate a plan and report its risks
 #[derive(Debug, Args)]
@@ -41,7 +43,12 @@ pub fn run(args: &Check, global: &Global) -> Result<ExitCode> {
     let text = file.read()?;
     let loaded = text.load();
     if global.json {
-        let report = json!({ "valid": loaded.plan.is_some(), "diagnostics": text.locate(&loaded) });
+        let routes = loaded.plan.as_ref().map(routes_json).unwrap_or_default();
+        let report = json!({
+            "valid": loaded.plan.is_some(),
+            "diagnostics": text.locate(&loaded),
+            "routes": routes,
+        });
         writeln!(io::stdout(), "{report}")?;
     } else {
         text.report(&loaded)?;
@@ -61,24 +68,60 @@ fn summarise(loaded: &Loaded) -> Result<()> {
             .filter(|d| d.severity() == wanted)
             .count()
     };
-    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
-    let mut out = io::stdout().lock();
+    let (errors, warnings) = (of(Severity::Error), count(of(Severity::Warning), "warning"));
     let Some(plan) = &loaded.plan else {
-        writeln!(
-            out,
-            "{}, {}",
-            count(errors, "error"),
-            count(warnings, "warning")
-        )?;
+        writeln!(io::stderr(), "{}, {warnings}", count(errors, "error"))?;
         return Ok(());
     };
-    let services = count(plan.services.len(), "service");
+    let mut out = io::stdout().lock();
     writeln!(
         out,
-        "the plan is valid: {services}, {}",
-        count(warnings, "warning")
+        "the plan is valid: {}, {warnings}",
+        count(plan.services.len(), "service")
+    )?;
+    let routes = plan.availability();
+    if routes.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new([
+        Column::Left("ROUTE"),
+        Column::Left("SERVICE"),
+        Column::Left("NEEDS"),
+        Column::Right("AT BEST"),
+    ]);
+    for route in &routes {
+        table.row(row(route));
+    }
+    let each = SERVICE_AVAILABILITY * 100.0;
+    write!(out, "\n{}", table.render(Style::of(&io::stdout())))?;
+    writeln!(
+        out,
+        "\nat best: how available a route is when each service it needs is up {each:.1}% of the time"
     )?;
     Ok(())
+}
+
+fn row(route: &RouteAvailability) -> [Cell; 4] {
+    let others = route.needs.iter().filter(|name| **name != route.service);
+    let others: Vec<&str> = others.map(|name| name.as_str()).collect();
+    [
+        Cell::from(route.route.clone()),
+        Cell::from(route.service.to_string()),
+        Cell::from(others.join(", ")),
+        Cell::from(format!("{:.2}%", route.availability * 100.0)),
+    ]
+}
+
+fn routes_json(plan: &Plan) -> Vec<serde_json::Value> {
+    let of = |route: &RouteAvailability| {
+        json!({
+            "route": route.route,
+            "service": route.service,
+            "needs": route.needs,
+            "availability": route.availability,
+        })
+    };
+    plan.availability().iter().map(of).collect()
 }
 
 fn count(number: usize, what: &str) -> String {

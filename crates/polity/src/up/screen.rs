@@ -59,7 +59,6 @@ impl Screen {
         json: bool,
         logs: &LogStore,
         supervisor: &polity_supervisor::Handle,
-        warnings: usize,
         addresses: BTreeMap<String, SocketAddr>,
     ) -> Self {
         let (texts, waiting) = mpsc::sync_channel::<Text>(MAX_WAITING);
@@ -93,15 +92,20 @@ impl Screen {
                 writer: Mutex::new(writer.ok()),
             }),
         };
-        if warnings > 0 {
-            let s = if warnings == 1 { "" } else { "s" };
-            screen.say(&format!(
-                "the plan has {warnings} warning{s}: `polity check` shows them"
-            ));
-        }
         task::spawn("screen-lines", screen.clone().lines(logs.follow()));
         task::spawn("screen-events", screen.clone().events(supervisor.events()));
         screen
+    }
+
+    /// Says that the plan has warnings, if it has.
+    pub fn warnings(&self, count: usize) {
+        match count {
+            0 => {}
+            1 => self.say("the plan has a warning: `polity check` shows it"),
+            _ => self.say(&format!(
+                "the plan has {count} warnings: `polity check` shows them"
+            )),
+        }
     }
 
     /// How a text for it may be coloured.
