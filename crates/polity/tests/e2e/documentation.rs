@@ -1,0 +1,101 @@
+//! What the pages say is what happens.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::http::get;
+use crate::system::{FREE_PORTS, System};
+
+/// The texts of a page's fenced blocks in one language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let starts = page.match_indices(&fence).map(|(at, _)| at + fence.len());
+    starts
+        .map(|start| page[start..].split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_environment_is_as_its_page_shows() {
+    let page = include_str!("../../../../docs/environment.md");
+    let [plan, script, shown] = ["toml", "python", "json"].map(|kind| blocks(page, kind).remove(0));
+    let system = System::folder(&format!("{FREE_PORTS}{plan}"));
+    fs::write(system.path().join("show.py"), script).unwrap();
+    let system = system.started();
+
+    let told = get(system.gateway(), "/").json();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    for (name, example) in shown.as_object().unwrap() {
+        let value = told[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} is not set"));
+        match name.as_str() {
+            "HOST" | "LOG" | "POLITY_INSTANCE" | "POLITY_SERVICE" => assert_eq!(value, example),
+            "PORT" => assert!(value.parse::<u16>().is_ok(), "{value}"),
+            "ORDER_HISTORY_URL" => {
+                let port = value
+                    .strip_prefix("http://127.0.0.1:")
+                    .expect("a loopback address");
+                assert!(port.parse::<u16>().is_ok(), "{value}");
+            }
+            "DATABASE_PATH" => assert_eq!(fs::read(value).expect("made beforehand"), b""),
+            "DATABASE_URL" => {
+                let path = told["DATABASE_PATH"].as_str().unwrap();
+                assert_eq!(value, format!("sqlite:///{path}"));
+            }
+            "POLITY_VERSION" => assert!(!value.is_empty()),
+            _ => panic!("{name} is shown and not checked"),
+        }
+    }
+    let undeclared = [
+        "ORDERS_URL",
+        "INVENTORY_URL",
+        "KAFKA_BROKERS",
+        "POLITY_DATA",
+    ];
+    for name in undeclared {
+        assert!(told[name].is_null(), "{name}");
+    }
+}
+
+#[test]
+fn the_plans_of_the_pages_are_valid() {
+    for page in [
+        "README.md",
+        "docs/monolith.md",
+        "docs/environment.md",
+        "docs/production.md",
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(page);
+        let text = fs::read_to_string(path).unwrap();
+        for plan in blocks(&text, "toml") {
+            let said = System::folder(&plan).polity(&["check", "--deny", "warnings"]);
+            assert!(said.status.success(), "{page}: {plan}\n{said:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_links_of_the_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+    for page in pages.chain(["README.md", "ARCHITECTURE.md"].map(|name| root.join(name))) {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next())
+        {
+            let outside = link.is_empty() || link.contains("://");
+            let target = page.parent().unwrap().join(link);
+            assert!(outside || target.exists(), "{}: {link}", page.display());
+        }
+    }
+}

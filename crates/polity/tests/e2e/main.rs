@@ -1,0 +1,15 @@
+//! End to end: the real binary runs real services, and requests go over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod bad_input;
+mod documentation;
+mod examples;
+mod http;
+mod init;
+mod load;
+mod shop;
+mod system;
+mod uninterrupted;
+mod unkillable;
+mod wait;

@@ -1,0 +1,23 @@
+//! Waiting for what another process does: asked again and again, until a deadline.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Far beyond what anything here takes, for machines that are busy with something else. Reaching it
+/// fails the test.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until `ready` gives something, and fails saying `what` was waited for.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = ready() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        thread::sleep(PAUSE);
+    }
+}
