@@ -1,6 +1,7 @@
 //! polity.toml end to end: text in, plan or diagnostics out.
 #![allow(clippy::unwrap_used)]
 
+mod contradictions;
 mod difference;
 mod documentation;
 mod errors;
@@ -48,4 +49,18 @@ fn codes(text: &str) -> Vec<String> {
 /// What is shown of `text`.
 fn shown(text: &str) -> String {
     polity_plan::render(&load(text).diagnostics, "polity.toml", text, Style::Plain)
+}
+
+/// Checks that a plan of `[service.a]` with these lines, beside an ordinary service `b`, gives
+/// exactly these codes.
+fn check(lines: &str, expected: &[&str]) {
+    let text = format!(
+        "[service.b]\nrun = \"b\"\nroute = \"/b\"\n\n[service.a]\nroute = \"/a\"\n{lines}\n"
+    );
+    assert_eq!(codes(&text), expected, "{text}");
+}
+
+/// The same with a `run`.
+fn check_run(lines: &str, expected: &[&str]) {
+    check(&format!("run = \"a\"\n{lines}"), expected);
 }
