@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -189,7 +189,7 @@ impl Drop for LogBuffer {
     }
 }
 
-fn write_batches(mut file: File, path: &PathBuf, batches: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
+fn write_batches(mut file: File, path: &Path, batches: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
     let mut reported: Option<Instant> = None;
     let mut broken_off = false;
     while let Ok(mut batch) = batches.recv() {

@@ -261,10 +261,9 @@ impl polity_http::Exchange for Exchange {
             return Err(self.give(Cause::NoInstance, Reached::No, &detail));
         };
         let now = Instant::now();
-        if self.attempts == 0 && self.stale == 0 {
-            if let Some(service) = self.service() {
-                service.shared.budget.note_request(now);
-            }
+        let first = self.attempts == 0 && self.stale == 0;
+        if let Some(service) = self.service().filter(|_| first) {
+            service.shared.budget.note_request(now);
         }
         self.attempts += 1;
         self.attempted = now;
