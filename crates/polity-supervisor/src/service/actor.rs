@@ -186,11 +186,11 @@ impl Actor {
         let ids: Vec<_> = (0..self.replicas)
             .map(|_| self.start_instance(&release, UnlessReady::Retry))
             .collect();
-        let mut all = Ok(());
         for id in ids {
-            all = self.settled(&id).await.and(all);
+            // One that fails is started again, and says so itself.
+            let _ = self.settled(&id).await;
         }
-        all
+        Ok(())
     }
 
     async fn deploy(&mut self) -> Result<(), Failure> {

@@ -156,22 +156,18 @@ impl Actor {
         }
         let have = self.instances.len();
         let wanted = replicas as usize;
-        let mut resized = Ok(());
         if wanted > have {
             let Some(release) = self.current.clone() else {
                 let message = "it has no build to run; deploy it first";
                 return Err(Failure::new(message));
             };
-            resized = self.add(wanted - have, &release, unless_ready).await;
-            if resized.is_err() && unless_ready == UnlessReady::GiveUp {
-                return resized;
-            }
+            self.add(wanted - have, &release, unless_ready).await?;
         } else {
             let surplus = self.least_useful(have - wanted);
             self.retire(&surplus).await;
         }
         self.set_replicas(replicas);
-        resized
+        Ok(())
     }
 
     async fn add(
@@ -187,7 +183,11 @@ impl Actor {
         for id in &ids {
             all = self.settled(id).await.and(all);
         }
-        if all.is_err() && unless_ready == UnlessReady::GiveUp {
+        if unless_ready == UnlessReady::Retry {
+            // One that fails is started again, and says so itself.
+            return Ok(());
+        }
+        if all.is_err() {
             self.retire(&ids).await;
         }
         all

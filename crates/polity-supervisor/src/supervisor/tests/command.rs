@@ -70,6 +70,13 @@ async fn a_failed_deploy_leaves_the_old_serving_and_old_crashes_come_back_old() 
     assert_eq!(failure.lines, ["last words"]);
     assert_eq!(floor.lowest(), 2);
     assert_eq!(scene.world.serving("a"), ["a-1", "a-2"]);
+    let told = scene.events();
+    let told = told.iter().find(|e| e.kind == EventKind::StartFailed);
+    let told = told.expect("it was told");
+    assert_eq!(
+        told.message, "ended with exit code 1 before it was ready",
+        "and is not started again"
+    );
 
     scene.world.kill("a-1");
     scene.until("a", |s| s.ready() == 1).await;

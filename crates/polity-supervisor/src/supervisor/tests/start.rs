@@ -126,8 +126,8 @@ async fn a_program_that_is_not_there_is_told_and_tried_again() {
     });
     let mut scene = Scene::started(&sketch).await;
     let status = scene.status("a");
-    let message = status.message.expect("it says why");
-    assert_eq!(message, "a-1 program `missing` not found in PATH");
+    let message = status.instances[0].message.as_deref();
+    assert_eq!(message, Some("program `missing` not found in PATH"));
     assert_eq!(status.instances[0].state, InstanceState::Backoff);
     scene.stop().await;
 }
@@ -164,11 +164,9 @@ async fn a_taken_fixed_port_is_told() {
         .service("b")
         .with("b", fixed);
     let scene = Scene::started(&sketch).await;
-    let message = scene.status("b").message.expect("it says why");
-    assert!(
-        message.starts_with("b-1 port 3000 cannot be used"),
-        "{message}"
-    );
+    let message = scene.status("b").instances[0].message.clone();
+    let message = message.expect("it says why");
+    assert!(message.starts_with("port 3000 cannot be used"), "{message}");
     assert_eq!(scene.status("a").ready(), 1);
 }
 
