@@ -1,15 +1,16 @@
 //! A world made of timers: processes, a network, builds and a gateway for deterministic tests.
 
+mod clock;
 mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use polity_catalog::{Catalog, Health};
-use polity_core::{Clock, InstanceId, ServiceName, VersionId};
+use polity_core::{InstanceId, ServiceName, VersionId};
 use polity_runtime::Published;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -22,6 +23,7 @@ use crate::supervisor::parts::{
     BuildFailure, BuildOrder, Builds, Built, Logs, Ports, Surroundings,
 };
 
+pub(crate) use clock::PausedClock;
 pub(crate) use scene::{Scene, Sketch, name};
 
 /// How long a build takes.
@@ -90,11 +92,6 @@ struct Body {
     ended_at: Option<Instant>,
     ignores_term: bool,
     exit: watch::Sender<Option<Exit>>,
-}
-
-/// A clock that follows tokio's paused time.
-pub(crate) struct PausedClock {
-    origin: Instant,
 }
 
 struct Nowhere;
@@ -380,23 +377,5 @@ impl Surroundings for World {
             sleep(DRAIN_TIME.min(bound)).await;
             usize::from(bound < DRAIN_TIME)
         })
-    }
-}
-
-impl PausedClock {
-    pub(crate) fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
-    }
-}
-
-impl Clock for PausedClock {
-    fn now(&self) -> std::time::Instant {
-        Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.origin.elapsed()
     }
 }
