@@ -1,5 +1,7 @@
 //! One request at the gateway: which instance it is at, whether it may go to another, and what is noted about it.
 
+mod record;
+
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,10 +11,9 @@ use polity_balance::InFlight;
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Reuse, Target};
 use polity_resilience::Backoff;
 
-use crate::access_log::Line;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
-use crate::policy::{Listener, Thread, caller};
+use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, Reached};
 use crate::service::{Locality, Service};
 use crate::statistics::Ending;
@@ -53,7 +54,7 @@ pub(crate) struct Exchange {
     method: String,
     destination: Destination,
     request_id: String,
-    trace: TraceParent,
+    trace: Option<TraceParent>,
     timeout: Duration,
     current: Option<InFlight<Instance>>,
     tried: Vec<Instance>,
@@ -67,6 +68,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// A request of `trust`, to `destination`.
     pub(crate) fn new(
         thread: Rc<Thread>,
         listener: &Listener,
@@ -75,7 +77,8 @@ impl Exchange {
         head: &RequestHead<'_>,
         destination: Destination,
     ) -> Self {
-        let mut rng = thread.rng.borrow_mut();
+        let mut exchange = Self::begin(thread, listener, peer, destination);
+        let mut rng = exchange.thread.rng.borrow_mut();
         let came = head.header("x-request-id").filter(|id| is_request_id(id));
         let request_id = match came.and_then(|id| std::str::from_utf8(id).ok()) {
             Some(id) => id.to_owned(),
@@ -84,47 +87,26 @@ impl Exchange {
         let trace = head.header("traceparent").and_then(TraceParent::parse);
         let trace = trace.unwrap_or_else(|| TraceParent::new(&mut *rng));
         drop(rng);
-        let timeout = match &destination {
-            Destination::Service { service, .. } => service.policy.timeout,
-            Destination::Nowhere { .. } => Duration::ZERO,
-        };
+        let planned = exchange.service().map(|service| service.policy.timeout);
         let asked = match trust {
             Trust::Client => None,
             Trust::Proxy | Trust::Service => asked_timeout(head),
         };
-        let now = Instant::now();
-        Self {
-            thread,
-            listener: listener.clone(),
-            peer: peer.ip(),
-            trust,
-            arrived: now,
-            method: head.method.to_owned(),
-            destination,
-            request_id,
-            trace,
-            timeout: asked.map_or(timeout, |asked| asked.min(timeout)),
-            current: None,
-            tried: Vec::new(),
-            attempts: 0,
-            stale: 0,
-            backoff: Backoff::new(RETRY_BASE, RETRY_CAP),
-            attempted: now,
-            upstream_time: None,
-            reason: None,
-        }
+        exchange.timeout = planned.into_iter().chain(asked).min().unwrap_or_default();
+        exchange.trust = trust;
+        exchange.method = head.method.to_owned();
+        exchange.request_id = request_id;
+        exchange.trace = Some(trace);
+        exchange
     }
 
+    /// A connection that is not HTTP: what passes through it is not ours to read or to add to.
     pub(crate) fn tunnel(
         thread: Rc<Thread>,
         listener: &Listener,
         peer: SocketAddr,
         service: Option<Arc<Service>>,
     ) -> Self {
-        let mut rng = thread.rng.borrow_mut();
-        let (request_id, trace) = (new_request_id(&mut *rng), TraceParent::new(&mut *rng));
-        drop(rng);
-        let now = Instant::now();
         let path = String::new();
         let destination = match service {
             Some(service) => Destination::Service {
@@ -139,16 +121,28 @@ impl Exchange {
                 path,
             },
         };
+        let mut exchange = Self::begin(thread, listener, peer, destination);
+        exchange.method.push_str("TCP");
+        exchange
+    }
+
+    fn begin(
+        thread: Rc<Thread>,
+        listener: &Listener,
+        peer: SocketAddr,
+        destination: Destination,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             thread,
             listener: listener.clone(),
             peer: peer.ip(),
             trust: Trust::Service,
             arrived: now,
-            method: "TCP".to_owned(),
+            method: String::new(),
             destination,
-            request_id,
-            trace,
+            request_id: String::new(),
+            trace: None,
             timeout: Duration::MAX,
             current: None,
             tried: Vec::new(),
@@ -199,7 +193,8 @@ impl Exchange {
 
     fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
         self.reason = Some(cause.name());
-        cause.answer(reached, detail, Some(&self.request_id))
+        let id = Some(self.request_id.as_str()).filter(|id| !id.is_empty());
+        cause.answer(reached, detail, id)
     }
 
     fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
@@ -304,7 +299,7 @@ impl polity_http::Exchange for Exchange {
             peer: self.peer,
             host: own.as_deref().unwrap_or(head.authority),
             request_id: &self.request_id,
-            trace: &self.trace,
+            trace: self.trace.as_ref(),
             remaining: self.remaining(),
         };
         fields::write(head, &added, out);
@@ -321,7 +316,7 @@ impl polity_http::Exchange for Exchange {
             if cause == Cause::ConnectFailed {
                 place.address_failed();
             }
-            if is_the_services(fault) && !matches!(fault, Fault::Stale) {
+            if fault.is_the_services() && !matches!(fault, Fault::Stale) {
                 place
                     .statistics
                     .note(Ending::Error, self.attempted.elapsed());
@@ -332,7 +327,7 @@ impl polity_http::Exchange for Exchange {
             // It is counted when it is made again.
             self.attempts = self.attempts.saturating_sub(1);
         }
-        if is_the_services(fault) && *fault != Fault::Deadline && self.may_retry(fault, replay) {
+        if fault.is_the_services() && *fault != Fault::Deadline && self.may_retry(fault, replay) {
             return Next::Again(self.pause());
         }
         let reached = match (fault, replay) {
@@ -341,7 +336,7 @@ impl polity_http::Exchange for Exchange {
             _ => Reached::Maybe,
         };
         let detail = match self.service() {
-            Some(service) if is_the_services(fault) => format!("`{}`: {fault}", service.name),
+            Some(service) if fault.is_the_services() => format!("`{}`: {fault}", service.name),
             _ => fault.to_string(),
         };
         Next::Give(self.give(cause, reached, &detail))
@@ -358,9 +353,7 @@ impl polity_http::Exchange for Exchange {
             Some(status) => status >= 500,
             None => outcome.fault.is_some() && !gone,
         };
-        // A fault after the head has been forwarded: the answer was cut short.
-        let cut_short = self.upstream_time.is_some() && outcome.fault.is_some() && !gone;
-        let ending = match failed || cut_short {
+        let ending = match failed || self.was_cut_short(outcome) {
             true => Ending::Error,
             false => Ending::Success,
         };
@@ -372,43 +365,7 @@ impl polity_http::Exchange for Exchange {
             let at_instance = outcome.ended.saturating_duration_since(self.attempted);
             place.statistics.note(ending, at_instance);
         }
-        let Some(log) = &self.thread.log else {
-            return;
-        };
-        let mut line = Line::new(self.peer);
-        line.method = &self.method;
-        line.caller = caller(&self.listener);
-        line.status = outcome.status;
-        line.bytes_in = outcome.request_bytes;
-        line.bytes_out = outcome.answer_bytes;
-        line.duration = took;
-        line.upstream = self.upstream_time;
-        line.attempts = self.attempts;
-        line.trace_id = Some(self.trace.trace_id());
-        line.request_id = Some(&self.request_id);
-        line.reason = match (self.reason, &outcome.fault) {
-            (Some(reason), _) => Some(reason),
-            (None, Some(Fault::ClientGone)) => Some("client-gone"),
-            (None, Some(fault)) if outcome.status.is_none() || cut_short => {
-                Some(Cause::of(fault).name())
-            }
-            _ => None,
-        };
-        match &self.destination {
-            Destination::Service {
-                service,
-                route,
-                path,
-                ..
-            } => {
-                line.path = path;
-                line.route = route.as_deref();
-                line.service = Some(service.name.as_str());
-            }
-            Destination::Nowhere { path, .. } => line.path = path,
-        }
-        line.instance = place.as_ref().map(|place| place.id.as_str());
-        log.write(&line);
+        self.log(outcome, took, place.as_deref());
     }
 }
 
@@ -418,24 +375,6 @@ fn is_idempotent(method: &str) -> bool {
         method,
         "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
     )
-}
-
-/// Whether the fault lies with the service rather than with the client.
-fn is_the_services(fault: &Fault) -> bool {
-    match fault {
-        Fault::Head(_)
-        | Fault::HeadTooLarge
-        | Fault::Body(_)
-        | Fault::ClientTooSlow
-        | Fault::ClientGone => false,
-        Fault::Connect(_)
-        | Fault::ConnectTimeout
-        | Fault::Stale
-        | Fault::Broke
-        | Fault::Answer(_)
-        | Fault::Deadline
-        | Fault::Idle => true,
-    }
 }
 
 fn asked_timeout(head: &RequestHead<'_>) -> Option<Duration> {

@@ -25,7 +25,7 @@ pub(crate) struct Added<'a> {
     pub(crate) peer: IpAddr,
     pub(crate) host: &'a str,
     pub(crate) request_id: &'a str,
-    pub(crate) trace: &'a TraceParent,
+    pub(crate) trace: Option<&'a TraceParent>,
     pub(crate) remaining: Duration,
 }
 
@@ -73,7 +73,9 @@ fn same_name(name: &str, known: &str) -> bool {
 pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
     field(out, "host", added.host.as_bytes());
     field(out, "x-request-id", added.request_id.as_bytes());
-    field(out, "traceparent", added.trace.as_bytes());
+    if let Some(trace) = added.trace {
+        field(out, "traceparent", trace.as_bytes());
+    }
     // Writing to a vector does not fail.
     let _ = write!(
         out,
@@ -91,17 +93,9 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
         Trust::Client | Trust::Service => None,
     };
     out.extend_from_slice(b"x-forwarded-for: ");
-    let mut came = false;
-    for header in head.headers {
-        if added.trust == Trust::Proxy && header.name.eq_ignore_ascii_case("x-forwarded-for") {
-            if std::mem::replace(&mut came, true) {
-                out.extend_from_slice(b", ");
-            }
-            out.extend_from_slice(header.value);
-        }
-    }
-    let comma = if came { ", " } else { "" };
-    let _ = write!(out, "{comma}{}\r\n", added.peer);
+    write_before(head, added.trust, "x-forwarded-for", out);
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{}\r\n", added.peer);
 
     let proto = believed("x-forwarded-proto").unwrap_or(b"http");
     field(out, "x-forwarded-proto", proto);
@@ -111,10 +105,7 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
     }
 
     out.extend_from_slice(b"forwarded: ");
-    if let Some(before) = believed("forwarded") {
-        out.extend_from_slice(before);
-        out.extend_from_slice(b", ");
-    }
+    write_before(head, added.trust, "forwarded", out);
     let _ = match added.peer {
         IpAddr::V4(peer) => write!(out, "for={peer}"),
         // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
@@ -124,6 +115,17 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
         let _ = write!(out, ";host=\"{}\"", head.authority);
     }
     out.extend_from_slice(b";proto=http\r\n");
+}
+
+/// Appends what a trusted proxy sent in all fields of this name, with a comma after each.
+fn write_before(head: &RequestHead<'_>, trust: Trust, name: &str, out: &mut Vec<u8>) {
+    let fields = head.headers.iter().filter(|header| {
+        trust == Trust::Proxy && header.name.eq_ignore_ascii_case(name) && !header.value.is_empty()
+    });
+    for header in fields {
+        out.extend_from_slice(header.value);
+        out.extend_from_slice(b", ");
+    }
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

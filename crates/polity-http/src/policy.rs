@@ -136,6 +136,26 @@ pub enum Fault {
     Idle,
 }
 
+impl Fault {
+    /// Whether it lies with the service rather than with the client.
+    pub fn is_the_services(&self) -> bool {
+        match self {
+            Self::Head(_)
+            | Self::HeadTooLarge
+            | Self::Body(_)
+            | Self::ClientTooSlow
+            | Self::ClientGone => false,
+            Self::Connect(_)
+            | Self::ConnectTimeout
+            | Self::Stale
+            | Self::Broke
+            | Self::Answer(_)
+            | Self::Deadline
+            | Self::Idle => true,
+        }
+    }
+}
+
 /// Whether a failed attempt could be made again, as far as the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {

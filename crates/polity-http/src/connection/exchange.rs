@@ -1,5 +1,7 @@
 //! One request: attempts until an answer is on its way or none is to be had, and the answer to its end.
 
+mod forward;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -314,70 +316,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Forwards the answer's body, and what is left of the request's.
-    async fn forward(
-        &mut self,
-        upstream: &mut Upstream<D::Stream>,
-        transfer: &mut Transfer,
-    ) -> Result<(), Fault> {
-        let mut armed = None;
-        poll_fn(|context| {
-            let before = transfer.bytes;
-            if let Poll::Ready(result) = self.poll_answer_body(context, upstream, transfer) {
-                return Poll::Ready(result);
-            }
-            if let Poll::Ready(fault) = self.poll_request(context, upstream) {
-                return Poll::Ready(Err(fault));
-            }
-            let timeouts = &self.connection.worker.timeouts;
-            let blocked = !self.to_client.pending().is_empty();
-            let progress = (blocked, self.to_client.pending().len());
-            if before != transfer.bytes || armed != Some(progress) {
-                armed = Some(progress);
-                self.connection.deadline.set_after(match blocked {
-                    true => timeouts.send,
-                    false => timeouts.stream_idle,
-                });
-            }
-            self.connection.deadline.poll(context).map(|()| {
-                Err(match blocked {
-                    true => Fault::ClientTooSlow,
-                    false => Fault::Idle,
-                })
-            })
-        })
-        .await
-    }
-
-    fn poll_answer_body(
-        &mut self,
-        context: &mut Context<'_>,
-        upstream: &mut Upstream<D::Stream>,
-        transfer: &mut Transfer,
-    ) -> Poll<Result<(), Fault>> {
-        let malformed = |_| Fault::Answer("the body is malformed");
-        loop {
-            let used = transfer.pass(upstream.input.data(), &mut self.to_client);
-            upstream.input.consume(used.map_err(malformed)?);
-            if !self.to_client.pending().is_empty() {
-                std::task::ready!(self.poll_flush(context))?;
-                continue;
-            }
-            if transfer.has_ended() {
-                return Poll::Ready(Ok(()));
-            }
-            let space = upstream.input.space();
-            match std::task::ready!(poll_read_into(&mut upstream.stream, context, space)) {
-                Ok(0) => {
-                    let ended = transfer.end_of_stream(&mut self.to_client);
-                    ended.map_err(|_| Fault::Broke)?;
-                }
-                Ok(read) => upstream.input.filled(read),
-                Err(_) => return Poll::Ready(Err(Fault::Broke)),
-            }
-        }
     }
 
     /// Gives an answer made here.

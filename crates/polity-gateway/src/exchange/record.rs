@@ -1,0 +1,61 @@
+//! A finished exchange as a line of the access log.
+
+use std::time::Duration;
+
+use polity_http::{Fault, Outcome};
+
+use super::{Destination, Exchange};
+use crate::access_log::Line;
+use crate::instance::Instance;
+use crate::policy::caller;
+use crate::problem::Cause;
+use crate::trace::TraceParent;
+
+impl Exchange {
+    /// Whether a fault came after the head of an answer had been forwarded.
+    pub(super) fn was_cut_short(&self, outcome: &Outcome) -> bool {
+        let fault = outcome.fault.as_ref();
+        self.upstream_time.is_some() && fault.is_some_and(|fault| *fault != Fault::ClientGone)
+    }
+
+    /// Writes the line, if there is a log. `place` is the instance that answered.
+    pub(super) fn log(&self, outcome: &Outcome, took: Duration, place: Option<&Instance>) {
+        let Some(log) = &self.thread.log else {
+            return;
+        };
+        let mut line = Line::new(self.peer);
+        line.method = &self.method;
+        line.caller = caller(&self.listener);
+        line.status = outcome.status;
+        line.bytes_in = outcome.request_bytes;
+        line.bytes_out = outcome.answer_bytes;
+        line.duration = took;
+        line.upstream = self.upstream_time;
+        line.attempts = self.attempts;
+        line.trace_id = self.trace.as_ref().map(TraceParent::trace_id);
+        line.request_id = Some(self.request_id.as_str()).filter(|id| !id.is_empty());
+        line.reason = match (self.reason, &outcome.fault) {
+            (Some(reason), _) => Some(reason),
+            (None, Some(Fault::ClientGone)) => Some("client-gone"),
+            (None, Some(fault)) if outcome.status.is_none() || self.was_cut_short(outcome) => {
+                Some(Cause::of(fault).name())
+            }
+            _ => None,
+        };
+        match &self.destination {
+            Destination::Service {
+                service,
+                route,
+                path,
+                ..
+            } => {
+                line.path = path;
+                line.route = route.as_deref();
+                line.service = Some(service.name.as_str());
+            }
+            Destination::Nowhere { path, .. } => line.path = path,
+        }
+        line.instance = place.map(|place| place.id.as_str());
+        log.write(&line);
+    }
+}

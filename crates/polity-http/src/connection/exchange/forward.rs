@@ -1,0 +1,76 @@
+//! An answer's body on its way to the client, while the rest of the request may still be on its own.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use super::Exchanging;
+use crate::connection::body::Transfer;
+use crate::policy::{Fault, Policy};
+use crate::stream::{Dial, Stream, poll_read_into};
+use crate::upstream::Upstream;
+
+impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
+    /// Forwards the answer's body, and what is left of the request's.
+    pub(super) async fn forward(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+        transfer: &mut Transfer,
+    ) -> Result<(), Fault> {
+        let mut armed = None;
+        poll_fn(|context| {
+            let before = transfer.bytes;
+            if let Poll::Ready(result) = self.poll_answer_body(context, upstream, transfer) {
+                return Poll::Ready(result);
+            }
+            if let Poll::Ready(fault) = self.poll_request(context, upstream) {
+                return Poll::Ready(Err(fault));
+            }
+            let timeouts = &self.connection.worker.timeouts;
+            let blocked = !self.to_client.pending().is_empty();
+            let progress = (blocked, self.to_client.pending().len());
+            if before != transfer.bytes || armed != Some(progress) {
+                armed = Some(progress);
+                self.connection.deadline.set_after(match blocked {
+                    true => timeouts.send,
+                    false => timeouts.stream_idle,
+                });
+            }
+            self.connection.deadline.poll(context).map(|()| {
+                Err(match blocked {
+                    true => Fault::ClientTooSlow,
+                    false => Fault::Idle,
+                })
+            })
+        })
+        .await
+    }
+
+    fn poll_answer_body(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+        transfer: &mut Transfer,
+    ) -> Poll<Result<(), Fault>> {
+        let malformed = |_| Fault::Answer("the body is malformed");
+        loop {
+            let used = transfer.pass(upstream.input.data(), &mut self.to_client);
+            upstream.input.consume(used.map_err(malformed)?);
+            if !self.to_client.pending().is_empty() {
+                ready!(self.poll_flush(context))?;
+                continue;
+            }
+            if transfer.has_ended() {
+                return Poll::Ready(Ok(()));
+            }
+            let space = upstream.input.space();
+            match ready!(poll_read_into(&mut upstream.stream, context, space)) {
+                Ok(0) => {
+                    let ended = transfer.end_of_stream(&mut self.to_client);
+                    ended.map_err(|_| Fault::Broke)?;
+                }
+                Ok(read) => upstream.input.filled(read),
+                Err(_) => return Poll::Ready(Err(Fault::Broke)),
+            }
+        }
+    }
+}
