@@ -12,6 +12,7 @@ mod run_file;
 mod style;
 mod table;
 mod up;
+mod warnings;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::Parser;
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
+    warnings::show();
     // The guardian is this binary too, and starts before anything else of it does.
     if std::env::args_os()
         .nth(1)
