@@ -37,8 +37,8 @@ pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
 pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
-    Balance, Command, Console, Database, Difference, Gateway, HealthCheck, ListenAddress, Network,
-    Origin, Plan, Port, Program, Protocol, Retry, Route, Service, Task, Upstream,
+    Balance, Command, Console, Database, Gateway, HealthCheck, ListenAddress, MAX_REPLICAS,
+    Network, Origin, Plan, Port, Program, Protocol, Retry, Route, Service, Task, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

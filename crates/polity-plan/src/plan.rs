@@ -1,7 +1,5 @@
 //! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
 
-mod difference;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,7 +9,8 @@ use std::time::Duration;
 use polity_core::{ServiceName, TaskName, TopicName};
 use polity_route::{Pattern, Rewrite};
 
-pub use difference::Difference;
+/// The most instances of one service: a slip of the finger should not start thousands of processes.
+pub const MAX_REPLICAS: u32 = 256;
 
 /// A valid system. Two plans are compared part by part when the file is edited: what is equal is
 /// not touched.

@@ -3,9 +3,7 @@
 use crate::descriptor::format::*;
 use crate::descriptor::tables::{ENVIRONMENT, HEALTH, RETRY, ROUTE};
 use crate::descriptor::{Choice, Key, Shape, Status, Table};
-
-/// The most replicas of one service on one machine.
-const MAX_REPLICAS: i64 = 1000;
+use crate::plan::MAX_REPLICAS;
 
 const PATHS: Shape = Shape::List(&Shape::Text(&FILE));
 const TOPICS: Shape = Shape::List(&Shape::Text(&TOPIC_NAME));
@@ -55,7 +53,7 @@ pub(crate) static SERVICE: Table = Table {
             "replicas",
             Shape::Integer {
                 min: 1,
-                max: MAX_REPLICAS,
+                max: MAX_REPLICAS as i64,
             },
             "How many run at once.",
         )

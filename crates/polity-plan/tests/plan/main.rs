@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod contradictions;
-mod difference;
 mod documentation;
 mod errors;
 mod lints;

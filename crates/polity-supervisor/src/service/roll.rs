@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use polity_core::InstanceId;
-use polity_plan::Port;
+use polity_plan::{MAX_REPLICAS, Port};
 
 use crate::event::{EventKind, News};
 use crate::service::actor::Actor;
@@ -13,10 +13,6 @@ use crate::service::failure::Failure;
 use crate::service::instance::{Birth, Instance, UnlessReady};
 use crate::service::release::Release;
 use crate::service::status::InstanceState;
-
-/// The most instances of one service that `scale` allows: a slip of the finger should not start
-/// thousands of processes.
-pub(crate) const MAX_REPLICAS: u32 = 256;
 
 impl Actor {
     /// Replaces every instance by one of `to`, one after another. When one cannot be replaced,
