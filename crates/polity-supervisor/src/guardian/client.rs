@@ -275,3 +275,33 @@ fn launch_error(launch: &Launch, failure: Failure) -> LaunchError {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn told_after(reading: [Duration; 2]) -> Duration {
+        let (sender, exited) = oneshot::channel();
+        let (report, mut end) = watch::channel(None);
+        let readers = reading.map(|time| task::spawn("reading", tokio::time::sleep(time)));
+        let began = Instant::now();
+        task::spawn("end", report_end(exited, readers, report));
+        sender.send(Exit::Code(1)).expect("awaited");
+        end.wait_for(|end| *end == Some(Exit::Code(1)))
+            .await
+            .expect("told");
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_told_once_the_output_is_read_or_held_open_too_long() {
+        let check = async |reading: [u64; 2], expected: u64| {
+            let told = told_after(reading.map(Duration::from_millis)).await;
+            assert_eq!(told.as_millis() as u64, expected, "{reading:?}");
+        };
+        check([0, 0], 0).await;
+        check([0, 100], 100).await;
+        check([200, 100], 200).await;
+        check([3_600_000, 0], 250).await;
+    }
+}
