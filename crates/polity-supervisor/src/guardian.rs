@@ -10,7 +10,7 @@
 //! the orphans come to it and are killed, their ends are reported as unknown, and the next launch
 //! starts another guardian. And should both be killed in one stroke, the kernel kills every service by
 //! its parent-death signal. That signal must be set between fork and exec; each program is
-//! therefore started through the same binary once more ([`exec`]), which costs about a millisecond and
+//! therefore started through the same binary once more ([`exec`]), which costs one more exec and
 //! needs no unsafe code. It is sound here, as it would not be in Polity: it follows the parent's
 //! *thread*, and the guardian has but one.
 //!
