@@ -32,6 +32,10 @@ use crate::supervisor::parts::{BuildFailure, BuildOrder, Builds, Built, Logs};
 /// How many orders may wait; the next to come waits to be one of them.
 const MAX_WAITING: usize = 1024;
 
+/// How long the first order waits for others that want the same: services that start together order
+/// within moments of each other, and one build is to do for all.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// A build that takes longer has hung, and would hold up all others.
 const MAX_BUILD_TIME: Duration = Duration::from_secs(3600);
 
@@ -137,6 +141,7 @@ impl Worker {
                 None => {
                     let waiting = self.incoming.recv().await?;
                     self.waiting.push_back(waiting);
+                    tokio::time::sleep(GATHER).await;
                 }
             }
         }

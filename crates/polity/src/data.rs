@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -38,7 +39,14 @@ pub struct DataFolder {
 /// Held for as long as a system runs on the folder; the lock goes with it, however it ends.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    file: Arc<File>,
+}
+
+impl DataLock {
+    /// The lock itself: as long as anybody keeps it open, the folder is taken.
+    pub fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
 }
 
 impl DataFolder {
@@ -106,7 +114,8 @@ impl DataFolder {
                 Ok(()) => {
                     // What a system that was killed left behind would send clients astray.
                     RunFile::remove(self)?;
-                    return Ok(DataLock { _file: file });
+                    let file = Arc::new(file);
+                    return Ok(DataLock { file });
                 }
                 Err(Errno::WOULDBLOCK) if tried < LOCK_TRIES => thread::sleep(LOCK_PAUSE),
                 Err(Errno::WOULDBLOCK) => bail!(self.taken()),

@@ -9,6 +9,7 @@ mod screen;
 mod signals;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use polity_supervisor::process::Host;
 use polity_supervisor::supervisor::parts::Logs;
 use tokio::sync::watch;
 
-use crate::data::DataFolder;
+use crate::data::{DataFolder, DataLock};
 use crate::plan_file::{PlanFile, PlanText};
 use crate::run_file::{self, RunFile};
 use admin::Admin;
@@ -53,8 +54,10 @@ pub struct Options {
     pub text: PlanText,
     /// And where.
     pub file: PlanFile,
-    /// Where state lives; held by this process.
+    /// Where state lives.
     pub data: DataFolder,
+    /// Held until everything has stopped.
+    pub lock: DataLock,
     /// Where the access log goes.
     pub access_log: Option<PathBuf>,
     /// Whether the screen is read by a machine.
@@ -77,6 +80,7 @@ pub struct System {
     stop: watch::Receiver<bool>,
     guardian: Guardian,
     data: DataFolder,
+    _lock: DataLock,
     /// Its threads end when nobody holds it.
     _data_plane: DataPlane,
 }
@@ -103,7 +107,7 @@ impl System {
             timeouts: polity_http::Timeouts::default(),
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
-        let guardian = start_guardian()?;
+        let guardian = start_guardian(options.lock.file())?;
         let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);
         let (supervisor, control) = Supervisor::new(config);
         let in_force = Published::new(InForce {
@@ -145,6 +149,7 @@ impl System {
             stop,
             guardian,
             data: options.data,
+            _lock: options.lock,
             _data_plane: data_plane,
         })
     }
@@ -240,8 +245,11 @@ fn supervisor_config(
     }
 }
 
-fn start_guardian() -> Result<Guardian> {
+/// The guardian holds the data folder's lock as well: when Polity is killed, the next `up` waits
+/// until what this one started is gone.
+fn start_guardian(lock: Arc<File>) -> Result<Guardian> {
     Guardian::start(GuardianCommand {
+        holds: Some(lock),
         program: PathBuf::from("/proc/self/exe"),
         args: vec![GUARDIAN.into()],
     })

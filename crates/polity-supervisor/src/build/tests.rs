@@ -150,10 +150,24 @@ async fn built(answer: Answer) -> Result<Built, BuildFailure> {
 }
 
 #[tokio::test]
+async fn services_that_start_together_share_the_first_build() {
+    let ground = Ground::new();
+    let answers = ["a", "b", "c"].map(|service| {
+        ground.ask(ground.order(service, "make all", &format!("python3 {service}")))
+    });
+    ground.host.until_begun(1).await;
+    ground.host.end(0, 0);
+    for answer in answers {
+        built(answer).await.expect("built");
+    }
+    assert_eq!(ground.host.commands(), ["make all"]);
+}
+
+#[tokio::test]
 async fn builds_run_one_at_a_time_and_the_same_once_for_all_that_wait() {
     let ground = Ground::new();
     let first = ground.ask(ground.order("a", "make all", "python3 a"));
-    settle().await;
+    ground.host.until_begun(1).await;
     let others = [
         ground.ask(ground.order("b", "make b", "python3 b")),
         // The first build has begun and may not see what this one is for.
@@ -183,7 +197,7 @@ async fn the_same_command_in_another_folder_or_environment_is_another_build() {
     let mut order = ground.order("b", "make", "python3 b");
     order.environment.insert("DEBUG".to_owned(), "1".to_owned());
     let second = ground.ask(order);
-    settle().await;
+    ground.host.until_begun(1).await;
     ground.host.end(0, 0);
     built(first).await.expect("built");
     ground.host.until_begun(2).await;
@@ -211,7 +225,7 @@ async fn a_build_ends_when_the_last_who_waits_for_it_is_gone() {
     let ground = Ground::new();
     let one = ground.ask(ground.order("a", "make", "python3 a"));
     let other = ground.ask(ground.order("b", "make", "python3 b"));
-    settle().await;
+    ground.host.until_begun(1).await;
     one.abort();
     settle().await;
     assert_eq!(*ground.host.killed.lock().expect("unpoisoned"), 0);

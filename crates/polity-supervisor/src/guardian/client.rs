@@ -1,6 +1,7 @@
 //! Polity's side of the guardian: a host that starts processes through it, and another when it is lost.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -43,6 +44,9 @@ pub struct GuardianCommand {
     pub program: PathBuf,
     /// What makes it a guardian. `exec` is put behind it when a program is started.
     pub args: Vec<OsString>,
+    /// A file that it keeps open to its end: a lock on it then holds until all that was started is
+    /// gone, however Polity ended.
+    pub holds: Option<Arc<File>>,
 }
 
 /// Starts processes through a guardian. Cheap to clone.

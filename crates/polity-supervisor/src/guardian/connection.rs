@@ -70,11 +70,16 @@ impl Connection {
         // Orphans of a lost guardian come here instead of to init.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let (near, far) = StdUnixStream::pair()?;
+        // It writes nothing there, and a descriptor given so needs no number agreed on.
+        let held = match &command.holds {
+            Some(file) => Stdio::from(file.try_clone()?),
+            None => Stdio::null(),
+        };
         let child = Command::new(&command.program)
             .arg0("polity")
             .args(&command.args)
             .stdin(OwnedFd::from(far))
-            .stdout(Stdio::null())
+            .stdout(held)
             // The terminal's Ctrl-C, and a kill of Polity's group, must not reach it.
             .process_group(0)
             .spawn()?;

@@ -1,11 +1,15 @@
 //! kill -9 of Polity, of the guardian, of both: nothing survives.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use polity_supervisor::process::{Exit, Host};
 
-use crate::support::{Ground, STAND_IN, guardian, kill};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::support::{Ground, STAND_IN, guardian, guardian_holding, kill, until};
 
 /// A leader with a child, a daemon of its own session, and one that was forked twice.
 const FAMILY: &str = "trap '' TERM HUP; sleep 1000 & setsid sleep 1000 & \
@@ -110,4 +114,28 @@ async fn a_terminals_signals_do_not_reach_the_guardian() {
     let deaf = ground.start(&guardian, "kill -TERM $$; exit 0").await;
     assert_eq!(deaf.gone().await, Exit::Signal(15));
     assert_eq!(process.try_exit(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_given_to_the_guardian_holds_until_it_is_gone() {
+    let ground = Ground::new();
+    let path = ground.path("lock");
+    let locked = File::create(&path).unwrap();
+    flock(&locked, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let guardian = guardian_holding(locked);
+    let process = ground.start(&guardian, "exec sleep 1000").await;
+    // The guardian's command keeps the file open here too, as a lost guardian's successor needs it.
+    let again = File::open(&path).unwrap();
+    let lock = || flock(&again, FlockOperation::NonBlockingLockExclusive);
+    assert_eq!(lock(), Err(Errno::WOULDBLOCK));
+    let holders = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path))
+            .count()
+    };
+    assert_eq!(holders(guardian.pid().await), 1);
+    assert_eq!(holders(process.pid()), 0, "no service may hold it");
+    guardian.close().await;
+    drop((guardian, process));
+    until("the lock is free", || lock().is_ok()).await;
 }

@@ -32,6 +32,7 @@ fn polity(scripts: Vec<String>) -> ExitCode {
         .expect("a runtime");
     runtime.block_on(async {
         let guardian = Guardian::start(GuardianCommand {
+            holds: None,
             program: "/proc/self/exe".into(),
             args: vec!["guardian".into(), guardian::WITHOUT_CONTROL_GROUPS.into()],
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -103,8 +103,19 @@ pub(crate) fn guardian_with_control_groups() -> Guardian {
     start(&["guardian"])
 }
 
+/// One that keeps `file` open.
+pub(crate) fn guardian_holding(file: File) -> Guardian {
+    Guardian::start(GuardianCommand {
+        holds: Some(Arc::new(file)),
+        program: STAND_IN.into(),
+        args: vec!["guardian".into()],
+    })
+    .unwrap()
+}
+
 fn start(arguments: &[&str]) -> Guardian {
     let command = GuardianCommand {
+        holds: None,
         program: STAND_IN.into(),
         args: arguments.iter().map(OsString::from).collect(),
     };

@@ -43,6 +43,7 @@ pub fn run(args: &Up, global: &Global) -> Result<ExitCode> {
         text,
         file,
         data,
+        lock,
         access_log: args.access_log.clone(),
         json: global.json,
     };
@@ -55,7 +56,5 @@ pub fn run(args: &Up, global: &Global) -> Result<ExitCode> {
         let system = System::start(options).await?;
         system.run().await
     })?;
-    // Held to here: who waits for the lock finds everything stopped.
-    drop(lock);
     Ok(ExitCode::SUCCESS)
 }
