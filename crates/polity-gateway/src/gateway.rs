@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ const DRAIN_BOUND: Duration = Duration::from_secs(8);
 
 /// How long the end of the access log may take to write.
 const LOG_BOUND: Duration = Duration::from_secs(1);
+
+/// How long calls may go on after the services have ended: whoever made them is gone.
+const CALLS_BOUND: Duration = Duration::from_secs(1);
 
 /// Plans that may wait to be put in force.
 const MAX_WAITING_COMMANDS: usize = 16;
@@ -59,6 +63,15 @@ pub enum StartError {
     /// The data plane does not run.
     #[error(transparent)]
     DataPlane(#[from] polity_http::server::Unreachable),
+}
+
+/// How the gateway ends. Each stops accepting and lets the requests in flight end, within a bound.
+pub struct Drains {
+    /// For clients from outside.
+    pub public: Drain,
+    /// For calls between services: later, since a service that stops may call another to finish
+    /// what it does.
+    pub calls: Drain,
 }
 
 /// The gateway, listening, to be [run](Gateway::run).
@@ -118,35 +131,39 @@ impl Gateway {
         Ok((gateway, handle))
     }
 
-    /// Follows the catalog and the plan until `drain` begins; then stops accepting and lets the
-    /// requests in flight end, within a bound.
-    pub async fn run(mut self, drain: Drain) {
-        let mut rotation = tokio::time::interval(WINDOW / 2);
-        self.resolve_names();
-        loop {
-            // Cancelling any of these loses nothing: what has changed is still changed in the next
-            // round, and a command is taken only when its arm is.
-            tokio::select! {
-                biased;
-                () = drain.signaled() => break,
-                Some(_) = self.changes.changed() => self.builder.rebuild(),
-                Some(command) = self.commands.recv() => self.obey(command).await,
-                _ = rotation.tick() => self.rotate(),
-            }
-            self.resolve_names();
-        }
-        let cut_short = self.server.drain(DRAIN_BOUND).await;
-        if cut_short > 0 {
-            tracing::warn!(
-                connections = cut_short,
-                "connections were cut short by the drain"
-            );
-        }
+    /// Follows the catalog and the plan until it is told to end; see [`Drains`].
+    pub async fn run(mut self, drains: Drains) {
+        let Drains { public, calls } = drains;
+        self.follow_until(public.signaled()).await;
+        let (server, listener) = (self.server.clone(), self.listeners.public());
+        let drained = server.drain_listener(listener, DRAIN_BOUND);
+        warn_of(self.follow_until(drained).await);
+        drop(public);
+        self.follow_until(calls.signaled()).await;
+        warn_of(self.server.drain(CALLS_BOUND).await);
         if let Some(log) = self.log {
             // The data plane has handed over its lines by now; the wait is for the disk.
             let finished = tokio::task::spawn_blocking(move || log.finish());
             if tokio::time::timeout(LOG_BOUND, finished).await.is_err() {
                 tracing::warn!("the end of the access log could not be written in time");
+            }
+        }
+    }
+
+    /// Keeps the snapshot true to plan and catalog until `end` comes about.
+    async fn follow_until<T>(&mut self, end: impl Future<Output = T>) -> T {
+        let mut end = pin!(end);
+        let mut rotation = tokio::time::interval(WINDOW / 2);
+        loop {
+            self.resolve_names();
+            // Cancelling any of these loses nothing: what has changed is still changed in the next
+            // round, and a command is taken only when its arm is.
+            tokio::select! {
+                biased;
+                ended = &mut end => return ended,
+                Some(_) = self.changes.changed() => self.builder.rebuild(),
+                Some(command) = self.commands.recv() => self.obey(command).await,
+                _ = rotation.tick() => self.rotate(),
             }
         }
     }
@@ -196,5 +213,14 @@ impl Gateway {
                 task::spawn("resolve", keep_resolved(instance.clone()));
             }
         }
+    }
+}
+
+fn warn_of(cut_short: usize) {
+    if cut_short > 0 {
+        tracing::warn!(
+            connections = cut_short,
+            "connections were cut short by the drain"
+        );
     }
 }

@@ -21,7 +21,7 @@ mod snapshot;
 mod statistics;
 mod trace;
 
-pub use gateway::{Config, Gateway, StartError};
+pub use gateway::{Config, Drains, Gateway, StartError};
 pub use handle::{ApplyError, Handle};
 pub use listeners::ListenError;
 pub use statistics::Summary;

@@ -78,6 +78,11 @@ impl Listeners {
         Ok(listeners)
     }
 
+    /// The public listener.
+    pub(crate) fn public(&self) -> ListenerId {
+        self.public.id
+    }
+
     pub(crate) fn addresses(&self) -> Addresses {
         let calls = self.calls.iter();
         Addresses {

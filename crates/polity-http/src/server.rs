@@ -54,6 +54,8 @@ enum Command<L> {
     },
     Close(ListenerId),
     Drain {
+        /// One listener, or all.
+        id: Option<ListenerId>,
         bound: Duration,
         cut_short: oneshot::Sender<usize>,
     },
@@ -129,10 +131,25 @@ impl<P: Policy> Server<P> {
     /// Closes all listeners and waits, for `bound` at most, until all connections have ended;
     /// returns how many were cut short.
     pub async fn drain(&self, bound: Duration) -> usize {
+        self.drain_each(None, bound).await
+    }
+
+    /// The same for one listener; the others go on.
+    pub async fn drain_listener(&self, id: ListenerId, bound: Duration) -> usize {
+        self.drain_each(Some(id), bound).await
+    }
+
+    async fn drain_each(&self, id: Option<ListenerId>, bound: Duration) -> usize {
         let mut answers = Vec::new();
         for thread in self.threads.iter() {
             let (cut_short, answer) = oneshot::channel();
-            let _ = thread.send(Command::Drain { bound, cut_short }).await;
+            let command = Command::Drain {
+                id,
+                bound,
+                cut_short,
+            };
+            // A thread that is gone has nothing left to drain.
+            let _ = thread.send(command).await;
             answers.push(answer);
         }
         let mut total = 0;
@@ -186,8 +203,16 @@ async fn work<P: Policy>(
                     group.close();
                 }
             }
-            Some(Command::Drain { bound, cut_short }) => {
-                let left = drain(&worker, &groups, bound).await;
+            Some(Command::Drain {
+                id,
+                bound,
+                cut_short,
+            }) => {
+                let drained = groups
+                    .iter()
+                    .filter(|(known, _)| id.is_none_or(|id| **known == id));
+                let drained: Vec<_> = drained.flat_map(|(_, groups)| groups.clone()).collect();
+                let left = drain(&worker, &drained, bound).await;
                 worker.policy.tick();
                 // As above.
                 let _ = cut_short.send(left);
@@ -196,13 +221,16 @@ async fn work<P: Policy>(
     }
 }
 
-async fn drain<P: Policy>(worker: &Worker<P, TcpDial>, groups: &Groups, bound: Duration) -> usize {
-    let all = || groups.values().flatten();
-    all().for_each(|group| group.close());
+async fn drain<P: Policy>(
+    worker: &Worker<P, TcpDial>,
+    groups: &[Rc<Group>],
+    bound: Duration,
+) -> usize {
+    groups.iter().for_each(|group| group.close());
     // Listeners take up what the kernel has queued before they end.
     tokio::task::yield_now().await;
-    match timeout(bound, worker.all_ended()).await {
+    match timeout(bound, worker.ended(groups)).await {
         Ok(()) => 0,
-        Err(_) => all().map(|group| group.abort()).sum(),
+        Err(_) => groups.iter().map(|group| group.abort()).sum(),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) upstreams: Pool<D::Stream>,
     connections: Cell<usize>,
     /// Told whenever a connection ends.
-    ended: Notify,
+    connection_ended: Notify,
 }
 
 /// A listener's connections on this thread.
@@ -66,7 +66,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
             connections: Cell::new(0),
-            ended: Notify::new(),
+            connection_ended: Notify::new(),
         }
     }
 
@@ -75,10 +75,13 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         self.connections.get()
     }
 
-    /// Waits until there are no connections. Cancelling it loses nothing.
-    pub(crate) async fn all_ended(&self) {
-        while self.connections() > 0 {
-            self.ended.notified().await;
+    /// Waits until none of these has a connection. Cancelling it loses nothing.
+    pub(crate) async fn ended(&self, groups: &[Rc<Group>]) {
+        while groups
+            .iter()
+            .any(|group| !group.members.borrow().is_empty())
+        {
+            self.connection_ended.notified().await;
         }
     }
 
@@ -89,7 +92,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
 
     fn left(&self) {
         self.connections.set(self.connections.get() - 1);
-        self.ended.notify_waiters();
+        self.connection_ended.notify_waiters();
     }
 }
 
@@ -154,7 +157,7 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
     let mut failing = false;
     loop {
         if worker.connections() >= MAX_CONNECTIONS {
-            worker.ended.notified().await;
+            worker.connection_ended.notified().await;
             continue;
         }
         let accepted = poll_fn(|context| match socket.poll_accept(context) {

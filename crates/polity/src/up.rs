@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use polity_catalog::Catalog;
 use polity_console::{Console, Token};
 use polity_core::{Rng, SplitMix64, SystemClock};
-use polity_gateway::Gateway;
+use polity_gateway::{Drains, Gateway};
 use polity_plan::{ListenAddress, Plan};
 use polity_runtime::{DataPlane, DrainTrigger, Published, drain, task};
 use polity_supervisor::Supervisor;
@@ -87,7 +87,8 @@ pub struct System {
 
 /// What stops the parts, one after the other.
 struct Triggers {
-    gateway: DrainTrigger,
+    public: DrainTrigger,
+    calls: DrainTrigger,
     supervisor: DrainTrigger,
     console: DrainTrigger,
 }
@@ -183,24 +184,27 @@ impl System {
 impl Triggers {
     /// Runs the parts.
     fn of(gateway: Gateway, supervisor: Supervisor, console: Console) -> Self {
-        let (gateway_trigger, drain) = drain::channel();
-        task::spawn("gateway", gateway.run(drain));
+        let (public_trigger, public) = drain::channel();
+        let (calls_trigger, calls) = drain::channel();
+        task::spawn("gateway", gateway.run(Drains { public, calls }));
         let (supervisor_trigger, drain) = drain::channel();
         task::spawn("supervisor", supervisor.run(drain));
         let (console_trigger, drain) = drain::channel();
         task::spawn("console", console.run(drain));
         Self {
-            gateway: gateway_trigger,
+            public: public_trigger,
+            calls: calls_trigger,
             supervisor: supervisor_trigger,
             console: console_trigger,
         }
     }
 
-    /// Requests end before the services that answer them do, and who follows the logs sees the
-    /// services' last words.
+    /// Requests end before the services that answer them do, calls between services after, and who
+    /// follows the logs sees the services' last words.
     async fn pull(self) {
-        self.gateway.drained().await;
+        self.public.drained().await;
         self.supervisor.drained().await;
+        self.calls.drained().await;
         self.console.drained().await;
     }
 }

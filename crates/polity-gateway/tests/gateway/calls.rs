@@ -1,6 +1,7 @@
 //! Calls between services: a listener each, for what the plan declares and nothing else.
 
-use tokio::net::TcpListener;
+use polity_catalog::Catalog;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::*;
 
@@ -20,6 +21,26 @@ protocol = "tcp"
 [service.bank]
 url = "http://localhost:1"
 "#;
+
+#[tokio::test]
+async fn services_may_call_each_other_until_they_have_stopped() {
+    let system = System::start(PLAN).await;
+    let _inventory = system.origin("inventory", "inventory-1").await;
+    let (caller, callee) = (name("orders"), name("inventory"));
+    let address = system.handle.call_address(&caller, &callee).unwrap();
+    let outside = system.handle.public_address();
+    system.public.drained().await;
+    assert!(TcpStream::connect(outside).await.is_err());
+    let mut caller = Client::connect(address).await;
+    assert_eq!(caller.get("/stock").await.status, 200);
+    // Instances come and go meanwhile.
+    system.catalog.update(|_| Some(Catalog::default()));
+    let gone = async { while caller.get("/stock").await.status != 503 {} };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+    system.calls.drained().await;
+    system.running.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
 
 #[tokio::test]
 async fn a_declared_call_reaches_its_callee_with_the_path_as_it_is() {

@@ -140,7 +140,8 @@ async fn the_drain_lets_requests_end_and_refuses_new_ones() {
     let in_flight = || system.handle.stats(&name("orders")).unwrap().in_flight;
     until(|| in_flight() == 1).await;
     let address = system.handle.public_address();
-    system.drain.begin();
+    system.public.begin();
+    system.calls.begin();
     let answer = client.answer().await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.field("connection"), Some("close"));

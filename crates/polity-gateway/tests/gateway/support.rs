@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use polity_catalog::{Catalog, Change, Health, Instance};
 use polity_core::{InstanceId, ServiceName};
-use polity_gateway::{Config, Gateway, Handle};
+use polity_gateway::{Config, Drains, Gateway, Handle};
 use polity_http::Timeouts;
 use polity_plan::{Plan, Source};
 use polity_runtime::drain::DrainTrigger;
@@ -45,7 +45,8 @@ pub(crate) struct System {
     pub(crate) catalog: Published<Catalog>,
     pub(crate) log: tempfile::TempPath,
     pub(crate) running: JoinHandle<()>,
-    pub(crate) drain: DrainTrigger,
+    pub(crate) public: DrainTrigger,
+    pub(crate) calls: DrainTrigger,
 }
 
 impl System {
@@ -59,13 +60,15 @@ impl System {
         };
         let started = Gateway::start(config, plan(text), catalog.clone()).await;
         let (gateway, handle) = started.unwrap_or_else(|error| panic!("{error}"));
-        let (trigger, drain) = drain::channel();
+        let (public_trigger, public) = drain::channel();
+        let (calls_trigger, calls) = drain::channel();
         Self {
             handle,
             catalog,
             log,
-            running: tokio::spawn(gateway.run(drain)),
-            drain: trigger,
+            running: tokio::spawn(gateway.run(Drains { public, calls })),
+            public: public_trigger,
+            calls: calls_trigger,
         }
     }
 
