@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use crate::body::{BodyError, Decoder, write_chunk_start, write_last_chunk};
+use crate::body::{BodyError, Decoder, Step, write_chunk_start, write_last_chunk};
 use crate::buffer::{Input, Output};
 use crate::head::Framing;
 use crate::policy::{Fault, Replay};
@@ -26,6 +26,9 @@ enum State {
     Flowing,
     /// All of it has been decoded and appended to the output.
     Ended,
+    /// It was found to be none. Where the next message would begin is not known, and reading on,
+    /// or again, would make something up.
+    Malformed(BodyError),
 }
 
 impl Transfer {
@@ -49,6 +52,7 @@ impl Transfer {
 
     /// Moves what it can from `input` to `output`; returns how many bytes of input are used up.
     pub(crate) fn pass(&mut self, input: &[u8], output: &mut Output) -> Result<usize, BodyError> {
+        self.check()?;
         let mut used = 0;
         while self.state == State::Flowing {
             let room = output.room().saturating_sub(CHUNK_OVERHEAD);
@@ -56,7 +60,7 @@ impl Transfer {
                 break;
             }
             let rest = &input[used..];
-            let step = self.decoder.step(rest, room)?;
+            let step = self.step(rest, room)?;
             let data = &rest[step.data];
             self.bytes += data.len() as u64;
             append(data, self.to, output.buffer());
@@ -72,9 +76,10 @@ impl Transfer {
 
     /// Reads over what is in `input` without passing it on.
     pub(crate) fn skip(&mut self, input: &[u8]) -> Result<usize, BodyError> {
+        self.check()?;
         let mut used = 0;
         while self.state == State::Flowing {
-            let step = self.decoder.step(&input[used..], usize::MAX)?;
+            let step = self.step(&input[used..], usize::MAX)?;
             used += step.consumed;
             if self.decoder.is_done() {
                 self.state = State::Ended;
@@ -92,6 +97,21 @@ impl Transfer {
             self.end(output);
         }
         Ok(())
+    }
+
+    fn check(&self) -> Result<(), BodyError> {
+        match self.state {
+            State::Malformed(error) => Err(error),
+            State::Flowing | State::Ended => Ok(()),
+        }
+    }
+
+    fn step(&mut self, input: &[u8], most: usize) -> Result<Step, BodyError> {
+        let step = self.decoder.step(input, most);
+        if let Err(error) = step {
+            self.state = State::Malformed(error);
+        }
+        step
     }
 
     fn end(&mut self, output: &mut Output) {

@@ -5,6 +5,7 @@
 mod bodies;
 mod connections;
 mod corpus;
+mod desync;
 mod endings;
 mod support;
 mod timeouts;
