@@ -61,6 +61,41 @@ fn the_environment_is_as_its_page_shows() {
 }
 
 #[test]
+fn the_commands_of_their_page_run_and_print_what_it_shows() {
+    let page = include_str!("../../../../docs/cli.md");
+    let plan = "[service.inventory]\nrun = \"python3 hello.py\"\nroute = \"/inventory\"\n\
+                [service.orders]\nrun = \"python3 hello.py\"\nroute = \"/orders\"\nreplicas = 2\n";
+    let system = System::folder(&format!("{FREE_PORTS}{plan}"));
+    let hello = include_str!("../../../../examples/hello/hello.py");
+    fs::write(system.path().join("hello.py"), hello).unwrap();
+    let system = system.started();
+    let mut run = Vec::new();
+    for block in blocks(page, "console") {
+        let (command, shown) = block
+            .split_once('\n')
+            .expect("a command and what it prints");
+        let words = command
+            .strip_prefix("$ polity ")
+            .expect("a command of Polity's");
+        // `init` is shown in a folder of its own, by tests of its own; what follows would never end.
+        let words: Vec<_> = words.split(' ').filter(|word| *word != "-f").collect();
+        if words[0] == "init" {
+            continue;
+        }
+        let said = system.succeeds(&words);
+        let columns = |text: &str| -> Vec<String> {
+            let head = text.lines().next().unwrap_or_default();
+            head.split_whitespace().map(str::to_owned).collect()
+        };
+        if words[0] == "ps" {
+            assert_eq!(columns(&said.stdout), columns(shown));
+        }
+        run.push(words[0].to_owned());
+    }
+    assert_eq!(run, ["ps", "logs", "events"]);
+}
+
+#[test]
 fn the_plans_of_the_pages_are_valid() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
