@@ -225,12 +225,12 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         .await
     }
 
-    /// The time for the answer, or for the request while that is still coming.
+    /// The time for the answer; while the request is on its way, that for either side to move.
     pub(super) fn arm_for_sending(&mut self) {
         let deadline = &mut self.connection.deadline;
         match self.answer_due {
             Some(due) => deadline.set(due),
-            None if self.sending.is_received() => deadline.lift(),
+            None if self.sending.state() != SendState::Flowing => deadline.lift(),
             None => deadline.set_after(self.connection.worker.timeouts.body),
         }
     }

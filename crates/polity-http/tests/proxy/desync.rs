@@ -1,5 +1,10 @@
 //! What a malformed or stalled message may not do: be read in two ways, or be waited for without end.
 
+use std::time::Duration;
+
+use polity_http::{Protocol, Timeouts};
+use tokio::io::AsyncWriteExt;
+
 use crate::support::*;
 
 #[tokio::test]
@@ -21,4 +26,31 @@ async fn no_request_is_found_within_a_body_that_was_refused() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn an_origin_that_takes_no_more_of_a_request_is_not_waited_for_without_end() {
+    let timeouts = Timeouts {
+        body: Duration::from_millis(200),
+        ..long()
+    };
+    let origin = Origin::new().await;
+    let proxy = proxy_with(&[origin.address], Protocol::Http, timeouts, timeouts.body).await;
+    // One of these ends within the proxy's own buffers when those of the system are full, however
+    // large the system makes them.
+    let mut clients = Vec::new();
+    for size in (1..=100).map(|step| step * 48 * 1024) {
+        let mut client = proxy.client().await;
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n");
+        client.send(head).await;
+        clients.push(tokio::spawn(async move {
+            // What is cut off is for the answer to tell.
+            let _ = client.stream.write_all(&vec![b'x'; size]).await;
+            client.head().await
+        }));
+    }
+    for client in clients {
+        let answer = client.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    }
 }
