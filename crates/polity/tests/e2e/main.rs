@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod documentation;
+mod edits;
 mod examples;
 mod http;
 mod init;

@@ -1,0 +1,78 @@
+//! What people do in their editors while it runs: sources that are watched, services that come and go, tasks.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use crate::http::get;
+use crate::system::{FREE_PORTS, System};
+use crate::wait;
+
+/// Answers everything with the text beside it, and reads it when it starts.
+const PROGRAM: &str = r#"
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+TEXT = open("text").read().encode()
+class Says(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", str(len(TEXT)))
+        self.end_headers()
+        self.wfile.write(TEXT)
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Says).serve_forever()
+"#;
+
+fn system(plan: &str) -> System {
+    let system = System::folder(&format!("{FREE_PORTS}{plan}"));
+    fs::write(system.path().join("says.py"), PROGRAM).unwrap();
+    fs::write(system.path().join("text"), "first").unwrap();
+    system
+}
+
+fn until_said(gateway: SocketAddr, path: &str, text: &str) {
+    wait::until(text, || (get(gateway, path).body == text).then_some(()));
+}
+
+#[test]
+fn a_watched_file_that_is_saved_rolls_its_service() {
+    let plan = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\nwatch = [\"text\"]\n";
+    let system = system(plan).started();
+    assert_eq!(get(system.gateway(), "/").body, "first");
+    fs::write(system.path().join("text"), "second").unwrap();
+    until_said(system.gateway(), "/", "second");
+    // As an editor saves: aside, and renamed over.
+    fs::write(system.path().join("text~"), "third").unwrap();
+    fs::rename(system.path().join("text~"), system.path().join("text")).unwrap();
+    until_said(system.gateway(), "/", "third");
+}
+
+#[test]
+fn an_edit_adds_and_removes_services_and_leaves_the_others_alone() {
+    let service =
+        |name: &str| format!("[service.{name}]\nrun = \"python3 says.py\"\nroute = \"/{name}\"\n");
+    let system = system(&service("stays")).started();
+    let pids = system.pids("stays");
+    let plan = system.path().join("polity.toml");
+    let write = |services: &[&str]| {
+        let all: String = services.iter().map(|name| service(name)).collect();
+        fs::write(&plan, format!("{FREE_PORTS}{all}")).unwrap();
+    };
+    assert_eq!(get(system.gateway(), "/comes").status, 404);
+    write(&["stays", "comes"]);
+    until_said(system.gateway(), "/comes", "first");
+    write(&["stays"]);
+    wait::until("the route is gone", || {
+        (get(system.gateway(), "/comes").status == 404).then_some(())
+    });
+    assert_eq!(get(system.gateway(), "/stays").body, "first");
+    assert_eq!(system.pids("stays"), pids, "the same process all along");
+}
+
+#[test]
+fn a_task_ends_before_its_service_starts() {
+    let plan = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\n\
+                [task.prepare]\nrun = [\"sh\", \"-c\", \"printf prepared > text\"]\nbefore = [\"says\"]\n";
+    let system = system(plan).started();
+    assert_eq!(get(system.gateway(), "/").body, "prepared");
+}
