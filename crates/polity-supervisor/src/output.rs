@@ -32,7 +32,12 @@ pub(crate) async fn read_lines(pipe: pipe::Receiver, stream: Stream, sink: Arc<d
         buffer.reserve(READ_SIZE);
         match pipe.try_read_buf(&mut buffer) {
             Ok(0) => break,
-            Ok(_) => splitter.push(&buffer, &mut |line| sink.line(stream, line)),
+            Ok(_) => {
+                splitter.push(&buffer, &mut |line| sink.line(stream, line));
+                // A pipe that is never empty would keep this thread from health checks, commands
+                // and signals: everybody else has a turn before the next read.
+                tokio::task::yield_now().await;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 tracing::warn!(%error, "could not read a process's output");

@@ -80,6 +80,25 @@ async fn a_pipe_is_read_to_its_end_whatever_comes_through_it() {
     assert_eq!(lines[50_000], "no end \u{fffd}");
 }
 
+#[tokio::test]
+async fn who_prints_without_end_lets_everybody_else_take_turns() {
+    let (sender, receiver) = pipe::pipe().expect("a pipe");
+    let mut sender = fs::File::from(sender.into_blocking_fd().expect("a pipe"));
+    // As much as a pipe holds: all of it is there to be read at once.
+    sender.write_all(&[b'\n'; 4 * READ_SIZE]).expect("it fits");
+    let sink = Arc::new(Collected::default());
+    let reading = tokio::spawn(read_lines(receiver, Stream::Stdout, sink.clone()));
+    let mut seen = 0;
+    while seen < 4 * READ_SIZE {
+        tokio::task::yield_now().await;
+        let now = sink.0.lock().expect("unpoisoned").len();
+        assert!(now - seen <= READ_SIZE, "{} in one turn", now - seen);
+        seen = now;
+    }
+    drop(sender);
+    reading.await.expect("read to its end");
+}
+
 #[test]
 fn the_tail_goes_back_into_earlier_runs_and_keeps_to_the_services_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
