@@ -27,7 +27,8 @@ pub const MAX_SPARE_BUFFERS: usize = 256;
 /// Idle connections to one place that a thread keeps.
 pub const MAX_IDLE_UPSTREAM: usize = 256;
 
-/// Connections a thread serves at once; past it, new ones wait in the kernel's queue.
+/// Connections of one listener that a thread serves at once; past it, new ones wait in the kernel's
+/// queue. Where the system grants fewer file descriptors, [`max_connections`] is less.
 pub const MAX_CONNECTIONS: usize = 32 * 1024;
 
 /// The queue of connections not accepted yet; the kernel caps it at `net.core.somaxconn`.
@@ -39,6 +40,21 @@ pub const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
 /// From one look for what has grown too old, and one [`crate::Policy::tick`], to the next.
 pub const TICK: Duration = Duration::from_millis(250);
+
+/// How many connections of one listener each of `threads` serves at once where the process may open
+/// `descriptors` files (none for as many as it likes).
+///
+/// A quarter of them is for clients, and another for the connections to instances that their requests
+/// need. The rest is for what must go on when clients take all they can get: calls between services,
+/// instances that start, the admin API, and health checks, without which all instances would be taken
+/// for dead.
+pub(crate) fn max_connections(descriptors: Option<u64>, threads: usize) -> usize {
+    let Some(descriptors) = descriptors else {
+        return MAX_CONNECTIONS;
+    };
+    let share = usize::try_from(descriptors / 4).unwrap_or(usize::MAX) / threads.max(1);
+    share.clamp(1, MAX_CONNECTIONS)
+}
 
 /// The waits of the data plane. Tests shorten them; the defaults are for production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,5 +94,23 @@ impl Default for Timeouts {
             gather: Duration::from_millis(250),
             linger: Duration::from_secs(2),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_never_get_all_file_descriptors() {
+        let check = |descriptors, threads, expected| {
+            assert_eq!(max_connections(descriptors, threads), expected);
+        };
+        check(Some(1024), 1, 256);
+        check(Some(1024), 2, 128);
+        check(Some(1_048_576), 2, MAX_CONNECTIONS);
+        check(Some(u64::MAX), 1, MAX_CONNECTIONS);
+        check(Some(4), 64, 1);
+        check(None, 64, MAX_CONNECTIONS);
     }
 }

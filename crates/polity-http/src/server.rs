@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use polity_runtime::DataPlane;
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::limits::{TICK, Timeouts};
+use crate::limits::{TICK, Timeouts, max_connections};
 use crate::policy::Policy;
 use crate::stream::TcpDial;
 use crate::worker::{Group, Worker, accept};
@@ -70,11 +71,14 @@ impl<P: Policy> Server<P> {
     where
         F: Fn() -> P + Clone + Send + 'static,
     {
+        let descriptors = getrlimit(Resource::Nofile).current;
+        let max_connections = max_connections(descriptors, plane.count());
         let start = |index| {
             let (sender, commands) = mpsc::channel(MAX_COMMANDS);
             let policy = policy.clone();
             let work = move || -> Pin<Box<dyn Future<Output = ()>>> {
-                Box::pin(work(policy(), timeouts, commands))
+                let worker = Worker::new(policy(), TcpDial, timeouts, max_connections);
+                Box::pin(work(worker, commands))
             };
             plane
                 .spawn(index, work)
@@ -163,11 +167,10 @@ impl<P: Policy> Server<P> {
 type Groups = HashMap<ListenerId, Vec<Rc<Group>>>;
 
 async fn work<P: Policy>(
-    policy: P,
-    timeouts: Timeouts,
+    worker: Worker<P, TcpDial>,
     mut commands: mpsc::Receiver<Command<P::Listener>>,
 ) {
-    let worker = Rc::new(Worker::new(policy, TcpDial, timeouts));
+    let worker = Rc::new(worker);
     let mut groups = Groups::new();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

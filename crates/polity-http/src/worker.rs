@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use crate::buffer::BufferPool;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::limits::{MAX_CONNECTIONS, Timeouts};
+use crate::limits::Timeouts;
 use crate::policy::Policy;
 use crate::stream::Dial;
 use crate::upstream::Pool;
@@ -30,7 +30,8 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) timeouts: Timeouts,
     pub(crate) buffers: BufferPool,
     pub(crate) upstreams: Pool<D::Stream>,
-    connections: Cell<usize>,
+    /// Of one listener: clients that take all of theirs leave the calls between services room.
+    max_connections: usize,
     /// Told whenever a connection ends.
     connection_ended: Notify,
 }
@@ -58,21 +59,16 @@ pub(crate) struct Membership {
 }
 
 impl<P: Policy, D: Dial> Worker<P, D> {
-    pub(crate) fn new(policy: P, dial: D, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(policy: P, dial: D, timeouts: Timeouts, max_connections: usize) -> Self {
         Self {
             policy,
             dial,
             timeouts,
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
-            connections: Cell::new(0),
+            max_connections,
             connection_ended: Notify::new(),
         }
-    }
-
-    /// How many connections there are.
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.get()
     }
 
     /// Waits until none of these has a connection. Cancelling it loses nothing.
@@ -91,7 +87,6 @@ impl<P: Policy, D: Dial> Worker<P, D> {
     }
 
     fn left(&self) {
-        self.connections.set(self.connections.get() - 1);
         self.connection_ended.notify_waiters();
     }
 }
@@ -155,8 +150,17 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
     listener: P::Listener,
 ) {
     let mut failing = false;
+    let mut was_full = false;
     loop {
-        if worker.connections() >= MAX_CONNECTIONS {
+        if group.members.borrow().len() >= worker.max_connections {
+            if !std::mem::replace(&mut was_full, true) {
+                let most = worker.max_connections;
+                tracing::warn!(
+                    most,
+                    "a listener has all the connections that one thread may; further ones wait: \
+                     where that is too few, raise the limit of open files (`ulimit -n`)"
+                );
+            }
             worker.connection_ended.notified().await;
             continue;
         }
@@ -204,7 +208,6 @@ fn join<P: Policy, D: Dial>(worker: &Rc<Worker<P, D>>, group: &Rc<Group>) -> Mem
     let key = group.next.get();
     group.next.set(key + 1);
     group.members.borrow_mut().insert(key, Member::default());
-    worker.connections.set(worker.connections.get() + 1);
     let worker = worker.clone();
     Membership {
         group: group.clone(),
