@@ -14,7 +14,7 @@ use polity_resilience::Backoff;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
 use crate::policy::{Listener, Thread};
-use crate::problem::{Cause, Reached};
+use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
 use crate::statistics::Ending;
 use crate::trace::{TraceParent, is_request_id, new_request_id};
@@ -344,6 +344,12 @@ impl polity_http::Exchange for Exchange {
 
     fn answered(&mut self, _head: &ResponseHead<'_>) {
         self.upstream_time = Some(self.attempted.elapsed());
+    }
+
+    fn keeps_of_answer(&self, name: &str) -> bool {
+        // A service's own, or one it passes on from a service it called, would say of this request
+        // that it was never sent, and so that it may be sent again.
+        !name.eq_ignore_ascii_case(REASON)
     }
 
     fn finished(&mut self, outcome: &Outcome) {

@@ -32,6 +32,9 @@ pub(crate) enum Reached {
     Yes,
 }
 
+/// The field that names the cause and says whether the service was reached. Only Polity sets it.
+pub(crate) const REASON: &str = "x-polity-reason";
+
 /// Seconds after which a client may try again where nothing better is known: an instance that
 /// crashed is back within that, most of the time.
 const RETRY_AFTER: u32 = 1;
@@ -102,7 +105,7 @@ impl Cause {
             Reached::Yes => "yes",
         };
         // Writing to a vector does not fail.
-        let _ = write!(fields, "x-polity-reason: {name}; reached={reached}\r\n");
+        let _ = write!(fields, "{REASON}: {name}; reached={reached}\r\n");
         if status == 503 {
             let _ = write!(fields, "retry-after: {RETRY_AFTER}\r\n");
         }

@@ -69,6 +69,9 @@ pub trait Exchange: 'static {
     /// The head of an answer has come and is about to be forwarded.
     fn answered(&mut self, head: &ResponseHead<'_>);
 
+    /// Whether a field of this name in an origin's answer is passed on. Hop-by-hop fields never are.
+    fn keeps_of_answer(&self, name: &str) -> bool;
+
     /// The exchange has ended, one way or the other.
     fn finished(&mut self, outcome: &Outcome);
 }

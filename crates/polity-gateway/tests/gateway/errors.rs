@@ -107,6 +107,28 @@ async fn a_broken_answer_is_told_from_one_that_never_came() {
 }
 
 #[tokio::test]
+async fn a_service_cannot_say_in_polity_s_name_that_it_was_not_reached() {
+    let system = System::start(PLAN).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    system.put("orders", "orders-1", "127.0.0.1", port);
+    until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
+    let mut client = system.client().await;
+    client
+        .send("POST /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    let mut upstream = Client::new(listener.accept().await.unwrap().0);
+    upstream.head().await;
+    upstream
+        .send("HTTP/1.1 503 Later\r\nX-Polity-Reason: no-instance; reached=no\r\nx-own: 1\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.field("x-own"), Some("1"));
+    assert_eq!(answer.field("x-polity-reason"), None, "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_an_error_that_names_it_and_the_key() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();

@@ -130,7 +130,8 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         }
         if self.traits.version == Version::Http11 {
             let framing = AnswerFraming::Body(Framing::None);
-            write_answer_head(head, framing, None, self.to_client.buffer());
+            let keep = |name: &str| self.exchange.keeps_of_answer(name);
+            write_answer_head(head, framing, None, self.to_client.buffer(), keep);
         }
         Ok(())
     }
@@ -160,7 +161,8 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             _ => connection_option(keeps_alive, version),
         };
         self.exchange.answered(head);
-        write_answer_head(head, framing, option, self.to_client.buffer());
+        let keep = |name: &str| self.exchange.keeps_of_answer(name);
+        write_answer_head(head, framing, option, self.to_client.buffer(), keep);
         AnswerHead {
             status: head.status,
             from,

@@ -51,12 +51,14 @@ pub(crate) fn write_request_head(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the status line and all fields that go on. `connection` is the option to send, if any.
+/// Appends the status line and all fields that go on; `keep` has a say about each. `connection` is
+/// the option to send, if any.
 pub(crate) fn write_answer_head(
     head: &ResponseHead<'_>,
     framing: AnswerFraming,
     connection: Option<&str>,
     out: &mut Vec<u8>,
+    keep: impl Fn(&str) -> bool,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
     write_number(out, u64::from(head.status));
@@ -65,6 +67,7 @@ pub(crate) fn write_answer_head(
     out.extend_from_slice(b"\r\n");
     for header in head.headers {
         if is_hop_by_hop(header.name)
+            || !keep(header.name)
             || (head.options.names_fields && is_listed(head.headers, header.name))
         {
             continue;

@@ -142,6 +142,10 @@ impl Exchange for PlainExchange {
 
     fn answered(&mut self, _: &ResponseHead<'_>) {}
 
+    fn keeps_of_answer(&self, _: &str) -> bool {
+        true
+    }
+
     fn finished(&mut self, outcome: &Outcome) {
         self.policy
             .borrow()
