@@ -167,13 +167,16 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Every service has an instance that is ready
+/// Every service that is to have one has an instance that is ready
 #[utoipa::path(get, path = "/readyz", security(()), responses(
     (status = 200, body = String), (status = 503, body = Problem)))]
 async fn readyz(State(api): Shared) -> Result<&'static str, Problem> {
     let services = api.system.services().await;
-    let is_up =
-        |service: &&Service| matches!(service.state, ServiceState::Ready | ServiceState::Degraded);
+    // Who scales a service to nothing is not told that the system misses it.
+    let is_up = |service: &&Service| {
+        service.replicas == Some(0)
+            || matches!(service.state, ServiceState::Ready | ServiceState::Degraded)
+    };
     let up = services.iter().filter(is_up).count();
     if up == services.len() {
         return Ok("ready\n");

@@ -36,7 +36,7 @@ pub enum ServiceState {
     Ready,
     /// Some instances are ready, fewer than wanted.
     Degraded,
-    /// No instance is ready.
+    /// No instance is ready: also when none is wanted.
     Down,
     /// Its instances were told to end.
     Stopping,

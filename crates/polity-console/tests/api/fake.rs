@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ pub(crate) struct Fake {
     pub(crate) ended: Mutex<Vec<Operation>>,
     pub(crate) was_shut_down: AtomicBool,
     pub(crate) state: Mutex<ServiceState>,
+    pub(crate) replicas: AtomicU32,
 }
 
 impl System for Fake {
@@ -45,13 +46,12 @@ impl System for Fake {
     }
 
     fn services(&self) -> BoxFuture<'_, Vec<Service>> {
-        let state = *self.state.lock().expect("no panic under the lock");
-        Box::pin(async move {
-            vec![
-                service("inventory", ServiceState::Ready),
-                service("orders", state),
-            ]
-        })
+        let mut orders = service(
+            "orders",
+            *self.state.lock().expect("no panic under the lock"),
+        );
+        orders.replicas = Some(self.replicas.load(Ordering::Relaxed));
+        Box::pin(async move { vec![service("inventory", ServiceState::Ready), orders] })
     }
 
     fn operate(
@@ -139,6 +139,7 @@ pub(crate) fn start() -> Running {
         ended: Mutex::default(),
         was_shut_down: AtomicBool::new(false),
         state: Mutex::new(ServiceState::Ready),
+        replicas: AtomicU32::new(1),
     });
     let token = Token::random().expect("random");
     let listen = "127.0.0.1:0".parse().expect("an address");

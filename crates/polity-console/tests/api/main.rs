@@ -96,6 +96,15 @@ async fn readiness_follows_the_services() {
 }
 
 #[tokio::test]
+async fn a_service_scaled_to_nothing_is_not_missed() {
+    let running = start();
+    *running.fake.state.lock().expect("no panic") = ServiceState::Down;
+    running.fake.replicas.store(0, Ordering::Relaxed);
+    let answer = running.raw("GET", "/readyz", "", "").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
 async fn the_plan_is_shown_without_its_secrets() {
     let answer = start().get("/api/v1/plan").await;
     assert!(!answer.body.contains("s3cret"), "{}", answer.body);

@@ -276,7 +276,7 @@ async fn tell(
         // Cancelling either loses nothing.
         tokio::select! {
             Some(event) = events.next() => if event.service == *service {
-                progress.step(event.message.clone());
+                progress.step(step(&event));
             },
             line = lines.recv() => match line {
                 Ok(line) if line.service == *service => progress.output(line.text.clone()),
@@ -284,6 +284,14 @@ async fn tell(
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             },
         }
+    }
+}
+
+/// Several instances take the same steps at once, so each is named.
+fn step(event: &polity_supervisor::event::Event) -> String {
+    match &event.instance {
+        Some(instance) => format!("{instance}: {}", event.message),
+        None => event.message.clone(),
     }
 }
 
@@ -315,9 +323,10 @@ fn state(status: &ServiceStatus) -> view::ServiceState {
     match status.stage {
         Stage::Stopping | Stage::Stopped => view::ServiceState::Stopping,
         Stage::Failed => view::ServiceState::Down,
+        // All of none are ready, and nobody answers.
+        Stage::Running if ready == 0 => view::ServiceState::Down,
         Stage::Running if ready >= status.replicas as usize => view::ServiceState::Ready,
-        Stage::Running if ready > 0 => view::ServiceState::Degraded,
-        Stage::Running => view::ServiceState::Down,
+        Stage::Running => view::ServiceState::Degraded,
         Stage::Building | Stage::Waiting | Stage::Tasks | Stage::Starting => {
             view::ServiceState::Starting
         }
@@ -377,3 +386,7 @@ fn now_ms() -> u64 {
         .unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;
