@@ -34,6 +34,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     /// When the answer must have begun, over all attempts; known once the request is all there.
     answer_due: Option<TimerInstant>,
     status: Option<u16>,
+    /// Where in `to_client` the final answer begins, as long as not a byte of it has been written.
+    pub(super) final_head: Option<usize>,
     /// Whether a byte of the final answer has been written.
     forwarded: bool,
     answer_bytes: u64,
@@ -58,6 +60,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             first: Some(started.next),
             answer_due: None,
             status: None,
+            final_head: None,
             forwarded: false,
             answer_bytes: 0,
         }
@@ -105,7 +108,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                     next = self.exchange.next();
                     self.sending = Sending::new(self.traits.head_length, self.traits.framing);
                     rewrite(&self.exchange, self.input.data(), &mut self.to_upstream);
-                    self.to_client.clear();
+                    self.take_back_answer();
                     last = Some(fault);
                 }
                 // A policy that would send again what is no longer there is a policy in error.
@@ -163,6 +166,14 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             (true, true) => After::KeepAlive,
             (true, false) if self.is_all_read() => After::Close,
             _ => After::Linger,
+        }
+    }
+
+    /// Forgets a final answer of which nothing was written. Interim ones stay: one may be written in
+    /// part, and what comes next would be taken for the rest of it.
+    fn take_back_answer(&mut self) {
+        if let Some(start) = self.final_head.take() {
+            self.to_client.buffer().truncate(start);
         }
     }
 
@@ -327,7 +338,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             Asks::Answer | Asks::Upgrade => Part::Whole,
         };
         let option = connection_option(keeps_alive, self.traits.version);
-        self.to_client.clear();
+        self.take_back_answer();
         write_answer(answer, part, option, self.to_client.buffer());
         self.status = Some(answer.status);
         self.answer_bytes = answer.body.len() as u64;

@@ -161,6 +161,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             _ => connection_option(keeps_alive, version),
         };
         self.exchange.answered(head);
+        self.final_head = Some(self.to_client.buffer().len());
         let keep = |name: &str| self.exchange.keeps_of_answer(name);
         write_answer_head(head, framing, option, self.to_client.buffer(), keep);
         AnswerHead {

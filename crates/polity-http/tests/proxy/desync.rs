@@ -54,3 +54,47 @@ async fn an_origin_that_takes_no_more_of_a_request_is_not_waited_for_without_end
         assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn an_interim_answer_written_in_part_is_finished_before_the_error_that_follows() {
+    const STEP: usize = 300 * 1024;
+    let interim = format!("HTTP/1.1 103 Early\r\nlink: {}\r\n\r\n", "x".repeat(30_000));
+    // The client reads nothing, so that one of these first answers leaves room for only a part of
+    // the interim ones, however much the system's buffers hold.
+    for size in (1..=40).map(|step| step * STEP) {
+        let origin = Origin::new().await;
+        let proxy = proxy(&[origin.address]).await;
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = Peer::new(socket.connect(proxy.address).await.unwrap());
+        client.send([GET, GET].concat()).await;
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        let first = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n");
+        upstream.send(first).await;
+        let body = vec![b'b'; size];
+        let whole = async {
+            upstream.stream.write_all(&body).await.unwrap();
+            upstream.head().await
+        };
+        if tokio::time::timeout(Duration::from_millis(500), whole)
+            .await
+            .is_err()
+        {
+            // No later size fits either.
+            return;
+        }
+        upstream
+            .send(interim.repeat(10) + "no answer\r\n\r\n")
+            .await;
+        until(|| !proxy.policy.faults.lock().unwrap().is_empty()).await;
+        client.head().await;
+        client.exactly(size).await;
+        let mut head = client.head().await;
+        while head.starts_with("HTTP/1.1 103 ") {
+            assert_eq!(head.matches("HTTP/1.1 ").count(), 1, "after {size} bytes");
+            head = client.head().await;
+        }
+        assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    }
+}
