@@ -154,9 +154,11 @@ async fn a_reused_connection_reset_under_a_get_is_made_good_elsewhere() {
 
 #[tokio::test]
 async fn an_origin_that_refuses_is_made_good_elsewhere_whatever_the_method() {
-    let closed = Origin::new().await.address;
+    // Bound and not listening: a port let go could be another test's by now.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let origin = Origin::new().await;
-    let proxy = proxy(&[closed, origin.address]).await;
+    let proxy = proxy(&[closed.local_addr().unwrap(), origin.address]).await;
     let mut client = proxy.client().await;
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody")
