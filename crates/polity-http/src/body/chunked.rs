@@ -203,7 +203,8 @@ pub(crate) fn write_chunk_start(out: &mut Vec<u8>, size: usize) {
 }
 
 /// Appends the last chunk and those of `trailers` that may go on: a field of framing, routing or
-/// authentication means something else after the body than before it (RFC 9110, section 6.5.1).
+/// authentication means something else after the body than before it (RFC 9110, section 6.5.1), and
+/// a server that puts trailers among the headers would take one for what Polity says in its own.
 pub(crate) fn write_last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
     out.extend_from_slice(b"0\r\n");
     if !trailers.is_empty() {
@@ -233,7 +234,13 @@ fn may_trail(name: &str) -> bool {
         "host",
         "set-cookie",
         "trailer",
+        "traceparent",
+        "tracestate",
         "www-authenticate",
+        "x-polity-reason",
+        "x-real-ip",
+        "x-request-id",
+        "x-request-timeout-ms",
     ];
     let dashed = name.replace('_', "-").to_ascii_lowercase();
     !is_hop_by_hop(&dashed)
