@@ -52,7 +52,12 @@ pub fn render(services: &[Service], style: Style) -> String {
             table.row(row_of_instance(instance));
         }
     }
-    let mut text = table.render(style);
+    table.render(style) + &remarks(services, style)
+}
+
+/// What is to be said of some, a line each: why an instance waits, that a service is scaled.
+pub fn remarks(services: &[Service], style: Style) -> String {
+    let mut text = String::new();
     for note in services.iter().flat_map(notes) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", style.paint(Colour::Yellow, &note));

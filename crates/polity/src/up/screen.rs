@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::admin;
+use crate::commands::ps;
 use crate::style::{Colour, Palette, Style};
 use crate::table::{Cell, Column, Table};
 
@@ -159,7 +160,9 @@ impl Screen {
         for service in services {
             rows(service, &mut table);
         }
-        let mut text = format!("\n{}\n", table.render(self.shared.style));
+        let style = self.shared.style;
+        let remarks = ps::remarks(services, style);
+        let mut text = format!("\n{}{remarks}\n", table.render(style));
         for (part, address) in &self.shared.addresses {
             text += &format!("{part:<9}http://{}\n", reachable(*address));
         }
@@ -276,12 +279,7 @@ impl Screen {
 fn rows(service: &view::Service, table: &mut Table<5>) {
     let routes = service.routes.join(", ");
     if service.instances.is_empty() {
-        let state = Cell::from(
-            service
-                .note
-                .clone()
-                .unwrap_or_else(|| "no instance".to_owned()),
-        );
+        let state = Cell::from(service.state.to_string()).in_colour(service.state);
         let name = Cell::from(service.name.clone());
         table.row([
             name,
