@@ -18,7 +18,7 @@ impl Actor {
         let making = self.program.build.is_some();
         if making {
             self.stage(Stage::Building);
-            self.tell(EventKind::Building, "is built");
+            self.tell(EventKind::Building, "is being built");
         }
         let order = BuildOrder {
             service: self.service.name.clone(),
