@@ -62,6 +62,8 @@ pub struct PlannedProgram {
     pub run: Vec<String>,
     /// Where both run.
     pub dir: String,
+    /// The programs it needs besides; where one is not installed, the service is left out.
+    pub requires: Vec<String>,
     /// How many at once.
     pub replicas: u32,
     /// A fixed port; none when Polity chooses it or there is none.
@@ -146,6 +148,7 @@ impl From<&Program> for PlannedProgram {
             build: program.build.as_ref().map(|build| words(&build.words)),
             run: words(&program.run.words),
             dir: program.dir.display().to_string(),
+            requires: program.requires.clone(),
             replicas: program.replicas,
             port: match program.port {
                 Port::Fixed(port) => Some(port),
