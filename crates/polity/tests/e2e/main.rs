@@ -6,6 +6,7 @@ mod bad_input;
 mod documentation;
 mod edits;
 mod examples;
+mod flood;
 mod http;
 mod init;
 mod load;
