@@ -7,6 +7,7 @@ mod reload;
 mod requirements;
 mod screen;
 mod signals;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::fs::File;

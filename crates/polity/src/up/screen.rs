@@ -1,11 +1,9 @@
 //! What `polity up` shows: what the services print, what happens to them, and the table of what runs where.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use polity_console::view;
 use polity_runtime::task;
@@ -16,18 +14,15 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::admin;
+use super::terminal::Terminal;
 use crate::commands::ps;
 use crate::style::{Colour, Palette, Style};
 use crate::table::{Cell, Column, Table};
 
-/// How many texts may wait for a terminal that is slow or stopped. What does not fit is left out:
-/// it is in the log files, and nothing that runs waits for a reader.
-const MAX_WAITING: usize = 4096;
-
 /// Who speaks where it is not a service.
 const POLITY: &str = "polity";
 
-/// Writes to standard output through a thread of its own. Cheap to clone.
+/// Writes to standard output through a thread of its own, and never waits for it. Cheap to clone.
 #[derive(Clone)]
 pub struct Screen {
     shared: Arc<Shared>,
@@ -39,19 +34,13 @@ struct Shared {
     palette: Mutex<Palette>,
     width: usize,
     addresses: BTreeMap<String, SocketAddr>,
-    texts: SyncSender<Text>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    terminal: Terminal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     People,
     Json,
-}
-
-enum Text {
-    Show(String),
-    End,
 }
 
 impl Screen {
@@ -62,16 +51,6 @@ impl Screen {
         supervisor: &polity_supervisor::Handle,
         addresses: BTreeMap<String, SocketAddr>,
     ) -> Self {
-        let (texts, waiting) = mpsc::sync_channel::<Text>(MAX_WAITING);
-        let writer = thread::Builder::new()
-            .name("screen".to_owned())
-            .spawn(move || {
-                let mut out = io::stdout().lock();
-                while let Ok(Text::Show(text)) = waiting.recv() {
-                    // A terminal that is gone is no reason to stop what runs.
-                    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-                }
-            });
         let statuses = supervisor.status();
         let instance_width = |status: &polity_supervisor::service::status::ServiceStatus| {
             status.service.as_str().len() + 1 + status.replicas.to_string().len()
@@ -89,8 +68,7 @@ impl Screen {
                 palette: Mutex::new(Palette::default()),
                 width,
                 addresses,
-                texts,
-                writer: Mutex::new(writer.ok()),
+                terminal: Terminal::start(io::stdout()),
             }),
         };
         task::spawn("screen-lines", screen.clone().lines(logs.follow()));
@@ -172,22 +150,10 @@ impl Screen {
         self.show(text + "\n");
     }
 
-    /// The last word: waits until it is written.
+    /// The last word: waits, within bounds, until it is written.
     pub fn finish(&self, text: &str) {
         self.say(text);
-        // Where the queue is full the terminal is stuck, and waiting for it would hang the stop.
-        if self.shared.texts.try_send(Text::End).is_err() {
-            return;
-        }
-        let writer = self
-            .shared
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer {
-            let _ = writer.join();
-        }
+        self.shared.terminal.finish();
     }
 
     async fn lines(self, mut lines: broadcast::Receiver<Arc<Line>>) {
@@ -261,10 +227,7 @@ impl Screen {
     }
 
     fn show(&self, text: String) {
-        match self.shared.texts.try_send(Text::Show(text)) {
-            // Full: left out, see MAX_WAITING. Disconnected: the last word has been said.
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-        }
+        self.shared.terminal.show(text);
     }
 
     fn palette(&self, service: &str) -> Colour {
