@@ -106,6 +106,8 @@ impl System {
         let catalog = Published::new(Catalog::default());
         external::publish(&catalog, None, &runnable);
         let logs = open_logs(&options.data)?;
+        // Before the limits of this process are raised: services get those that the user set.
+        let guardian = start_guardian(options.lock.file())?;
         let data_plane = start_data_plane()?;
         let config = polity_gateway::Config {
             data_plane: data_plane.clone(),
@@ -113,7 +115,6 @@ impl System {
             timeouts: polity_http::Timeouts::default(),
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
-        let guardian = start_guardian(options.lock.file())?;
         let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);
         let (supervisor, control) = Supervisor::new(config);
         let in_force = Published::new(InForce {
