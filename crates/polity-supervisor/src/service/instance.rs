@@ -175,7 +175,8 @@ impl Runner {
             let next = format!("; starts again in {} ms", again.delay.as_millis());
             self.tell_failure(failure, state, &next);
             if again.streak == CRASH_LOOP {
-                let message = "fails again and again: see `polity logs`, and deploy a better one";
+                let message =
+                    "fails again and again: mend what is named above, or deploy a better version";
                 self.tell(EventKind::CrashLoop, message);
             }
             tokio::select! { biased;
