@@ -1,6 +1,6 @@
 //! Changes of files below folders, as the kernel tells them (inotify(7)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -32,8 +32,8 @@ pub(super) struct Files {
 
 struct Folder {
     path: PathBuf,
-    /// The one file that is watched there; none for everything, folders below included.
-    only: Option<Vec<u8>>,
+    /// The files that are watched there; none for everything, folders below included.
+    only: Option<BTreeSet<Vec<u8>>>,
 }
 
 impl Files {
@@ -60,8 +60,8 @@ impl Files {
             }
             // Its folder is watched, because editors replace a file instead of writing to it.
             let (folder, name) = (path.parent(), path.file_name());
-            let name = name.map(|name| name.as_bytes().to_owned());
-            files.add(folder.unwrap_or(Path::new("/")).to_owned(), name)?;
+            let names = name.map(|name| BTreeSet::from([name.as_bytes().to_owned()]));
+            files.add(folder.unwrap_or(Path::new("/")).to_owned(), names)?;
         }
         Ok(files)
     }
@@ -81,7 +81,7 @@ impl Files {
         Ok(())
     }
 
-    fn add(&mut self, path: PathBuf, only: Option<Vec<u8>>) -> io::Result<()> {
+    fn add(&mut self, path: PathBuf, only: Option<BTreeSet<Vec<u8>>>) -> io::Result<()> {
         if self.folders.len() >= MAX_FOLDERS {
             let message =
                 format!("more than {MAX_FOLDERS} folders to watch; name fewer in `watch`");
@@ -95,6 +95,12 @@ impl Files {
             | WatchFlags::ONLYDIR;
         let watch = inotify::add_watch(self.inotify.get_ref(), &path, flags);
         let watch = watch.map_err(|error| at(&path, error.into()))?;
+        // The kernel knows a folder once, however often it is asked for: all that is asked counts.
+        let only = match (self.folders.remove(&watch).map(|known| known.only), only) {
+            (Some(Some(known)), Some(more)) => Some(known.into_iter().chain(more).collect()),
+            (None, only) => only,
+            (Some(None), _) | (_, None) => None,
+        };
         self.folders.insert(watch, Folder { path, only });
         Ok(())
     }
@@ -143,7 +149,7 @@ impl Files {
             return false;
         };
         if let Some(only) = &folder.only {
-            return only == name;
+            return only.contains(name);
         }
         let path = folder.path.join(OsStr::from_bytes(name));
         if !self.may_hold_sources(&path) || is_scratch(name) {
@@ -164,20 +170,18 @@ impl Files {
 impl Changes for Files {
     async fn next(&mut self) -> Option<()> {
         loop {
-            let mut ready = self.inotify.readable_mut().await.ok()?;
-            ready.clear_ready();
-            drop(ready);
-            loop {
-                match self.read() {
-                    Ok(true) => return Some(()),
-                    Ok(false) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "watched files are watched no more");
-                        return None;
-                    }
+            match self.read() {
+                Ok(true) => return Some(()),
+                Ok(false) => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::warn!(%error, "watched files are watched no more");
+                    return None;
                 }
             }
+            // Only once everything is read: what a full buffer left over wakes nobody again.
+            let mut ready = self.inotify.readable_mut().await.ok()?;
+            ready.clear_ready();
         }
     }
 }

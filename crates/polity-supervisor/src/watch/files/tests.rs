@@ -75,6 +75,38 @@ async fn what_is_made_from_the_sources_is_not_told() {
 }
 
 #[tokio::test]
+async fn two_files_of_one_folder_are_both_watched() {
+    let top = tempfile::tempdir().expect("a folder");
+    let paths = ["one", "two"].map(|name| top.path().join(name));
+    for path in &paths {
+        fs::write(path, "before").expect("written");
+    }
+    let files = Files::open(paths.to_vec(), Path::new("/nowhere")).expect("watched");
+    let mut tree = Tree { top, files };
+    for name in ["one", "two"] {
+        tree.write(name);
+        assert!(tree.told().await, "{name}");
+        while tree.is_told() {}
+    }
+}
+
+#[tokio::test]
+async fn what_a_full_buffer_left_over_is_told_without_a_new_event() {
+    let mut tree = Tree::new();
+    for number in 0..600 {
+        tree.write(&format!("src/{number}"));
+    }
+    fs::create_dir(tree.top.path().join("src/new")).expect("made");
+    // Each call reads one buffer: together they must come to the new folder and watch it.
+    while timeout(Duration::from_millis(200), tree.files.next())
+        .await
+        .is_ok()
+    {}
+    tree.write("src/new/file");
+    assert!(tree.told().await);
+}
+
+#[tokio::test]
 async fn a_new_folder_is_watched_as_well() {
     let mut tree = Tree::new();
     fs::create_dir(tree.top.path().join("src/new")).expect("made");
