@@ -116,7 +116,7 @@ impl Supervisor {
         let Some(program) = service.program() else {
             return;
         };
-        let replicas = self.overrides.replicas(&service.name, program.replicas);
+        let replicas = self.overrides.of(&service.name, program);
         let board = Board::new(first_status(service, program, replicas));
         let (commands_sender, commands) = mpsc::channel(COMMANDS);
         let (stop_sender, stop) = watch::channel(false);

@@ -235,8 +235,7 @@ impl Actor {
             self.watch_files();
         }
         // Whatever becomes of the rest, this is what the plan says now.
-        let planned = self.program.replicas;
-        let replicas = self.overrides.replicas(&self.service.name, planned);
+        let replicas = self.overrides.of(&self.service.name, &self.program);
         self.set_replicas(replicas);
         let rolled = match effort {
             Effort::Keep => Ok(()),

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polity_core::ServiceName;
+use polity_plan::{MAX_REPLICAS, Port, Program};
 use serde::{Deserialize, Serialize};
 
 /// The overrides in force, and the file they are kept in.
+#[derive(Clone)]
 pub(crate) struct Overrides {
     path: PathBuf,
-    entries: Mutex<Entries>,
+    /// Locked while the file is written, so that two changes at once leave both in it.
+    entries: Arc<Mutex<Entries>>,
 }
 
 type Entries = BTreeMap<ServiceName, Override>;
@@ -36,15 +39,32 @@ impl Overrides {
         });
         Self {
             path,
-            entries: Mutex::new(entries),
+            entries: Arc::new(Mutex::new(entries)),
         }
     }
 
-    /// How many instances: what was asked for, or what the plan says if it was edited since.
-    pub(crate) fn replicas(&self, service: &ServiceName, planned: u32) -> u32 {
-        match self.lock().get(service) {
-            Some(known) if known.planned == planned => known.replicas,
-            _ => planned,
+    /// How many instances of a program: what was asked for, unless only one can listen on its port.
+    pub(crate) fn of(&self, service: &ServiceName, program: &Program) -> u32 {
+        match program.port {
+            Port::Fixed(_) => program.replicas,
+            Port::Auto | Port::None => self.replicas(service, program.replicas),
+        }
+    }
+
+    /// What was asked for, or what the plan says if it was edited since: that ends the override,
+    /// also when a later edit says the old number again.
+    fn replicas(&self, service: &ServiceName, planned: u32) -> u32 {
+        let mut entries = lock(&self.entries);
+        match entries.get(service) {
+            Some(known) if known.planned == planned => known.replicas.min(MAX_REPLICAS),
+            None => planned,
+            Some(_) => {
+                entries.remove(service);
+                if let Err(error) = self.save(&entries) {
+                    tracing::warn!(%service, %error, "could not record that its scale was edited");
+                }
+                planned
+            }
         }
     }
 
@@ -55,23 +75,27 @@ impl Overrides {
         replicas: u32,
         planned: u32,
     ) -> io::Result<()> {
-        let text = {
-            let mut entries = self.lock();
+        let (this, service) = (self.clone(), service.clone());
+        let change = move || {
+            let mut entries = lock(&this.entries);
             if replicas == planned {
-                entries.remove(service);
+                entries.remove(&service);
             } else {
-                entries.insert(service.clone(), Override { replicas, planned });
+                entries.insert(service, Override { replicas, planned });
             }
-            serde_json::to_vec_pretty(&*entries)?
+            this.save(&entries)
         };
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || write(&path, &text)).await;
+        let written = tokio::task::spawn_blocking(change).await;
         written.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn save(&self, entries: &Entries) -> io::Result<()> {
+        write(&self.path, &serde_json::to_vec_pretty(entries)?)
     }
+}
+
+fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(path: &Path) -> io::Result<Entries> {
@@ -113,6 +137,9 @@ mod tests {
         let again = Overrides::load(folder.path());
         assert_eq!(again.replicas(&name("orders"), 2), 4);
         assert_eq!(again.replicas(&name("orders"), 3), 3, "edited since");
+        assert_eq!(again.replicas(&name("orders"), 2), 2, "and edited back");
+        let later = Overrides::load(folder.path());
+        assert_eq!(later.replicas(&name("orders"), 2), 2, "for good");
         assert_eq!(again.replicas(&name("tracker"), 1), 1);
     }
 
