@@ -15,6 +15,7 @@ use crate::environment::{self, Ingredients};
 use crate::event::{EventKind, News};
 use crate::process::{Exit, Launch, Process};
 use crate::service::failure::Failure;
+use crate::service::release::make_database;
 use crate::service::tail::Tail;
 use crate::supervisor::parts::{BuildOrder, Parts};
 
@@ -145,6 +146,7 @@ impl Tasks {
         })?;
         let versions = std::slice::from_ref(&built.version);
         self.parts.builds.keep_only(&order.service, versions);
+        make_database(&self.parts, service).map_err(fail)?;
         let given = environment::of_release(Ingredients {
             plan,
             service,

@@ -34,12 +34,7 @@ impl Release {
         program: &Arc<Program>,
         built: Built,
     ) -> Result<Arc<Self>, String> {
-        if program.database == Some(Database::Sqlite) {
-            let path = environment::database_path(&parts.data, &service.name);
-            make_database(&path).map_err(|error| {
-                format!("could not make its database {}: {error}", path.display())
-            })?;
-        }
+        make_database(parts, service)?;
         let environment = environment::of_release(Ingredients {
             plan,
             service,
@@ -63,8 +58,21 @@ impl Release {
     }
 }
 
+/// Makes the service's database where there is none, for its tasks as for itself.
+pub(crate) fn make_database(parts: &Parts, service: &Service) -> Result<(), String> {
+    let database = service
+        .program()
+        .and_then(|program| program.database.as_ref());
+    if database != Some(&Database::Sqlite) {
+        return Ok(());
+    }
+    let path = environment::database_path(&parts.data, &service.name);
+    make_file(&path)
+        .map_err(|error| format!("could not make its database {}: {error}", path.display()))
+}
+
 /// An empty file is a valid SQLite database. One that is there already is left as it is.
-fn make_database(path: &Path) -> io::Result<()> {
+fn make_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

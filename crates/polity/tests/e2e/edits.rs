@@ -71,8 +71,9 @@ fn an_edit_adds_and_removes_services_and_leaves_the_others_alone() {
 
 #[test]
 fn a_task_ends_before_its_service_starts() {
-    let plan = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\n\
-                [task.prepare]\nrun = [\"sh\", \"-c\", \"printf prepared > text\"]\nbefore = [\"says\"]\n";
+    let plan = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\ndatabase = \"sqlite\"\n\
+                [task.prepare]\nbefore = [\"says\"]\n\
+                run = [\"sh\", \"-c\", \"test -f \\\"$DATABASE_PATH\\\" && printf prepared > text\"]\n";
     let system = system(plan).started();
     assert_eq!(get(system.gateway(), "/").body, "prepared");
 }
