@@ -36,7 +36,8 @@ impl Reload {
     /// system that stops.
     pub async fn run(mut self, screen: Screen) {
         let mut seen = self.stamps();
-        let mut pending = false;
+        // The plan may have been edited between the reading at the start and now.
+        let mut pending = true;
         let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
