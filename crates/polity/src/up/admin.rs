@@ -102,7 +102,8 @@ impl Admin {
                 false => view::ServiceState::Down,
             },
             external: skipped.is_none(),
-            replicas: None,
+            // What was left out is not missed either.
+            replicas: skipped.map(|_| 0),
             scaled: false,
             routes: service.routes.iter().map(route_text).collect(),
             note: skipped.map(|why| format!("left out: {why}")),
