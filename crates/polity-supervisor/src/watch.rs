@@ -4,7 +4,7 @@ mod files;
 mod settle;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use polity_runtime::task;
@@ -17,14 +17,14 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Watches `paths`, absolute, but for the data folder and what is never source; `changed` is
-    /// told after each burst of changes.
+    /// Watches `paths`, absolute, but for what is `made` and what is never source; `changed` is told
+    /// after each burst of changes.
     pub(crate) fn start(
         paths: Vec<PathBuf>,
-        data: &Path,
+        made: Vec<PathBuf>,
         changed: Arc<Notify>,
     ) -> io::Result<Self> {
-        let changes = files::Files::open(paths, data)?;
+        let changes = files::Files::open(paths, made)?;
         let task = task::spawn("watch", settle::tell(changes, changed));
         Ok(Self { task })
     }

@@ -264,7 +264,13 @@ impl Actor {
         }
         let dir = self.parts.dir(&self.program.dir);
         let paths = self.program.watch.iter().map(|path| dir.join(path));
-        let started = Watcher::start(paths.collect(), &self.parts.data, self.changed.clone());
+        let mut made = vec![self.parts.data.clone()];
+        if self.program.build.is_some() {
+            // A build that writes beside its sources would otherwise be its own next reason.
+            let run = self.program.run.words.first();
+            made.extend(run.map(|program| self.parts.dir(&dir.join(program))));
+        }
+        let started = Watcher::start(paths.collect(), made, self.changed.clone());
         match started {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(error) => {

@@ -26,7 +26,8 @@ const EVENTS_BYTES: usize = 8 * 1024;
 /// Watched folders.
 pub(super) struct Files {
     inotify: AsyncFd<OwnedFd>,
-    data: PathBuf,
+    /// What is never told of: the data folder, and what the build makes.
+    made: Vec<PathBuf>,
     folders: BTreeMap<i32, Folder>,
 }
 
@@ -37,9 +38,9 @@ struct Folder {
 }
 
 impl Files {
-    /// Watches files, and folders with all that is below them, but for `data` and what is never
-    /// source.
-    pub(super) fn open(paths: Vec<PathBuf>, data: &Path) -> io::Result<Self> {
+    /// Watches files, and folders with all that is below them, but for what is `made` and what is
+    /// never source.
+    pub(super) fn open(paths: Vec<PathBuf>, made: Vec<PathBuf>) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         #[expect(
             deprecated,
@@ -48,7 +49,7 @@ impl Files {
         let inotify = AsyncFd::new(inotify)?;
         let mut files = Self {
             inotify,
-            data: data.to_owned(),
+            made,
             folders: BTreeMap::new(),
         };
         for path in paths {
@@ -107,7 +108,8 @@ impl Files {
 
     fn may_hold_sources(&self, folder: &Path) -> bool {
         let name = folder.file_name().and_then(OsStr::to_str);
-        folder != self.data && !name.is_some_and(|name| NEVER_SOURCES.contains(&name))
+        let is_made = self.made.iter().any(|made| made == folder);
+        !is_made && !name.is_some_and(|name| NEVER_SOURCES.contains(&name))
     }
 
     /// Reads what there is to read, and says whether any of it is a change to tell.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::http::get;
 use crate::system::{FREE_PORTS, System};
@@ -45,6 +46,34 @@ fn a_watched_file_that_is_saved_rolls_its_service() {
     fs::write(system.path().join("text~"), "third").unwrap();
     fs::rename(system.path().join("text~"), system.path().join("text")).unwrap();
     until_said(system.gateway(), "/", "third");
+}
+
+#[test]
+fn a_build_beside_its_watched_sources_is_not_its_own_reason() {
+    let plan = "[service.says]\nbuild = [\"sh\", \"-c\", \"echo >> target/builds; cp launcher app\"]\n\
+                run = \"./app says.py\"\nroute = \"/\"\nwatch = [\".\"]\n";
+    let system = system(plan);
+    fs::create_dir(system.path().join("target")).unwrap();
+    let launcher = system.path().join("launcher");
+    fs::write(&launcher, "#!/bin/sh\nexec python3 says.py\n").unwrap();
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).unwrap();
+    let system = system.started();
+    let builds = || {
+        fs::read_to_string(system.path().join("target/builds"))
+            .unwrap()
+            .len()
+    };
+    assert_eq!(builds(), 1);
+    // A change that counts comes after whatever the build's own would have begun.
+    fs::write(system.path().join("text"), "second").unwrap();
+    until_said(system.gateway(), "/", "second");
+    wait::until("the roll is over", || {
+        system.service("says")["instances"]
+            .as_array()
+            .is_some_and(|all| all.len() == 1)
+            .then_some(())
+    });
+    assert_eq!(builds(), 2);
 }
 
 #[test]

@@ -22,7 +22,11 @@ impl Tree {
             fs::create_dir_all(top.path().join(folder)).expect("a folder");
         }
         let data = top.path().join("data");
-        let files = Files::open(vec![top.path().to_owned()], &data).expect("watched");
+        let files = Files::open(
+            vec![top.path().to_owned()],
+            vec![data, top.path().join("app")],
+        )
+        .expect("watched");
         Self { top, files }
     }
 
@@ -60,6 +64,7 @@ async fn a_change_anywhere_below_is_told() {
 async fn what_is_made_from_the_sources_is_not_told() {
     let mut tree = Tree::new();
     for path in [
+        "app",
         "target/a",
         "node_modules/x/a",
         ".git/index",
@@ -81,7 +86,7 @@ async fn two_files_of_one_folder_are_both_watched() {
     for path in &paths {
         fs::write(path, "before").expect("written");
     }
-    let files = Files::open(paths.to_vec(), Path::new("/nowhere")).expect("watched");
+    let files = Files::open(paths.to_vec(), Vec::new()).expect("watched");
     let mut tree = Tree { top, files };
     for name in ["one", "two"] {
         tree.write(name);
@@ -121,7 +126,7 @@ async fn a_single_file_is_told_also_when_it_is_replaced() {
     let top = tempfile::tempdir().expect("a folder");
     let path = top.path().join("config.json");
     fs::write(&path, b"1").expect("written");
-    let files = Files::open(vec![path.clone()], Path::new("/nowhere")).expect("watched");
+    let files = Files::open(vec![path.clone()], Vec::new()).expect("watched");
     let mut tree = Tree { top, files };
     tree.write("other.json");
     assert!(!tree.is_told());
@@ -132,10 +137,7 @@ async fn a_single_file_is_told_also_when_it_is_replaced() {
 
 #[tokio::test]
 async fn a_path_that_is_not_there_is_an_error_that_names_it() {
-    let opened = Files::open(
-        vec![PathBuf::from("/no/such/folder")],
-        Path::new("/nowhere"),
-    );
+    let opened = Files::open(vec![PathBuf::from("/no/such/folder")], Vec::new());
     let error = opened.err().expect("it is not there");
     assert!(
         error.to_string().starts_with("/no/such/folder: "),
