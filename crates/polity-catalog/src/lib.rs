@@ -53,8 +53,6 @@ pub enum Change {
     SetHealth(ServiceName, InstanceId, Health),
     /// The instance is gone, or is about to go and must be given nothing more.
     Remove(ServiceName, InstanceId),
-    /// The service is no longer in the plan.
-    Forget(ServiceName),
 }
 
 impl Catalog {
@@ -79,10 +77,6 @@ impl Catalog {
                 self.put(service, instance)
             }
             Change::Remove(service, id) => self.remove(service, &id),
-            Change::Forget(service) => {
-                let mut next = self.clone();
-                next.services.remove(&service).map(|_| next)
-            }
         }
     }
 
@@ -149,7 +143,6 @@ mod tests {
         let unknown = Change::SetHealth(name("a"), "a-2".into(), Health::Ready);
         assert_eq!(catalog.apply(unknown), None);
         assert_eq!(catalog.apply(Change::Remove(name("b"), "a-1".into())), None);
-        assert_eq!(catalog.apply(Change::Forget(name("b"))), None);
     }
 
     #[test]
