@@ -38,6 +38,13 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// client sees the answer rather than a reset.
 pub const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
+/// How often the system probes whether a client that sends no more is still there. The system of one
+/// that has closed denies it as soon as it has forgotten the connection: Linux does after a minute.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The unanswered probes that mean that a client is gone.
+pub const MAX_LOST_PROBES: u32 = 4;
+
 /// From one look for what has grown too old, and one [`crate::Policy::tick`], to the next.
 pub const TICK: Duration = Duration::from_millis(250);
 

@@ -3,11 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::TcpKeepalive;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::limits::{MAX_LOST_PROBES, PROBE_INTERVAL};
 
 /// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -23,9 +27,17 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// has not looked at yet.
     fn looks_stale(&self) -> bool;
 
+    /// A wait that ends when the connection breaks: reset, given up by the system, or found by its
+    /// probes to be nobody's. For when reading has come to its end, after which a broken connection
+    /// reads like one that is whole.
+    fn watch(&self) -> Watch;
+
     /// Makes the close a reset, so that the other side cannot take what it got for the whole.
     fn reset_on_close(&self);
 }
+
+/// A wait for a connection to break.
+pub type Watch = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Opens streams to instances.
 pub trait Dial: Clone + 'static {
@@ -68,6 +80,24 @@ impl Stream for TcpStream {
         let mut byte = [0u8; 1];
         // tokio skips the system call while no readiness event has come in.
         !matches!(self.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn watch(&self) -> Watch {
+        let probes = TcpKeepalive::new()
+            .with_time(PROBE_INTERVAL)
+            .with_interval(PROBE_INTERVAL)
+            .with_retries(MAX_LOST_PROBES);
+        // Where the system refuses these, the answer's deadline and what is written have to tell.
+        let _ = socket2::SockRef::from(self).set_tcp_keepalive(&probes);
+        // A second registration, as that of `self` tells nothing more once reading has ended.
+        let watched = self.as_fd().try_clone_to_owned();
+        let watched = watched.and_then(|socket| TcpStream::from_std(socket.into()));
+        Box::pin(async move {
+            match watched {
+                Ok(watched) => drop(watched.ready(Interest::ERROR).await),
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 
     fn reset_on_close(&self) {

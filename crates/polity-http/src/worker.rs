@@ -185,6 +185,7 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
                     peer: canonical(peer),
                     stream,
                     deadline: Deadline::default(),
+                    half_closed: None,
                 };
                 let key = connection.member.key;
                 let task = tokio::task::spawn_local(connection.serve());

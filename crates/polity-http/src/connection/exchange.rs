@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::time::Instant as TimerInstant;
+use tokio::time::{Instant as TimerInstant, sleep};
 
 use super::answer::{Part, write_answer};
 use super::body::{SendState, Sending, Transfer};
@@ -102,11 +102,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             };
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
-                    if !pause.is_zero() {
-                        tokio::time::sleep(pause).await;
+                    self.sending = Sending::new(self.traits.head_length, self.traits.framing);
+                    if !pause.is_zero() && self.unless_gone(sleep(pause)).await.is_err() {
+                        return (After::Close, Some(Fault::ClientGone));
                     }
                     next = self.exchange.next();
-                    self.sending = Sending::new(self.traits.head_length, self.traits.framing);
                     rewrite(&self.exchange, self.input.data(), &mut self.to_upstream);
                     self.take_back_answer();
                     last = Some(fault);
@@ -123,11 +123,14 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         if self.traits.framing == Framing::None {
             self.note_received();
         }
-        let mut upstream = self
-            .connection
-            .worker
-            .connect(target, self.answer_due)
-            .await?;
+        let mut upstream = match self.connection.worker.reuse(target) {
+            Some(upstream) => upstream,
+            None => {
+                let worker = self.connection.worker.clone();
+                let connecting = worker.connect(target, self.answer_due);
+                self.unless_gone(connecting).await??
+            }
+        };
         let head = self.await_answer(&mut upstream).await?;
         self.status = Some(head.status);
         self.connection.deadline.lift();
@@ -299,19 +302,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         if self.status.is_none() {
             self.arm_for_sending();
         }
-    }
-
-    /// Watches a client whose request is all there: what it sends is the next request's.
-    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
-        while !self.input.is_full() {
-            let client = &mut self.connection.stream;
-            match poll_read_into(client, context, self.input.space()) {
-                Poll::Ready(Ok(read)) if read > 0 => self.input.filled(read),
-                Poll::Ready(_) => return Poll::Ready(Fault::ClientGone),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Pending
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod client;
 mod exchange;
 mod head;
 mod linger;
@@ -18,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::head::may_be_complete;
 use crate::limits::MAX_HEAD;
 use crate::policy::{Exchange, Fault, Policy, Protocol};
-use crate::stream::{Dial, Stream, poll_read_into};
+use crate::stream::{Dial, Stream, Watch, poll_read_into};
 use crate::worker::{Membership, Worker};
 use exchange::Exchanging;
 use request::{Prepared, Started, prepare};
@@ -31,6 +32,8 @@ pub(crate) struct Connection<P: Policy, D: Dial, S: Stream> {
     pub(crate) peer: SocketAddr,
     pub(crate) stream: S,
     pub(crate) deadline: Deadline,
+    /// Tells when the connection breaks; there once the client has ended its sending side.
+    pub(crate) half_closed: Option<Watch>,
 }
 
 /// What becomes of a client's connection after a request.

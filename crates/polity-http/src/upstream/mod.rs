@@ -31,20 +31,21 @@ pub(crate) enum Origin {
 }
 
 impl<P: Policy, D: Dial> Worker<P, D> {
-    /// A connection to `target`, from the pool if that is allowed and one is fit, else a new one
-    /// by `due` at the latest.
+    /// A connection to `target` from the pool, if that is allowed and one is fit.
+    pub(crate) fn reuse(&self, target: Target) -> Option<Upstream<D::Stream>> {
+        let stream = match target.reuse {
+            Reuse::Never => None,
+            reuse => self.upstreams.take(target.address, reuse, Instant::now()),
+        };
+        Some(self.upstream(stream?, Origin::Reused))
+    }
+
+    /// A new connection to `target`, by `due` at the latest.
     pub(crate) async fn connect(
         &self,
         target: Target,
         due: Option<tokio::time::Instant>,
     ) -> Result<Upstream<D::Stream>, Fault> {
-        let pooled = match target.reuse {
-            Reuse::Never => None,
-            reuse => self.upstreams.take(target.address, reuse, Instant::now()),
-        };
-        if let Some(stream) = pooled {
-            return Ok(self.upstream(stream, Origin::Reused));
-        }
         let limit = tokio::time::Instant::now() + self.timeouts.connect;
         let until = due.map_or(limit, |due| due.min(limit));
         match timeout_at(until, self.dial.dial(target.address)).await {

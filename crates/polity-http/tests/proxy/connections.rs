@@ -219,7 +219,7 @@ async fn a_client_that_goes_away_takes_its_request_along() {
     client.send(GET).await;
     let mut upstream = origin.accept().await;
     upstream.head().await;
-    drop(client);
+    client.reset();
     assert_eq!(
         upstream.rest().await,
         "",

@@ -7,6 +7,7 @@ mod connections;
 mod corpus;
 mod desync;
 mod endings;
+mod half_close;
 mod support;
 mod timeouts;
 mod upgrades;
