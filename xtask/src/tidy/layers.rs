@@ -66,6 +66,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("shop-orders", &[]),
     ("shop-inventory", &[]),
     ("shop-tracker", &[]),
+    // Instruments share nothing with what they measure.
+    ("polity-bench", &[]),
     ("xtask", &[]),
 ];
 

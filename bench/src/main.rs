@@ -1,0 +1,40 @@
+//! The measuring instruments of `cargo xtask bench`: they share no code with what they measure.
+
+#![allow(clippy::print_stdout)] // Results go there.
+
+mod http;
+mod idle;
+mod open_loop;
+mod origin;
+mod script;
+mod slow;
+
+use clap::Parser;
+use tokio::runtime::Builder;
+
+/// The measuring instruments of `cargo xtask bench`.
+#[derive(Parser)]
+#[command(name = "polity-bench")]
+enum Instrument {
+    /// Answers requests as fast as it can, or as slowly as it is told; prints its address.
+    Origin(origin::Options),
+    /// Sends requests at fixed times, whatever comes back; prints latencies as JSON.
+    OpenLoop(open_loop::Options),
+    /// Opens connections that have made one request each, and holds them until its input ends.
+    Idle(idle::Options),
+    /// Reads a long answer at a fixed pace.
+    Slow(slow::Options),
+    /// Sends a fixed number of requests in a fixed order.
+    Script(script::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    match Instrument::parse() {
+        Instrument::Origin(options) => runtime.block_on(origin::run(&options)),
+        Instrument::OpenLoop(options) => runtime.block_on(open_loop::run(options)),
+        Instrument::Idle(options) => runtime.block_on(idle::run(&options)),
+        Instrument::Slow(options) => runtime.block_on(slow::run(&options)),
+        Instrument::Script(options) => script::run(&options),
+    }
+}
