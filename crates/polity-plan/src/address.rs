@@ -192,7 +192,7 @@ fn sqlite_path(body: &str) -> String {
 }
 
 /// Splits the port off; the host keeps its brackets.
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), Flaw> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Flaw> {
     if authority.starts_with('[') {
         let end = authority
             .find(']')
@@ -225,7 +225,7 @@ fn digits(text: &str) -> Option<u32> {
 }
 
 /// A host name in ASCII, or an IP address, in brackets when it is IPv6.
-fn check_host(host: &str) -> Result<(), Flaw> {
+pub(crate) fn check_host(host: &str) -> Result<(), Flaw> {
     if let Some(inner) = unbracketed(host) {
         let address = inner.parse::<std::net::Ipv6Addr>();
         return address
@@ -257,7 +257,7 @@ fn unbracketed(host: &str) -> Option<&str> {
     host.strip_prefix('[')?.strip_suffix(']')
 }
 
-fn wrong(why: &str) -> Flaw {
+pub(crate) fn wrong(why: &str) -> Flaw {
     Flaw::Wrong(why.to_owned())
 }
 

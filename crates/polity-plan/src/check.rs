@@ -1,9 +1,12 @@
 //! What the parts of a plan say about each other and must not.
 
 mod calls;
+mod cors;
 mod databases;
+mod headers;
 mod kinds;
 mod ports;
+mod redirects;
 mod routes;
 mod tasks;
 mod variables;
@@ -29,9 +32,14 @@ pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
         calls::check(service, &services, findings);
         kinds::check(service, findings);
         variables::check(service, &services, findings);
+        for route in &service.routes {
+            headers::check(route, findings);
+            cors::check(route, findings);
+        }
     }
     tasks::check(&draft.tasks, &services, findings);
-    routes::check(&draft.services, findings);
+    routes::check(draft, findings);
+    redirects::check(draft, findings);
     databases::check(&draft.services, findings);
     ports::check(draft, findings);
 }

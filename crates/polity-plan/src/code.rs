@@ -61,6 +61,10 @@ pub enum Code {
     NoPort = 125,
     /// A task and a service of one name.
     NameTaken = 126,
+    /// A header that is not a route's to set or remove.
+    ReservedHeader = 127,
+    /// Redirects that lead back to where they begin.
+    RedirectLoop = 128,
 
     /// Services that call each other in a circle.
     Cycle = 201,
@@ -92,7 +96,7 @@ pages! {
     ShellSyntax 112, UnsetVariable 113, BadInterpolation 114, UnknownService 115,
     CallsItself 116, CallsPortless 117, RouteToNonHttp 118, RouteTie 119, SharedDatabase 120,
     PortTaken 121, ReservedVariable 122, TooLarge 123, TaskBeforeExternal 124, NoPort 125,
-    NameTaken 126,
+    NameTaken 126, ReservedHeader 127, RedirectLoop 128,
     Cycle 201, DeepChain 202, UnpublishedTopic 203, LowAvailability 204, Unreached 205,
     NoService 206,
 }

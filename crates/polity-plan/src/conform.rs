@@ -142,13 +142,16 @@ impl Conformer<'_> {
             (Shape::Integer { min, max }, Value::Integer(number)) => {
                 self.within(node, shape, path, (min..=max).contains(&number));
             }
+            (Shape::OneOf(numbers), Value::Integer(number)) => {
+                self.within(node, shape, path, numbers.contains(number));
+            }
             (Shape::Number { min, max }, Value::Float(number)) => {
                 self.within(node, shape, path, (min..=max).contains(&number));
             }
             (Shape::Number { min, max }, Value::Integer(number)) => {
                 self.within(node, shape, path, (*min..=*max).contains(&(*number as f64)));
             }
-            (Shape::Boolean, Value::Boolean(_)) => {}
+            (Shape::Boolean, Value::Boolean(_)) | (Shape::False, Value::Boolean(false)) => {}
             (Shape::List(element), Value::List(list)) => self.list(list, element, path),
             (Shape::NonEmptyList(element), Value::List(list)) => {
                 if list.is_empty() {
@@ -333,7 +336,8 @@ impl Conformer<'_> {
 fn takes(shape: &Shape, value: &Value) -> bool {
     match shape {
         Shape::Text(_) | Shape::Choice(_) => matches!(value, Value::Text(_)),
-        Shape::Integer { .. } => matches!(value, Value::Integer(_)),
+        Shape::Integer { .. } | Shape::OneOf(_) => matches!(value, Value::Integer(_)),
+        Shape::False => matches!(value, Value::Boolean(false)),
         Shape::Number { .. } => matches!(value, Value::Integer(_) | Value::Float(_)),
         Shape::Boolean => matches!(value, Value::Boolean(_)),
         Shape::List(_) | Shape::NonEmptyList(_) => matches!(value, Value::List(_)),

@@ -2,6 +2,7 @@
 //!
 //! Whatever is not as its descriptor says has been reported before; here it is skipped.
 
+mod gateway;
 mod program;
 mod route;
 
@@ -10,20 +11,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use polity_core::{ServiceName, TaskName, TopicName, parse_duration};
+use polity_core::{ByteSize, ServiceName, TaskName, TopicName, parse_duration};
 
-use crate::address::{parse_listen, parse_network, parse_upstream};
+use crate::address::{parse_listen, parse_upstream};
 use crate::code::Code;
 use crate::command;
 use crate::diagnostic::Span;
 use crate::draft::{At, Draft, DraftService, DraftTask, Place};
 use crate::plan::{
-    Balance, Command, Console, Gateway, ListenAddress, Origin, Protocol, Retry, Service, Task,
-    Upstream,
+    Balance, Command, Console, ListenAddress, Origin, Protocol, Retry, Service, Task, Upstream,
 };
 use crate::tree::{Entry, Node, Value};
 
-const GATEWAY_PORT: u16 = 8080;
 const CONSOLE_PORT: u16 = 7070;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -35,21 +34,16 @@ pub(crate) fn decode(entries: &[Entry]) -> Draft {
     let fields = Fields(entries);
     let gateway = fields.table("gateway");
     let console = fields.table("console");
-    let everywhere = ListenAddress {
-        host: None,
-        port: GATEWAY_PORT,
-    };
+    let redirects = gateway::redirects(gateway);
+    let planned = gateway::gateway(gateway, &redirects);
+    let body_size = planned.limits.body_size;
     let loopback = ListenAddress {
         host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         port: CONSOLE_PORT,
     };
     Draft {
-        gateway: Gateway {
-            listen: gateway
-                .parse("listen", |t| parse_listen(t).ok())
-                .unwrap_or(everywhere),
-            trusted_proxies: gateway.parse_list("trusted_proxies", |t| parse_network(t).ok()),
-        },
+        gateway: planned,
+        redirects: redirects.into_iter().map(|at| at.span).collect(),
         gateway_listen: gateway.span("listen"),
         console: Console {
             listen: console
@@ -61,18 +55,18 @@ pub(crate) fn decode(entries: &[Entry]) -> Draft {
             .table("service")
             .0
             .iter()
-            .filter_map(service)
+            .filter_map(|entry| service(entry, body_size))
             .collect(),
         tasks: fields.table("task").0.iter().filter_map(task).collect(),
     }
 }
 
-fn service(entry: &Entry) -> Option<DraftService> {
+fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
     let name = ServiceName::new(&entry.key).ok()?;
     let fields = Fields(entry.node.table());
     let calls = fields.names("calls", |t| ServiceName::new(t).ok());
     let consumes = fields.names("consumes", |t| TopicName::new(t).ok());
-    let routes = route::routes(fields);
+    let routes = route::routes(fields, body_size);
     let urls = urls(fields);
     let protocol = match (fields.text("protocol"), urls.first()) {
         (Some("tcp"), _) => Protocol::Tcp,
@@ -90,7 +84,7 @@ fn service(entry: &Entry) -> Option<DraftService> {
             name,
             origin,
             protocol,
-            routes: routes.iter().map(|route| route.value.clone()).collect(),
+            routes: routes.iter().map(|draft| draft.route.clone()).collect(),
             calls: calls.iter().map(|call| call.value.clone()).collect(),
             publishes: fields
                 .parse_list("publishes", |t| t.parse().ok())
@@ -105,10 +99,11 @@ fn service(entry: &Entry) -> Option<DraftService> {
                 Some("random") => Balance::Random,
                 _ => Balance::P2c,
             },
+            max_in_flight: fields.count("max_in_flight", None),
         }),
         name: entry.key_span.clone(),
         calls,
-        routes: routes.into_iter().map(|route| route.span).collect(),
+        routes,
         consumes,
         urls,
         env: variables(fields),
@@ -243,6 +238,22 @@ impl<'a> Fields<'a> {
             Value::Boolean(boolean) => Some(boolean),
             _ => None,
         }
+    }
+
+    fn is_false(self, name: &str) -> bool {
+        self.boolean(name) == Some(false)
+    }
+
+    /// A bound, which `false` lifts.
+    fn count(self, name: &str, default: Option<u32>) -> Option<u32> {
+        self.integer(name)
+            .or(default.filter(|_| !self.is_false(name)))
+    }
+
+    /// The same in bytes.
+    fn size(self, name: &str, default: Option<ByteSize>) -> Option<ByteSize> {
+        self.parse(name, |text| ByteSize::parse(text).ok())
+            .or(default.filter(|_| !self.is_false(name)))
     }
 
     fn duration(self, name: &str, default: Duration) -> Duration {

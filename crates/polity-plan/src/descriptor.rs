@@ -2,6 +2,8 @@
 //! version, the JSON Schema and the reference in docs/plan.md all follow from these tables.
 
 pub(crate) mod format;
+pub(crate) mod gateway;
+pub(crate) mod route;
 mod service;
 pub(crate) mod tables;
 
@@ -48,8 +50,11 @@ pub(crate) enum Shape {
         min: f64,
         max: f64,
     },
+    /// One of these.
+    OneOf(&'static [i64]),
     Boolean,
-    /// `false` alone or `true` alone is said by the key's documentation.
+    /// `false`, which stands for none.
+    False,
     Choice(&'static [Choice]),
     List(&'static Shape),
     /// The same, with at least one element.
@@ -156,7 +161,9 @@ impl Shape {
             Self::Integer { min: i64::MIN, .. } => "a whole number".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::OneOf(numbers) => join_or(numbers.iter().map(i64::to_string)),
             Self::Boolean => "`true` or `false`".to_owned(),
+            Self::False => "`false`".to_owned(),
             Self::Choice(choices) => {
                 let now = choices.iter().filter(|c| c.status == Status::Now);
                 join_or(now.map(|c| format!("\"{}\"", c.word)))

@@ -6,7 +6,7 @@ use polity_core::{ServiceName, TaskName, TopicName};
 
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::plan::{Console, Gateway, Protocol, Service, Task, Upstream};
+use crate::plan::{Console, Cors, Gateway, Protocol, Route, Service, Task, Upstream};
 
 /// Something and where it was said.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(crate) struct At<T> {
 pub(crate) struct Draft {
     pub(crate) gateway: Gateway,
     pub(crate) gateway_listen: Option<Span>,
+    /// Where each of the gateway's redirects stands, in their order.
+    pub(crate) redirects: Vec<Span>,
     pub(crate) console: Console,
     pub(crate) console_listen: Option<Span>,
     pub(crate) services: Vec<DraftService>,
@@ -33,8 +35,7 @@ pub(crate) struct DraftService {
     /// Where its name stands.
     pub(crate) name: Span,
     pub(crate) calls: Vec<At<ServiceName>>,
-    /// Where each of its routes stands, in their order.
-    pub(crate) routes: Vec<Span>,
+    pub(crate) routes: Vec<DraftRoute>,
     pub(crate) consumes: Vec<At<TopicName>>,
     /// What each of its URLs says it speaks.
     pub(crate) urls: Vec<At<(Protocol, Upstream)>>,
@@ -43,6 +44,36 @@ pub(crate) struct DraftService {
     pub(crate) allow: Vec<Code>,
     /// Where its keys and values stand.
     pub(crate) places: Vec<Place>,
+}
+
+/// One public route.
+#[derive(Debug)]
+pub(crate) struct DraftRoute {
+    pub(crate) route: Route,
+    /// Where its pattern stands.
+    pub(crate) span: Span,
+    pub(crate) request_headers: DraftHeaders,
+    pub(crate) response_headers: DraftHeaders,
+    pub(crate) cors: Option<DraftCors>,
+}
+
+/// Headers set and removed, by names in lower case.
+#[derive(Debug)]
+pub(crate) struct DraftHeaders {
+    pub(crate) set: Vec<At<(String, String)>>,
+    pub(crate) remove: Vec<At<String>>,
+}
+
+/// What a route says of other origins.
+#[derive(Debug)]
+pub(crate) struct DraftCors {
+    pub(crate) cors: Arc<Cors>,
+    /// Where the key stands.
+    pub(crate) place: Span,
+    /// Where it says that credentials are sent, if it does.
+    pub(crate) credentials: Option<Span>,
+    /// The lists that hold `"*"`: where it stands, and how many elements beside it.
+    pub(crate) any: Vec<(&'static str, (Span, usize))>,
 }
 
 /// One task.

@@ -28,6 +28,7 @@ mod graph;
 mod interpolate;
 mod lint;
 mod mask;
+mod origin;
 #[cfg(test)]
 mod reference;
 mod tree;
@@ -37,8 +38,9 @@ pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
 pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
-    Balance, Command, Console, Database, Gateway, HealthCheck, ListenAddress, MAX_REPLICAS,
-    Network, Origin, Plan, Port, Program, Protocol, Retry, Route, Service, Task, Upstream,
+    Allowed, Balance, Command, Console, Cors, Database, Gateway, HeaderRules, HealthCheck, Limits,
+    ListenAddress, MAX_REPLICAS, Network, Origin, OriginPattern, Plan, Port, Program, Protocol,
+    Redirect, Retry, Route, Service, Task, Timeouts, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

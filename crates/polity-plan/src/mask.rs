@@ -1,5 +1,5 @@
-//! The plan's text as it may be shown: values of `env` and passwords in URLs replaced, every
-//! character by one that takes as many bytes, so that places stay what they are.
+//! The plan's text as it may be shown: values of `env`, of headers that are set, and passwords in
+//! URLs replaced, every character by one that takes as many bytes, so that places stay what they are.
 //!
 //! It reads tokens, not the tree: a file that is not TOML is shown too, and hides as much.
 
@@ -8,8 +8,8 @@ use std::ops::Range;
 use toml_parser::Source;
 use toml_parser::lexer::{Token, TokenKind};
 
-/// The key whose values are hidden, at any depth.
-const SECRET_KEY: &str = "env";
+/// The keys whose values are hidden, at any depth: variables, and headers that are set.
+const SECRET_KEYS: [&str; 2] = ["env", "set"];
 
 /// Deeper brackets than this are no plan (the parser refuses 80): all that follows is hidden.
 const MAX_DEPTH: usize = 100;
@@ -111,27 +111,27 @@ impl Masker<'_> {
     }
 
     /// Passes over `[service.NAME.env]` and the like; whether what follows is secret. A service
-    /// may be named as the secret key is.
+    /// may be named as a secret key is.
     fn header(&mut self) -> bool {
         let parts = self.key(&[TokenKind::Newline]);
         let secret = |(index, secret): (usize, &bool)| *secret && index != 1;
         parts.iter().enumerate().any(secret)
     }
 
-    /// Passes over a key; for each of its parts, whether it is the secret one.
+    /// Passes over a key; for each of its parts, whether it is a secret one.
     fn key(&mut self, ends: &[TokenKind]) -> Vec<bool> {
         let mut parts = Vec::new();
         while let Some(kind) = self.kind().filter(|kind| !ends.contains(kind)) {
             let text = self.token_text();
             match kind {
-                TokenKind::Atom => parts.push(text == SECRET_KEY),
+                TokenKind::Atom => parts.push(SECRET_KEYS.contains(&text)),
                 TokenKind::LiteralString
                 | TokenKind::BasicString
                 | TokenKind::MlLiteralString
                 | TokenKind::MlBasicString => {
                     // An escape could spell anything.
                     let name = text.trim_matches(['"', '\'']);
-                    parts.push(name == SECRET_KEY || name.contains('\\'));
+                    parts.push(SECRET_KEYS.contains(&name) || name.contains('\\'));
                 }
                 _ => {}
             }

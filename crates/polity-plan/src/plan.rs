@@ -1,5 +1,8 @@
 //! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
 
+mod gateway;
+mod route;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
-use polity_route::{Pattern, Rewrite};
+
+pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
+pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.
 pub const MAX_REPLICAS: u32 = 256;
@@ -27,15 +32,6 @@ pub struct Plan {
     /// Services in the order they start: each group after all it calls; services that call each
     /// other in a circle are one group and start together.
     pub start_order: Vec<Vec<ServiceName>>,
-}
-
-/// `[gateway]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gateway {
-    /// Where it listens.
-    pub listen: ListenAddress,
-    /// Peers whose `x-forwarded-*` and `forwarded` are believed.
-    pub trusted_proxies: Vec<Network>,
 }
 
 /// `[console]`.
@@ -86,6 +82,8 @@ pub struct Service {
     pub retry: Retry,
     /// How one of its instances is chosen.
     pub balance: Balance,
+    /// Requests in flight at all its instances together; none for no limit.
+    pub max_in_flight: Option<u32>,
 }
 
 /// Where a service comes from.
@@ -184,15 +182,6 @@ pub struct Upstream {
     pub host: String,
     /// The TCP port.
     pub port: u16,
-}
-
-/// One public route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// What it asks of a request.
-    pub pattern: Pattern,
-    /// What becomes of the path.
-    pub rewrite: Rewrite,
 }
 
 /// Tries of one request.

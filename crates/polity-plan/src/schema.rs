@@ -74,6 +74,8 @@ fn shape(of: &Shape) -> Map<String, Value> {
         Shape::Integer { min: i64::MIN, .. } => json!({ "type": "integer" }),
         Shape::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Shape::OneOf(numbers) => json!({ "enum": numbers }),
+        Shape::False => json!({ "const": false }),
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Choice(choices) => {
             let now = choices.iter().filter(|choice| choice.status == Status::Now);

@@ -320,6 +320,7 @@ fn plan() -> Plan {
                 budget: 0.2,
             },
             balance: Balance::P2c,
+            max_in_flight: None,
         };
         (name(text), Arc::new(service))
     };
@@ -330,7 +331,7 @@ fn plan() -> Plan {
     Plan {
         gateway: Gateway {
             listen: listen.clone(),
-            trusted_proxies: Vec::new(),
+            ..Gateway::default()
         },
         console: polity_plan::Console { listen },
         services: BTreeMap::from([planned("inventory"), planned("orders")]),

@@ -25,7 +25,14 @@ fn without_port(service: &DraftService, program: &Program, findings: &mut Findin
         return;
     }
     check_port_word(Some(&program.run), service.value_span("run"), findings);
-    for key in ["health", "protocol", "timeout", "retry", "balance"] {
+    for key in [
+        "health",
+        "protocol",
+        "timeout",
+        "retry",
+        "balance",
+        "max_in_flight",
+    ] {
         let Some(place) = service.place(key) else {
             continue;
         };
@@ -58,7 +65,7 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
         .service
         .program()
         .is_some_and(|program| program.health.path.is_some());
-    let keys = ["timeout", "retry"]
+    let keys = ["timeout", "retry", "max_in_flight"]
         .into_iter()
         .chain(path.then_some("health"));
     for key in keys {

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use polity_core::ServiceName;
 use polity_route::{HostPattern, PathPattern, Pattern};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings, Span};
-use crate::draft::DraftService;
+use crate::draft::{Draft, DraftService};
 use crate::plan::{Port, Protocol};
 
-pub(super) fn check(services: &[DraftService], findings: &mut Findings) {
-    for service in services {
+pub(super) fn check(draft: &Draft, findings: &mut Findings) {
+    for service in &draft.services {
         reachable(service, findings);
     }
-    ties(services, findings);
+    ties(draft, findings);
 }
 
 fn reachable(service: &DraftService, findings: &mut Findings) {
@@ -38,31 +39,51 @@ fn reachable(service: &DraftService, findings: &mut Findings) {
     };
     let message = format!("`{}` has a public route and {why}", service.service.name);
     findings.add(
-        Diagnostic::new(Code::RouteToNonHttp, message, route.clone())
+        Diagnostic::new(Code::RouteToNonHttp, message, route.span.clone())
             .label("requests would come by this route")
             .other(other, format!("it {why} by this"))
             .help("remove one of the two"),
     );
 }
 
-type Claim<'a> = (&'a DraftService, &'a Pattern, &'a Span);
+/// Who wants a request: a service, or none for a redirect.
+struct Claim<'a> {
+    service: Option<&'a ServiceName>,
+    pattern: &'a Pattern,
+    span: &'a Span,
+}
 
-fn ties(services: &[DraftService], findings: &mut Findings) {
+fn claims(draft: &Draft) -> impl Iterator<Item = Claim<'_>> {
+    let redirects = draft.gateway.redirects.iter().zip(&draft.redirects);
+    let redirects = redirects.map(|(redirect, span)| Claim {
+        service: None,
+        pattern: &redirect.pattern,
+        span,
+    });
+    let routes = draft.services.iter().flat_map(|service| {
+        service.routes.iter().map(|draft| Claim {
+            service: Some(&service.service.name),
+            pattern: &draft.route.pattern,
+            span: &draft.span,
+        })
+    });
+    redirects.chain(routes)
+}
+
+fn ties(draft: &Draft, findings: &mut Findings) {
     // Only routes of one host and one path can tie: ten thousand routes are compared in groups.
     let mut groups: BTreeMap<(&HostPattern, String), Vec<Claim<'_>>> = BTreeMap::new();
-    for service in services {
-        for (route, span) in service.service.routes.iter().zip(&service.routes) {
-            let claims = groups
-                .entry((&route.pattern.host, path_key(&route.pattern.path)))
-                .or_default();
-            let earlier = claims
-                .iter()
-                .find(|(_, pattern, _)| pattern.ties_with(&route.pattern));
-            if let Some((owner, _, first)) = earlier {
-                findings.add(tie(owner, service, span, first));
-            }
-            claims.push((service, &route.pattern, span));
+    for claim in claims(draft) {
+        let earlier = groups
+            .entry((&claim.pattern.host, path_key(&claim.pattern.path)))
+            .or_default();
+        let first = earlier
+            .iter()
+            .find(|earlier| earlier.pattern.ties_with(claim.pattern));
+        if let Some(first) = first {
+            findings.add(tie(first, &claim));
         }
+        earlier.push(claim);
     }
 }
 
@@ -73,14 +94,21 @@ fn path_key(path: &PathPattern) -> String {
     }
 }
 
-fn tie(owner: &DraftService, service: &DraftService, span: &Span, first: &Span) -> Diagnostic {
-    let (owner, name) = (&owner.service.name, &service.service.name);
-    let message = if owner == name {
-        format!("`{name}` claims one route twice")
-    } else {
-        format!("`{owner}` and `{name}` claim one route")
+fn tie(first: &Claim<'_>, claim: &Claim<'_>) -> Diagnostic {
+    let message = match (first.service, claim.service) {
+        (Some(owner), Some(name)) if owner == name => format!("`{name}` claims one route twice"),
+        (Some(owner), Some(name)) => format!("`{owner}` and `{name}` claim one route"),
+        (Some(name), None) | (None, Some(name)) => {
+            format!("`{name}` and a redirect claim one route")
+        }
+        (None, None) => "two redirects claim one route".to_owned(),
     };
-    Diagnostic::new(Code::RouteTie, message, span.clone())
+    // In the order of the file, whoever was looked at first.
+    let (first, again) = match first.span.start < claim.span.start {
+        true => (first.span, claim.span),
+        false => (claim.span, first.span),
+    };
+    Diagnostic::new(Code::RouteTie, message, again.clone())
         .label("the same requests again")
         .other(first.clone(), "claimed here first")
         .help("tell them apart by path, host, method or header, or remove one")

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use polity_core::{NameError, ServiceName, TaskName, TopicName, parse_duration};
+use polity_core::{
+    ByteSize, NameError, QuantityError, ServiceName, TaskName, TopicName, parse_duration,
+};
 
 use crate::address::{self, parse_database, parse_listen, parse_network, parse_upstream};
 use crate::code::Code;
 use crate::descriptor::{Flaw, Format};
+use crate::origin::{parse_origin, parse_redirect};
+use crate::plan::Limits;
 
 /// The longest duration a plan may name: beyond, it is a slip, and clocks overflow.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(30 * 86_400);
@@ -113,6 +117,26 @@ pub(crate) static DURATION: Format = Format {
     pattern: None,
 };
 
+pub(crate) static SIZE: Format = Format {
+    expected: "a size like \"10MB\" or \"64KiB\"",
+    check: |text| ByteSize::parse(text).map(drop).map_err(size_flaw),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static HEADER_SIZE: Format = Format {
+    expected: "a size from \"1KiB\" to \"32KiB\"",
+    check: |text| {
+        let size = ByteSize::parse(text).map_err(size_flaw)?;
+        ensure(
+            (Limits::MIN_HEADER_SIZE..=Limits::MAX_HEADER_SIZE).contains(&size),
+            "out of bounds",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static LISTEN: Format = Format {
     expected: "an address like \":8080\" or \"127.0.0.1:8080\"",
     check: |text| parse_listen(text).map(drop),
@@ -155,6 +179,23 @@ pub(crate) static PATH: Format = Format {
     pattern: None,
 };
 
+pub(crate) static REDIRECT_TO: Format = Format {
+    expected: "a path like \"/new\" or a URL like \"https://new.example.com/\"",
+    check: |text| parse_redirect(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static ORIGIN: Format = Format {
+    expected: "an origin like \"https://shop.example.com\", or \"*\"",
+    check: |text| match text {
+        "*" => Ok(()),
+        _ => parse_origin(text).map(drop),
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static REQUEST_TARGET: Format = Format {
     expected: "a path like \"/health\"",
     check: |text| {
@@ -190,6 +231,13 @@ pub(crate) fn ensure(holds: bool, why: &str) -> Result<(), Flaw> {
 
 fn name_flaw(error: NameError) -> Flaw {
     Flaw::Wrong(error.to_string())
+}
+
+fn size_flaw(error: QuantityError) -> Flaw {
+    match error {
+        QuantityError::Shape { .. } => Flaw::Wrong(String::new()),
+        QuantityError::Overflow { .. } => Flaw::Wrong(error.to_string()),
+    }
 }
 
 /// RFC 9110, 5.6.2.

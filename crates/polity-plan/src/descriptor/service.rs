@@ -1,6 +1,7 @@
 //! Every key of `[service.NAME]`.
 
 use crate::descriptor::format::*;
+use crate::descriptor::gateway::IN_FLIGHT;
 use crate::descriptor::tables::{ENVIRONMENT, HEALTH, RETRY, ROUTE};
 use crate::descriptor::{Choice, Key, Shape, Status, Table};
 use crate::plan::MAX_REPLICAS;
@@ -130,6 +131,12 @@ pub(crate) static SERVICE: Table = Table {
         )
         .default("\"p2c\""),
         Key::new(
+            "max_in_flight",
+            IN_FLIGHT,
+            "Requests in flight at all its instances together; beyond, new ones are refused with 503. `false`: any number.",
+        )
+        .default("false"),
+        Key::new(
             "start_timeout",
             Shape::Text(&DURATION),
             "From start to ready, at most.",
@@ -159,7 +166,6 @@ pub(crate) static SERVICE: Table = Table {
         Key::later("isolation"),
         Key::later("transcode"),
         Key::later("tls"),
-        Key::later("max_in_flight"),
     ],
     one_of: &["run", "url", "urls"],
     exclusive: &[],

@@ -1,6 +1,8 @@
-//! Every key of a plan but a service's own.
+//! Every key of a plan but the gateway's and a service's own.
 
 use crate::descriptor::format::*;
+pub(crate) use crate::descriptor::gateway::GATEWAY;
+pub(crate) use crate::descriptor::route::ROUTE;
 pub(crate) use crate::descriptor::service::SERVICE;
 use crate::descriptor::{Case, Key, Shape, Table};
 
@@ -63,29 +65,6 @@ pub(crate) static PLAN: Table = Table {
     exclusive: &[],
 };
 
-/// `[gateway]`.
-pub(crate) static GATEWAY: Table = Table {
-    keys: &[
-        Key::new(
-            "listen",
-            Shape::Text(&LISTEN),
-            "Where it listens; port 0 picks a free one.",
-        )
-        .default("\":8080\""),
-        Key::new(
-            "trusted_proxies",
-            Shape::List(&Shape::Text(&NETWORK)),
-            "Peers whose `x-forwarded-*` and `forwarded` headers are believed.",
-        )
-        .default("[]"),
-        Key::later("domain"),
-        Key::later("tls"),
-        Key::later("max_in_flight"),
-    ],
-    one_of: NOTHING,
-    exclusive: &[],
-};
-
 /// `[console]`.
 pub(crate) static CONSOLE: Table = Table {
     keys: &[Key::new(
@@ -96,54 +75,6 @@ pub(crate) static CONSOLE: Table = Table {
     .default("\"127.0.0.1:7070\"")],
     one_of: NOTHING,
     exclusive: &[],
-};
-
-/// `[[service.NAME.routes]]`.
-pub(crate) static ROUTE: Table = Table {
-    keys: &[
-        Key::new(
-            "path",
-            Shape::Text(&PATH),
-            "This path and all below it, by whole segments.",
-        )
-        .default("\"/\""),
-        Key::new("exact", Shape::Text(&PATH), "This one path."),
-        Key::new(
-            "host",
-            Shape::Text(&HOST),
-            "Only this host, or every host below `*.`; the port does not count.",
-        )
-        .default("any host"),
-        Key::new(
-            "methods",
-            Shape::NonEmptyList(&Shape::Text(&METHOD)),
-            "Only these methods.",
-        )
-        .default("any method"),
-        Key::new(
-            "headers",
-            Shape::Named {
-                key: &HEADER_NAME,
-                value: &Shape::Text(&HEADER_VALUE),
-                case: Case::Ignored,
-            },
-            "Only requests that have all these headers with exactly these values.",
-        )
-        .default("{}"),
-        Key::new(
-            "strip",
-            Shape::Boolean,
-            "Whether the matched part of the path is removed before the request is forwarded.",
-        )
-        .default("false"),
-        Key::new(
-            "rewrite",
-            Shape::Text(&PATH),
-            "What the matched part of the path is replaced by.",
-        ),
-    ],
-    one_of: NOTHING,
-    exclusive: &[&["path", "exact"], &["strip", "rewrite"]],
 };
 
 /// `health` of a service, as a table.

@@ -149,7 +149,9 @@ impl Lint<'_> {
     pub(super) fn availability(&mut self) {
         for service in 0..self.graph.services.len() {
             let route = self.place(service).and_then(|place| place.routes.first());
-            let Some(span) = route.cloned() else { continue };
+            let Some(span) = route.map(|route| route.span.clone()) else {
+                continue;
+            };
             let needs: Vec<usize> = self.graph.reach([service]).into_iter().collect();
             let availability = multiplied(needs.len());
             if availability >= LOW {

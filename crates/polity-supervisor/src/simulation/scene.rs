@@ -122,7 +122,7 @@ impl Sketch {
         Arc::new(Plan {
             gateway: Gateway {
                 listen: any(0),
-                trusted_proxies: Vec::new(),
+                ..Gateway::default()
             },
             console: Console { listen: any(0) },
             services: services.collect(),
@@ -175,6 +175,7 @@ fn bare(name: ServiceName) -> Service {
             budget: 0.2,
         },
         balance: Balance::P2c,
+        max_in_flight: None,
     }
 }
 

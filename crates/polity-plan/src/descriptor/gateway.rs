@@ -1,0 +1,170 @@
+//! Every key of `[gateway]`.
+
+use crate::descriptor::format::*;
+use crate::descriptor::{Key, Shape, Table};
+use crate::plan::Limits;
+
+/// Beyond this, a count is a slip: no machine holds as many connections or requests.
+const MAX_COUNT: i64 = 100_000_000;
+
+const COUNT: Shape = Shape::Integer {
+    min: 1,
+    max: MAX_COUNT,
+};
+const COUNT_OR_NONE: Shape = Shape::Either(&[COUNT, Shape::False]);
+pub(super) const BODY_SIZE: Shape = Shape::Either(&[Shape::Text(&SIZE), Shape::False]);
+pub(super) const IN_FLIGHT: Shape = COUNT_OR_NONE;
+
+/// `[gateway]`.
+pub(crate) static GATEWAY: Table = Table {
+    keys: &[
+        Key::new(
+            "listen",
+            Shape::Text(&LISTEN),
+            "Where it listens; port 0 picks a free one.",
+        )
+        .default("\":8080\""),
+        Key::new(
+            "trusted_proxies",
+            Shape::List(&Shape::Text(&NETWORK)),
+            "Peers whose `x-forwarded-*` and `forwarded` headers are believed.",
+        )
+        .default("[]"),
+        Key::new(
+            "limits",
+            Shape::Table(&LIMITS),
+            "What clients may ask of it.",
+        ),
+        Key::new("timeouts", Shape::Table(&TIMEOUTS), "How long it waits."),
+        Key::new(
+            "redirects",
+            Shape::List(&Shape::Table(&REDIRECT)),
+            "What is answered with another place, each a table `[[gateway.redirects]]`.",
+        )
+        .default("[]"),
+        Key::later("domain"),
+        Key::later("tls"),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `[gateway.limits]`.
+pub(crate) static LIMITS: Table = Table {
+    keys: &[
+        Key::new(
+            "connections_per_address",
+            COUNT_OR_NONE,
+            "Connections that one IP address (IPv6: one /64) may have at once; trusted proxies are exempt. `false`: any number.",
+        )
+        .default("1024"),
+        Key::new(
+            "requests_per_connection",
+            COUNT_OR_NONE,
+            "Requests after which a connection is closed in order. `false`: never.",
+        )
+        .default("10000"),
+        Key::new(
+            "header_count",
+            Shape::Integer {
+                min: 1,
+                max: Limits::MAX_HEADER_COUNT as i64,
+            },
+            "Fields in the head of a request; beyond, it is refused with 431.",
+        )
+        .default("100"),
+        Key::new(
+            "header_size",
+            Shape::Text(&HEADER_SIZE),
+            "Bytes of the whole head of a request; beyond, it is refused with 431.",
+        )
+        .default("\"32KiB\""),
+        Key::new(
+            "body_size",
+            BODY_SIZE,
+            "Bytes of the body of a request, where its route says nothing else; beyond, it is refused with 413. `false`: any number.",
+        )
+        .default("false"),
+        Key::new(
+            "max_in_flight",
+            IN_FLIGHT,
+            "Requests from outside that are in flight at once, over all services; beyond, new ones are refused with 503. `false`: any number.",
+        )
+        .default("16384"),
+        Key::new(
+            "queue_delay",
+            Shape::Either(&[Shape::Text(&DURATION), Shape::False]),
+            "How long requests may wait for the gateway itself before new ones are refused with 503. `false`: as long as it takes.",
+        )
+        .default("\"100ms\""),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+const fn wait(name: &'static str, doc: &'static str, default: &'static str) -> Key {
+    Key::new(name, Shape::Text(&DURATION), doc).default(default)
+}
+
+/// `[gateway.timeouts]`.
+pub(crate) static TIMEOUTS: Table = Table {
+    keys: &[
+        wait(
+            "head",
+            "From the first byte of a request, or from connecting, to the end of its head.",
+            "\"10s\"",
+        ),
+        wait(
+            "keep_alive",
+            "Between two requests of a connection.",
+            "\"75s\"",
+        ),
+        wait("body", "Between two reads of a request's body.", "\"30s\""),
+        wait(
+            "send",
+            "Without the client taking a byte of the answer.",
+            "\"60s\"",
+        ),
+        wait("connect", "Connecting to an instance.", "\"5s\""),
+        wait(
+            "idle",
+            "Without a byte in either direction once an answer, or a WebSocket, flows.",
+            "\"1h\"",
+        ),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `[[gateway.redirects]]`.
+pub(crate) static REDIRECT: Table = Table {
+    keys: &[
+        Key::new(
+            "path",
+            Shape::Text(&PATH),
+            "This path and all below it, by whole segments; what is below goes along.",
+        )
+        .default("\"/\""),
+        Key::new("exact", Shape::Text(&PATH), "This one path."),
+        Key::new(
+            "host",
+            Shape::Text(&HOST),
+            "Only this host, or every host below `*.`; the port does not count.",
+        )
+        .default("any host"),
+        Key::new(
+            "to",
+            Shape::Text(&REDIRECT_TO),
+            "Where to: a path, or a URL for another host. The query goes along.",
+        )
+        .required(),
+        Key::new(
+            "status",
+            Shape::OneOf(&[301, 302, 303, 307, 308]),
+            "Whether it is for good (301, 308), and whether the method stays (307, 308).",
+        )
+        .default("308"),
+    ],
+    one_of: &[],
+    exclusive: &[&["path", "exact"]],
+};

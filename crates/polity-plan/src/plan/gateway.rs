@@ -1,0 +1,129 @@
+//! The public entry: where it listens, what it bounds, what it redirects.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use polity_core::ByteSize;
+use polity_route::{Pattern, Rewrite};
+
+use crate::plan::{ListenAddress, Network};
+
+const PORT: u16 = 8080;
+const KIB: u64 = 1024;
+
+/// `[gateway]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it listens.
+    pub listen: ListenAddress,
+    /// Peers whose `x-forwarded-*` and `forwarded` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// What clients may ask of it.
+    pub limits: Limits,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+    /// What is answered with another place.
+    pub redirects: Vec<Redirect>,
+}
+
+/// `[gateway.limits]`; none for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A client's connections at once: of one IPv4 address or one IPv6 /64. Trusted proxies are
+    /// exempt, as they speak for many.
+    pub connections_per_address: Option<u32>,
+    /// Requests of one connection, after which it is closed in order.
+    pub requests_per_connection: Option<u32>,
+    /// Fields in a request's head.
+    pub header_count: u32,
+    /// Bytes of a request's head, from the method to the empty line.
+    pub header_size: ByteSize,
+    /// Bytes of a request's body, where a route says nothing else.
+    pub body_size: Option<ByteSize>,
+    /// Requests from outside that are in flight, over all services and threads.
+    pub max_in_flight: Option<u32>,
+    /// How long a request may wait for a data-plane thread before new ones are refused.
+    pub queue_delay: Option<Duration>,
+}
+
+/// `[gateway.timeouts]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a request's first byte (or from connecting) to the end of its head.
+    pub head: Duration,
+    /// Between two requests of a connection.
+    pub keep_alive: Duration,
+    /// Between two reads of a request's body.
+    pub body: Duration,
+    /// Without the client taking a byte of the answer.
+    pub send: Duration,
+    /// Connecting to an instance.
+    pub connect: Duration,
+    /// Without a byte in either direction, once an answer or a tunnel flows.
+    pub idle: Duration,
+}
+
+/// One of `[[gateway.redirects]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// What it asks of a request.
+    pub pattern: Pattern,
+    /// Where to, but for the path: `https://new.example.com`; none for the host the request was for.
+    pub origin: Option<String>,
+    /// What becomes of the path.
+    pub rewrite: Rewrite,
+    /// The status code.
+    pub status: u16,
+}
+
+/// The largest limits, which are the defaults: what the data plane has room for.
+impl Limits {
+    /// The most fields a head may have.
+    pub const MAX_HEADER_COUNT: u32 = 100;
+    /// The longest head.
+    pub const MAX_HEADER_SIZE: ByteSize = ByteSize(32 * KIB);
+    /// The shortest bound on a head: any browser's fits.
+    pub const MIN_HEADER_SIZE: ByteSize = ByteSize(KIB);
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddress {
+                host: None::<IpAddr>,
+                port: PORT,
+            },
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            redirects: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: Some(1024),
+            requests_per_connection: Some(10_000),
+            header_count: Self::MAX_HEADER_COUNT,
+            header_size: Self::MAX_HEADER_SIZE,
+            body_size: None,
+            max_in_flight: Some(16_384),
+            queue_delay: Some(Duration::from_millis(100)),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            body: Duration::from_secs(30),
+            send: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            idle: Duration::from_secs(3600),
+        }
+    }
+}
