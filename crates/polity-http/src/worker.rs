@@ -205,7 +205,7 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
     }
 }
 
-fn join<P: Policy, D: Dial>(worker: &Rc<Worker<P, D>>, group: &Rc<Group>) -> Membership {
+pub(crate) fn join<P: Policy, D: Dial>(worker: &Rc<Worker<P, D>>, group: &Rc<Group>) -> Membership {
     let key = group.next.get();
     group.next.set(key + 1);
     group.members.borrow_mut().insert(key, Member::default());

@@ -9,6 +9,9 @@ mod linger;
 mod request;
 mod tunnel;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -1,0 +1,315 @@
+//! A connection in memory, on a clock that stands still until it is waited for.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
+use tokio::sync::{Notify, mpsc};
+
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::policy::{
+    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target,
+};
+use crate::stream::{Dial, Stream, Watch};
+use crate::worker::{Group, Worker, join};
+use crate::{RequestHead, ResponseHead, Timeouts};
+
+/// What a stream holds in each direction.
+const CAPACITY: usize = 64;
+
+/// An address where connecting never comes to an end.
+pub(super) const NEVER: u16 = 1;
+/// An address that refuses.
+pub(super) const REFUSED: u16 = 2;
+/// An address with an origin.
+pub(super) const ORIGIN: u16 = 3;
+
+/// The proxy's end of a stream.
+pub(super) struct Memory {
+    stream: DuplexStream,
+    peeked: Option<u8>,
+    broken: Rc<Notify>,
+}
+
+/// The other end of one.
+pub(super) struct Peer {
+    pub(super) stream: DuplexStream,
+    pub(super) broken: Rc<Notify>,
+}
+
+fn pair() -> (Memory, Peer) {
+    let (near, far) = duplex(CAPACITY);
+    let broken = Rc::new(Notify::new());
+    let memory = Memory {
+        stream: near,
+        peeked: None,
+        broken: broken.clone(),
+    };
+    let stream = far;
+    (memory, Peer { stream, broken })
+}
+
+impl AsyncRead for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(byte) = self.peeked.take() {
+            buffer.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Stream for Memory {
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.peeked.is_none() {
+            let mut byte = [0];
+            let mut buffer = ReadBuf::new(&mut byte);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            self.peeked = buffer.filled().first().copied();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    fn looks_stale(&self) -> bool {
+        false
+    }
+
+    fn watch(&self) -> Watch {
+        let broken = self.broken.clone();
+        Box::pin(async move { broken.notified().await })
+    }
+
+    fn reset_on_close(&self) {}
+}
+
+/// Connects to origins that the test plays.
+#[derive(Clone)]
+pub(super) struct MemoryDial(mpsc::UnboundedSender<Peer>);
+
+impl Dial for MemoryDial {
+    type Stream = Memory;
+
+    async fn dial(&self, address: SocketAddr) -> io::Result<Memory> {
+        match address.port() {
+            NEVER => std::future::pending().await,
+            REFUSED => Err(io::ErrorKind::ConnectionRefused.into()),
+            _ => {
+                let (memory, peer) = pair();
+                self.0.send(peer).expect("the test waits for it");
+                Ok(memory)
+            }
+        }
+    }
+}
+
+/// Goes down a list of ports, and pauses after each that fails.
+#[derive(Clone)]
+pub(super) struct Script {
+    pub(super) ports: Vec<u16>,
+    pub(super) pause: Duration,
+    pub(super) time_to_answer: Option<Duration>,
+    pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
+}
+
+pub(super) struct Scripted {
+    script: Script,
+    attempts: usize,
+}
+
+fn answer(status: u16) -> Answer {
+    Answer {
+        status,
+        fields: Vec::new(),
+        body: Vec::new(),
+    }
+}
+
+impl Policy for Script {
+    type Listener = ();
+    type Exchange = Scripted;
+
+    fn protocol(&self, (): &()) -> Protocol {
+        Protocol::Http
+    }
+
+    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>) -> Scripted {
+        Scripted {
+            script: self.clone(),
+            attempts: 0,
+        }
+    }
+
+    fn tunnel(&self, (): &(), _: SocketAddr) -> Scripted {
+        unreachable!("no connection here is one")
+    }
+
+    fn refuse(&self, (): &(), _: SocketAddr, _: &Fault) -> Answer {
+        answer(400)
+    }
+
+    fn tick(&self) {}
+}
+
+impl Exchange for Scripted {
+    fn next(&mut self) -> Result<Target, Answer> {
+        let port = self.script.ports.get(self.attempts).copied();
+        self.attempts += 1;
+        Ok(Target {
+            address: ([127, 0, 0, 1], port.ok_or_else(|| answer(503))?).into(),
+            reuse: Reuse::Never,
+        })
+    }
+
+    fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str {
+        head.target
+    }
+
+    fn keeps(&self, _: &str) -> bool {
+        true
+    }
+
+    fn write_fields(&self, _: &RequestHead<'_>, _: &mut Vec<u8>) {}
+
+    fn time_to_answer(&self) -> Option<Duration> {
+        self.script.time_to_answer
+    }
+
+    fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
+        let status = match fault {
+            Fault::ClientTooSlow => 408,
+            Fault::Deadline | Fault::ConnectTimeout => 504,
+            _ => 502,
+        };
+        match replay {
+            Replay::Impossible => Next::Give(answer(status)),
+            _ if self.attempts == self.script.ports.len() => Next::Give(answer(status)),
+            _ => Next::Again(self.script.pause),
+        }
+    }
+
+    fn answered(&mut self, _: &ResponseHead<'_>) {}
+
+    fn keeps_of_answer(&self, _: &str) -> bool {
+        true
+    }
+
+    fn finished(&mut self, outcome: &Outcome) {
+        self.script.outcomes.borrow_mut().push(outcome.clone());
+    }
+}
+
+/// A connection being served, and the origins that it connects to.
+pub(super) struct Served {
+    pub(super) client: Peer,
+    pub(super) origins: mpsc::UnboundedReceiver<Peer>,
+    pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
+}
+
+/// Serves a connection whose requests go to `ports`, one after the other. Within a `LocalSet`.
+pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Duration>) -> Served {
+    let outcomes = Rc::<RefCell<Vec<Outcome>>>::default();
+    let script = Script {
+        ports: ports.to_vec(),
+        pause,
+        time_to_answer,
+        outcomes: outcomes.clone(),
+    };
+    let (sender, origins) = mpsc::unbounded_channel();
+    let worker = Worker::new(script, MemoryDial(sender), Timeouts::default(), 8);
+    let worker = Rc::new(worker);
+    let (stream, client) = pair();
+    let connection = Connection {
+        member: join(&worker, &Rc::new(Group::default())),
+        worker,
+        listener: (),
+        peer: ([127, 0, 0, 1], 9).into(),
+        stream,
+        deadline: Deadline::default(),
+        half_closed: None,
+    };
+    tokio::task::spawn_local(connection.serve());
+    Served {
+        client,
+        origins,
+        outcomes,
+    }
+}
+
+impl Served {
+    pub(super) async fn origin(&mut self) -> Peer {
+        self.origins.recv().await.expect("it connects")
+    }
+
+    /// How the only request ended.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        let outcomes = self.outcomes.borrow();
+        assert_eq!(outcomes.len(), 1);
+        outcomes[0].fault.clone()
+    }
+}
+
+impl Peer {
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.expect("open");
+    }
+
+    /// Reads up to and including `end`, or to the end of all.
+    pub(super) async fn until(&mut self, end: &str) -> String {
+        let mut read = String::new();
+        while !read.ends_with(end) {
+            match self.stream.read_u8().await {
+                Ok(byte) => read.push(byte.into()),
+                Err(_) => break,
+            }
+        }
+        read
+    }
+
+    pub(super) async fn head(&mut self) -> String {
+        self.until("\r\n\r\n").await
+    }
+
+    pub(super) async fn finish_sending(&mut self) {
+        self.stream.shutdown().await.expect("open");
+    }
+
+    /// Ends its sending, which is known to be the end of all.
+    pub(super) async fn close_and_break(&mut self) {
+        self.finish_sending().await;
+        self.broken.notify_one();
+    }
+}
