@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_wildcard_stands_for_what_is_below_and_nothing_else() {
-        let pattern = parse_origin("https://*.Example.com:8443").unwrap();
+        let pattern = parse_origin("https://*.Example.com:8443").expect("an origin");
         for origin in ["https://a.example.com:8443", "https://a.b.example.com:8443"] {
             assert!(pattern.matches(origin), "{origin}");
         }

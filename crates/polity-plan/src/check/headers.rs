@@ -89,15 +89,15 @@ fn reserved(name: &str, span: &Span, done: &str, ours: &[&str], findings: &mut F
             "it concerns one connection, and is written anew for the next",
             "remove it: it never goes further by itself",
         )
+    } else if !ours.contains(&dashed.as_str()) {
+        return;
     } else if dashed == "host" {
         (
             "services are told the host that the client asked for",
             "remove it; a service under `url` is told the host of that URL",
         )
-    } else if ours.contains(&dashed.as_str()) {
-        ("Polity sets it", "remove it, or choose another name")
     } else {
-        return;
+        ("Polity sets it", "remove it, or choose another name")
     };
     // What came from a variable is not shown, and a reserved name is no secret: it is one of a few.
     let message = format!("`{dashed}` cannot be {done}");

@@ -3,6 +3,7 @@
 
 mod contradictions;
 mod documentation;
+mod edge;
 mod errors;
 mod lints;
 mod loading;
