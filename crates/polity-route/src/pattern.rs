@@ -9,7 +9,8 @@ pub struct Pattern {
     pub host: HostPattern,
     /// Which paths.
     pub path: PathPattern,
-    /// Which methods, in upper case; empty for all.
+    /// Which methods, in upper case; empty for all. GET stands for HEAD as well, where no pattern
+    /// as specific names HEAD itself.
     pub methods: BTreeSet<String>,
     /// Headers that must be there with exactly this value; names in lower case.
     pub headers: BTreeMap<String, String>,

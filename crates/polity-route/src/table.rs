@@ -67,7 +67,8 @@ impl<T> RouteTable<T> {
         // Each list below is filled in this order, so each ends up the most specific first.
         routes.sort_by_key(|(pattern, _)| {
             let headers = std::cmp::Reverse(pattern.headers.len());
-            (pattern.methods.is_empty(), headers)
+            let by_get = !pattern.methods.contains("HEAD");
+            (pattern.methods.is_empty(), headers, by_get)
         });
         let (mut exact, mut wildcard, mut any) = (Map::default(), Map::default(), Paths::default());
         for (place, (pattern, _)) in routes.iter().enumerate() {
@@ -151,9 +152,13 @@ fn parents(host: &str) -> impl Iterator<Item = &str> {
         .map(|(at, _)| &host[at + 1..])
 }
 
-/// Method and headers; host and path are what the rule was found by.
+/// Method and headers; host and path are what the rule was found by. Whoever answers GET answers
+/// HEAD (RFC 9110, section 9.3.2).
 fn holds(pattern: &Pattern, request: &Request<'_>) -> bool {
-    (pattern.methods.is_empty() || pattern.methods.contains(request.method))
+    let methods = &pattern.methods;
+    (methods.is_empty()
+        || methods.contains(request.method)
+        || (request.method == "HEAD" && methods.contains("GET")))
         && pattern
             .headers
             .iter()

@@ -143,6 +143,18 @@ fn method_then_headers_decide_between_equal_paths() {
 }
 
 #[test]
+fn get_is_head_too() {
+    check(&["- /a GET", "- /"], "h /a HEAD", Some("- /a GET"));
+    check(&["- /a POST", "- /"], "h /a HEAD", Some("- /"));
+    // A route of its own comes first, but for one that asks more.
+    let routes = &["- /a GET", "- /a HEAD", "- /a GET x:1"];
+    check(routes, "h /a HEAD", Some("- /a HEAD"));
+    check(routes, "h /a HEAD x:1", Some("- /a GET x:1"));
+    check(routes, "h /a GET", Some("- /a GET"));
+    check(&["- /a HEAD"], "h /a GET", None);
+}
+
+#[test]
 fn a_specific_route_that_fails_makes_way() {
     let routes = &[
         "shop.com =/a/b POST",
@@ -207,7 +219,9 @@ fn model_rank(pattern: &Pattern, asked: &Asked<'_>) -> Option<impl Ord + use<>> 
             segments.starts_with(&prefix).then_some((0, prefix.len()))
         }
     }?;
-    let method = pattern.methods.is_empty() || pattern.methods.iter().any(|m| m == asked.method);
+    let has = |method: &str| pattern.methods.iter().any(|m| m == method);
+    let own = has(asked.method);
+    let method = pattern.methods.is_empty() || own || (asked.method == "HEAD" && has("GET"));
     let headers = pattern.headers.iter().all(|(name, value)| {
         asked
             .headers
@@ -219,6 +233,7 @@ fn model_rank(pattern: &Pattern, asked: &Asked<'_>) -> Option<impl Ord + use<>> 
         path,
         !pattern.methods.is_empty(),
         pattern.headers.len(),
+        own,
     ))
 }
 
@@ -227,7 +242,7 @@ fn any_pattern() -> impl Strategy<Value = String> {
     let path = prop::sample::select(vec![
         "/", "/p", "/p/", "/p/q", "/p//q", "=/p", "=/p/q", "=/", "=/p/", "/p%2Fq",
     ]);
-    let methods = prop::sample::select(vec!["-", "GET", "POST", "GET,POST"]);
+    let methods = prop::sample::select(vec!["-", "GET", "POST", "GET,POST", "HEAD", "GET,HEAD"]);
     let headers = prop::sample::select(vec!["-", "x:1", "x:2", "y:1", "x:1,y:1"]);
     (host, path, methods, headers)
         .prop_map(|(host, path, methods, headers)| format!("{host} {path} {methods} {headers}"))
@@ -240,7 +255,7 @@ proptest! {
         seed in any::<prop::sample::Index>(),
         host in prop::sample::select(vec!["a.b.c", "b.c", "c", "x.a.b.c", "z", ""]),
         path in prop::sample::select(vec!["/", "/p", "/p/", "/p/q", "/p//q/r", "/p/q/r/s", "/pq", "/p%2Fq/x", "//"]),
-        method in prop::sample::select(vec!["GET", "POST", "PUT"]),
+        method in prop::sample::select(vec!["GET", "POST", "PUT", "HEAD"]),
         headers in prop::sample::subsequence(vec![("x", "1"), ("y", "1")], 0..=2),
     ) {
         // Only tables a plan could have: what ties is refused there.
