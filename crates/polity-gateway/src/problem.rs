@@ -14,6 +14,7 @@ pub(crate) enum Cause {
     MalformedRequest,
     NoRoute,
     ClientTooSlow,
+    BodyTooLarge,
     HeadTooLarge,
     ConnectFailed,
     AnswerBroke,
@@ -61,6 +62,7 @@ impl Cause {
                 "client-too-slow",
                 "The request took too long to arrive",
             ),
+            Self::BodyTooLarge => (413, "body-too-large", "The request's body is too large"),
             Self::HeadTooLarge => (431, "head-too-large", "The request's head is too large"),
             Self::ConnectFailed => (502, "connect-failed", "The service could not be reached"),
             Self::AnswerBroke => (502, "answer-broke", "The service broke off its answer"),
@@ -77,6 +79,7 @@ impl Cause {
     pub(crate) fn of(fault: &Fault) -> Self {
         match fault {
             Fault::Head(_) | Fault::Body(_) | Fault::ClientGone => Self::MalformedRequest,
+            Fault::BodyTooLarge => Self::BodyTooLarge,
             Fault::HeadTooLarge => Self::HeadTooLarge,
             Fault::ClientTooSlow => Self::ClientTooSlow,
             Fault::Connect(_) | Fault::ConnectTimeout => Self::ConnectFailed,

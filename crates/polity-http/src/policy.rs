@@ -59,6 +59,12 @@ pub trait Exchange: 'static {
     /// Appends further fields, each a line with its end.
     fn write_fields(&self, head: &RequestHead<'_>, out: &mut Vec<u8>);
 
+    /// Bytes of body that the request may have. One that says it has more is never started: it
+    /// [has failed](Exchange::failed) with [`Fault::BodyTooLarge`] instead.
+    fn body_limit(&self) -> u64 {
+        u64::MAX
+    }
+
     /// When the first byte of the answer must have come, counted from the moment the request was
     /// all there; `None` for never.
     fn time_to_answer(&self) -> Option<Duration>;
@@ -71,6 +77,9 @@ pub trait Exchange: 'static {
 
     /// Whether a field of this name in an origin's answer is passed on. Hop-by-hop fields never are.
     fn keeps_of_answer(&self, name: &str) -> bool;
+
+    /// Appends further fields to an origin's final answer, each a line with its end.
+    fn write_fields_of_answer(&self, _out: &mut Vec<u8>) {}
 
     /// The exchange has ended, one way or the other.
     fn finished(&mut self, outcome: &Outcome);
@@ -109,6 +118,9 @@ pub enum Fault {
     /// The request's body is malformed.
     #[error("malformed request body: {0}")]
     Body(BodyError),
+    /// The request's body is longer than [`Exchange::body_limit`].
+    #[error("the request's body is too large")]
+    BodyTooLarge,
     /// The client took too long over its request.
     #[error("the client was too slow")]
     ClientTooSlow,
@@ -146,6 +158,7 @@ impl Fault {
             Self::Head(_)
             | Self::HeadTooLarge
             | Self::Body(_)
+            | Self::BodyTooLarge
             | Self::ClientTooSlow
             | Self::ClientGone => false,
             Self::Connect(_)

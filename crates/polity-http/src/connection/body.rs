@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::body::{BodyError, Decoder, Step, write_chunk_start, write_last_chunk};
 use crate::buffer::{Input, Output};
+use crate::connection::request::Traits;
 use crate::head::Framing;
 use crate::policy::{Fault, Replay};
 use crate::stream::{Stream, poll_read_into, poll_write_from};
@@ -144,6 +145,8 @@ pub(crate) struct Sending {
     held: bool,
     sent_any: bool,
     state: SendState,
+    /// Bytes it may have.
+    limit: u64,
 }
 
 /// How far a request has got.
@@ -158,10 +161,11 @@ pub(crate) enum SendState {
 }
 
 impl Sending {
-    pub(crate) fn new(head_length: usize, framing: Framing) -> Self {
+    pub(crate) fn new(traits: &Traits) -> Self {
         Self {
-            transfer: Transfer::new(framing, framing),
-            position: head_length,
+            transfer: Transfer::new(traits.framing, traits.framing),
+            position: traits.head_length,
+            limit: traits.body_limit,
             held: true,
             sent_any: false,
             state: SendState::Flowing,
@@ -216,6 +220,9 @@ impl Sending {
             let rest = input.data().get(self.position..).unwrap_or_default();
             let used = self.transfer.pass(rest, output);
             self.position += used.map_err(Fault::Body)?;
+            if self.transfer.bytes > self.limit {
+                return Poll::Ready(Err(Fault::BodyTooLarge));
+            }
             if !output.pending().is_empty() {
                 match ready!(poll_write_from(upstream, context, output.pending())) {
                     Ok(written) => {

@@ -55,7 +55,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     /// Whether a client that sends no more may have sent all of its request. Of one that the
     /// instance has stopped taking, the rest does not matter: it may be answered nevertheless.
     fn may_be_whole(&self) -> bool {
-        let mut rest = Sending::new(self.traits.head_length, self.traits.framing);
+        let mut rest = Sending::new(&self.traits);
         match self.sending.state() {
             SendState::Sent | SendState::Broken => true,
             SendState::Flowing => rest.skip(self.input).is_ok() && rest.is_received(),

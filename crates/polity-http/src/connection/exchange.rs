@@ -54,7 +54,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             input,
             exchange: started.exchange,
             traits,
-            sending: Sending::new(traits.head_length, traits.framing),
+            sending: Sending::new(&traits),
             to_upstream: started.output,
             to_client,
             first: Some(started.next),
@@ -97,12 +97,12 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Err(fault) => fault,
             };
             let replay = match fault {
-                Fault::ClientTooSlow | Fault::Body(_) => Replay::Impossible,
+                Fault::ClientTooSlow | Fault::Body(_) | Fault::BodyTooLarge => Replay::Impossible,
                 _ => self.sending.replay(),
             };
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
-                    self.sending = Sending::new(self.traits.head_length, self.traits.framing);
+                    self.sending = Sending::new(&self.traits);
                     if !pause.is_zero() && self.unless_gone(sleep(pause)).await.is_err() {
                         return (After::Close, Some(Fault::ClientGone));
                     }
@@ -151,8 +151,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 }
                 Ok((self.after(&head), None))
             }
-            // The answer fell apart within the bytes that its head came with.
-            Err(fault @ (Fault::Broke | Fault::Answer(_))) if !self.forwarded => {
+            // The answer fell apart within the bytes that its head came with, or the request has
+            // turned out to be one that gets no such answer.
+            Err(fault @ (Fault::Broke | Fault::Answer(_) | Fault::BodyTooLarge))
+                if !self.forwarded =>
+            {
                 self.status = None;
                 self.answer_bytes = 0;
                 Err(fault)

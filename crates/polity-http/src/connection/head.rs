@@ -131,7 +131,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         if self.traits.version == Version::Http11 {
             let framing = AnswerFraming::Body(Framing::None);
             let keep = |name: &str| self.exchange.keeps_of_answer(name);
-            write_answer_head(head, framing, None, self.to_client.buffer(), keep);
+            write_answer_head(head, framing, None, self.to_client.buffer(), keep, |_| {});
         }
         Ok(())
     }
@@ -163,7 +163,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         self.exchange.answered(head);
         self.final_head = Some(self.to_client.buffer().len());
         let keep = |name: &str| self.exchange.keeps_of_answer(name);
-        write_answer_head(head, framing, option, self.to_client.buffer(), keep);
+        let extra = |out: &mut Vec<u8>| self.exchange.write_fields_of_answer(out);
+        let out = self.to_client.buffer();
+        write_answer_head(head, framing, option, out, keep, extra);
         AnswerHead {
             status: head.status,
             from,

@@ -6,7 +6,7 @@ use crate::buffer::Output;
 use crate::head::request::{Asks, HeaderSpace};
 use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
 use crate::limits::{MAX_HEAD, MAX_HEADERS};
-use crate::policy::{Answer, Exchange, Fault, Policy, Target};
+use crate::policy::{Answer, Exchange, Fault, Next, Policy, Replay, Target};
 use crate::stream::Dial;
 use crate::worker::Worker;
 
@@ -36,6 +36,8 @@ pub(crate) struct Traits {
     pub(crate) version: Version,
     pub(crate) asks: Asks,
     pub(crate) keeps_alive: bool,
+    /// Bytes the body may have.
+    pub(crate) body_limit: u64,
 }
 
 /// Parses the head in `input`, starts its exchange, and writes it for the first attempt.
@@ -56,7 +58,11 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
         Err(error) => return Prepared::Refused(Fault::Head(error)),
     };
     let mut exchange = worker.policy.request(listener, peer, &head);
-    let next = exchange.next();
+    let body_limit = exchange.body_limit();
+    let next = match head.framing {
+        Framing::Length(length) if length > body_limit => too_large(&mut exchange),
+        _ => exchange.next(),
+    };
     let mut output = worker.buffers.output();
     if next.is_ok() {
         write_head(&exchange, &head, output.buffer());
@@ -70,9 +76,18 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
             version: head.version,
             asks: head.asks(),
             keeps_alive: head.keeps_alive(),
+            body_limit,
         },
         exchange,
     })
+}
+
+fn too_large<E: Exchange>(exchange: &mut E) -> Result<Target, Answer> {
+    match exchange.failed(&Fault::BodyTooLarge, Replay::NotSent) {
+        Next::Give(answer) => Err(answer),
+        // A policy that tries again has changed its mind about the limit.
+        Next::Again(_) => exchange.next(),
+    }
 }
 
 /// Writes the head, which is still at the start of `input`, for a further attempt.

@@ -51,14 +51,15 @@ pub(crate) fn write_request_head(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the status line and all fields that go on; `keep` has a say about each. `connection` is
-/// the option to send, if any.
+/// Appends the status line and all fields that go on; `keep` has a say about each, and `extra` adds
+/// its own. `connection` is the option to send, if any.
 pub(crate) fn write_answer_head(
     head: &ResponseHead<'_>,
     framing: AnswerFraming,
     connection: Option<&str>,
     out: &mut Vec<u8>,
     keep: impl Fn(&str) -> bool,
+    extra: impl FnOnce(&mut Vec<u8>),
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
     write_number(out, u64::from(head.status));
@@ -91,6 +92,7 @@ pub(crate) fn write_answer_head(
             }
         }
     }
+    extra(out);
     out.extend_from_slice(b"\r\n");
 }
 
