@@ -17,6 +17,7 @@ pub mod stream;
 mod buffer;
 mod connection;
 mod deadline;
+mod pace;
 mod upstream;
 mod worker;
 

@@ -1,6 +1,9 @@
 //! Every bound of the data plane, in one place: sizes, waits and idle ages.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use crate::pace::Demand;
 
 /// The size of a connection's buffer: a head, and the longest body that can be sent twice, fit in it.
 pub const BUFFER: usize = 64 * 1024;
@@ -70,10 +73,17 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two requests of a connection.
     pub keep_alive: Duration,
-    /// Between two reads of a request's body.
+    /// For a request's body in which nothing comes; of what comes, every second's worth at
+    /// `min_body_rate` earns a second back.
     pub body: Duration,
-    /// Without the client taking a byte of the answer.
+    /// The bytes a second of body that a client has to send over time, as long as it is not
+    /// answered: from there on it may send when it likes, as both sides of a dialogue do.
+    pub min_body_rate: NonZeroU32,
+    /// Without the client taking a byte of the answer that is there for it; of what it takes,
+    /// every second's worth at `min_send_rate` earns a second back.
     pub send: Duration,
+    /// The bytes a second of answer that a client has to take over time, where there are as many.
+    pub min_send_rate: NonZeroU32,
     /// Connecting to an instance.
     pub connect: Duration,
     /// Without a byte in either direction, once an answer or a tunnel flows. Long: event streams
@@ -88,13 +98,37 @@ pub struct Timeouts {
     pub linger: Duration,
 }
 
+/// Below any line that is still in use, and above what makes it cheap to keep many connections
+/// busy. What Kestrel, the server of ASP.NET, asks for too.
+const MIN_RATE: NonZeroU32 = NonZeroU32::new(240).expect("not zero");
+
+impl Timeouts {
+    /// What is asked of a client that sends a body.
+    pub(crate) fn of_body(&self) -> Demand {
+        Demand {
+            silence: self.body,
+            rate: self.min_body_rate,
+        }
+    }
+
+    /// What is asked of a client that is sent an answer.
+    pub(crate) fn of_answer(&self) -> Demand {
+        Demand {
+            silence: self.send,
+            rate: self.min_send_rate,
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             body: Duration::from_secs(30),
+            min_body_rate: MIN_RATE,
             send: Duration::from_secs(60),
+            min_send_rate: MIN_RATE,
             connect: Duration::from_secs(5),
             stream_idle: Duration::from_secs(3600),
             upstream_idle: Duration::from_secs(4),

@@ -16,6 +16,7 @@ use super::{After, Connection};
 use crate::buffer::{Input, Output};
 use crate::head::request::Asks;
 use crate::head::{Framing, Version};
+use crate::pace::Pace;
 use crate::policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Replay, Target};
 use crate::stream::{Dial, Stream, poll_read_into, poll_write_from};
 use crate::upstream::{Origin, Upstream};
@@ -39,6 +40,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     /// Whether a byte of the final answer has been written.
     forwarded: bool,
     answer_bytes: u64,
+    /// The client's, with what is waited for from it: its body, and then that it takes the answer.
+    pub(super) pace: Pace,
 }
 
 impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
@@ -63,6 +66,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             final_head: None,
             forwarded: false,
             answer_bytes: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -133,6 +137,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         };
         let head = self.await_answer(&mut upstream).await?;
         self.status = Some(head.status);
+        self.pace = Pace::default();
         self.connection.deadline.lift();
         if head.status == 101 {
             return Ok(self.upgraded(upstream).await);
@@ -248,7 +253,17 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         match self.answer_due {
             Some(due) => deadline.set(due),
             None if self.sending.state() != SendState::Flowing => deadline.lift(),
-            None => deadline.set_after(self.connection.worker.timeouts.body),
+            None => {
+                let timeouts = &self.connection.worker.timeouts;
+                let (now, sent) = (TimerInstant::now(), self.sending.bytes());
+                deadline.set(match self.to_upstream.pending().is_empty() {
+                    true => self.pace.wait(timeouts.of_body(), sent, now),
+                    false => {
+                        self.pace.rest(timeouts.of_body(), sent, now);
+                        now + timeouts.body
+                    }
+                });
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+use tokio::time::Instant;
+
 use super::Exchanging;
 use crate::connection::body::Transfer;
 use crate::policy::{Fault, Policy};
@@ -30,9 +32,14 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             let progress = (blocked, self.to_client.pending().len());
             if before != transfer.bytes || armed != Some(progress) {
                 armed = Some(progress);
-                self.connection.deadline.set_after(match blocked {
-                    true => timeouts.send,
-                    false => timeouts.stream_idle,
+                let (demand, now) = (timeouts.of_answer(), Instant::now());
+                let taken = transfer.bytes.saturating_sub(progress.1 as u64);
+                self.connection.deadline.set(match blocked {
+                    true => self.pace.wait(demand, taken, now),
+                    false => {
+                        self.pace.rest(demand, taken, now);
+                        now + timeouts.stream_idle
+                    }
                 });
             }
             self.connection.deadline.poll(context).map(|()| {

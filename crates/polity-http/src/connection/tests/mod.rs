@@ -2,6 +2,7 @@
 
 mod clients;
 mod memory;
+mod rates;
 
 use std::future::Future;
 
