@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is a program, and talks to people.
 
+mod bench;
 mod finding;
 mod manifest;
 mod repository;
@@ -19,6 +20,9 @@ use clap::Parser;
 enum Task {
     /// Checks what the compiler does not: layers, purity, file heads, lengths, links and the like.
     Tidy,
+    /// Measures Polity beside other proxies.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Installs what the end-to-end tests use and this machine lacks.
     Setup,
 }
@@ -26,6 +30,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Tidy => tidy::run(),
+        Task::Bench(what) => bench::run(&what),
         Task::Setup => Ok(setup::run()),
     }
 }

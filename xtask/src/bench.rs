@@ -1,0 +1,61 @@
+//! `cargo xtask bench gateway`: Polity beside other proxies, on the same requests and one core.
+
+mod build;
+mod callgrind;
+mod closed_loop;
+mod contenders;
+mod cpu;
+mod figures;
+mod goals;
+mod machine;
+mod peers;
+mod process;
+mod report;
+mod session;
+mod table;
+mod topology;
+mod wrk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use session::Session;
+
+/// What to measure.
+#[derive(clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Polity's gateway beside the proxies that are installed: CPU per request, latency, memory.
+    Gateway(Options),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// One short round: enough to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// Counts instructions per request instead of measuring time: for Polity and, where it is there, nginx.
+    #[arg(long)]
+    callgrind: bool,
+    /// Only these workloads.
+    #[arg(long, value_delimiter = ',', value_name = "WORKLOAD")]
+    only: Vec<String>,
+    /// Only these peers; all that are installed, if not given.
+    #[arg(long, value_delimiter = ',', value_name = "PEER")]
+    peers: Option<Vec<String>>,
+    /// How often each contender has its turn.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Where the figures go.
+    #[arg(long, default_value = "target/bench/gateway.json")]
+    json: PathBuf,
+}
+
+pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
+    let Bench::Gateway(options) = bench;
+    let session = Session::begin(options)?;
+    if options.callgrind {
+        callgrind::run(&session, options.quick)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.run(options)
+}

@@ -1,0 +1,228 @@
+//! Instructions per request: a number that does not depend on what else the machine does.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use super::contenders::{POLITY, configure_polity, free_address};
+use super::machine;
+use super::peers::{PEERS, Place};
+use super::process::{Process, pinned};
+use super::session::Session;
+use super::table::{Table, number};
+use super::topology::Topology;
+
+/// Valgrind translates everything it runs for the first time.
+const START: Duration = Duration::from_secs(60);
+const CONNECTIONS: usize = 8;
+
+/// What is sent, and how the row is called.
+struct Script {
+    name: &'static str,
+    request: fn() -> String,
+}
+
+const SCRIPTS: [Script; 4] = [
+    Script {
+        name: "get",
+        request: get,
+    },
+    Script {
+        name: "headers",
+        request: headers,
+    },
+    Script {
+        name: "post-length",
+        request: post_length,
+    },
+    Script {
+        name: "post-chunked",
+        request: post_chunked,
+    },
+];
+
+/// A program under callgrind.
+struct Counted<'a> {
+    session: &'a Session,
+    process: Process,
+    address: std::net::SocketAddr,
+    folder: std::path::PathBuf,
+    dumps: usize,
+}
+
+/// Two runs of different length are compared, so that what does not belong to a request cancels out.
+pub(super) fn run(session: &Session, quick: bool) -> anyhow::Result<()> {
+    ensure!(
+        machine::find("valgrind").is_some(),
+        "callgrind is part of valgrind, which is not installed: apt-get install valgrind"
+    );
+    let requests = if quick { 800 } else { 4000 };
+    let mut table = Table::default();
+    table.push(["contender", "script", "instructions per request"].map(str::to_owned));
+    for name in [POLITY, "nginx"] {
+        let listed = session.stable.names().any(|listed| listed == name);
+        if !listed {
+            continue;
+        }
+        let mut counted = Counted::start(session, name)?;
+        for script in SCRIPTS {
+            session.check_interrupt()?;
+            let instructions = counted.per_request(&(script.request)(), requests)?;
+            table.push([
+                name.to_owned(),
+                script.name.to_owned(),
+                number(instructions),
+            ]);
+        }
+    }
+    println!("\n{}", table.aligned());
+    Ok(())
+}
+
+impl<'a> Counted<'a> {
+    fn start(session: &'a Session, name: &str) -> anyhow::Result<Self> {
+        let topology = Topology::single();
+        let address = free_address()?;
+        let folder = session.folder().join(format!("callgrind-{name}"));
+        fs::create_dir(&folder)?;
+        let place = Place {
+            folder: &folder,
+            port: address.port(),
+            origin: session.origin.port(),
+            topology: &topology,
+        };
+        let mut command = pinned(&session.cores.proxy, Path::new("valgrind"));
+        command
+            .args(["--tool=callgrind", "--instr-atstart=no"])
+            .arg(format!(
+                "--callgrind-out-file={}",
+                folder.join("out").display()
+            ));
+        match PEERS.iter().find(|peer| peer.name == name) {
+            None => {
+                command.arg(&session.programs.polity);
+                configure_polity(&place, &mut command)?;
+            }
+            Some(peer) => {
+                command.arg(peer.program().context("it is gone")?);
+                (peer.configure)(&place, &mut command)?;
+                command.args(["-g", "master_process off;"]);
+            }
+        }
+        let mut process = Process::start(command, &folder.join("output.log"))?;
+        process.wait_until(START, || super::contenders::answers(address, "/1k"))?;
+        Ok(Self {
+            session,
+            process,
+            address,
+            folder,
+            dumps: 0,
+        })
+    }
+
+    fn per_request(&mut self, request: &str, requests: usize) -> anyhow::Result<f64> {
+        self.send(request, requests)?;
+        let few = self.count(request, requests)?;
+        let many = self.count(request, 3 * requests)?;
+        Ok((many as f64 - few as f64) / (2 * requests) as f64)
+    }
+
+    /// Instructions while so many requests are made.
+    fn count(&mut self, request: &str, requests: usize) -> anyhow::Result<u64> {
+        self.control(&["--instr=on"])?;
+        self.send(request, requests)?;
+        self.dumps += 1;
+        self.control(&["--dump"])?;
+        self.control(&["--instr=off"])?;
+        let path = self.folder.join(format!("out.{}", self.dumps));
+        let dump = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
+        total(&dump).context("no total in what callgrind wrote")
+    }
+
+    fn send(&self, request: &str, requests: usize) -> anyhow::Result<()> {
+        let file = self.folder.join("request");
+        fs::write(&file, request)?;
+        let output = pinned(&self.session.cores.load, &self.session.programs.instruments)
+            .args(["script", "--address", &self.address.to_string()])
+            .args(["--requests", &requests.to_string()])
+            .args(["--connections", &CONNECTIONS.to_string(), "--request"])
+            .arg(file)
+            .output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "the requests failed: {complaint}");
+        Ok(())
+    }
+
+    fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let output = Command::new("callgrind_control")
+            .args(arguments)
+            .arg(self.process.pid().to_string())
+            .output()
+            .context("could not run callgrind_control")?;
+        ensure!(
+            output.status.success(),
+            "callgrind_control {arguments:?} failed"
+        );
+        Ok(())
+    }
+}
+
+/// `totals: 123` of a dump, or `summary: 123`.
+fn total(dump: &str) -> Option<u64> {
+    let value = |name| dump.lines().rev().find_map(|line| line.strip_prefix(name));
+    value("totals: ")
+        .or_else(|| value("summary: "))?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn get() -> String {
+    "GET /1k HTTP/1.1\r\nHost: shop.example.com\r\n\r\n".to_owned()
+}
+
+fn headers() -> String {
+    "GET /1k HTTP/1.1\r\nHost: shop.example.com\r\n\
+     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\n\
+     Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
+     Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
+     Accept-Encoding: gzip, deflate, br, zstd\r\n\
+     Referer: https://shop.example.com/catalogue/garden?page=3\r\n\
+     Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=1\r\n\
+     Cache-Control: max-age=0\r\n\
+     Upgrade-Insecure-Requests: 1\r\n\
+     Sec-Fetch-Dest: document\r\n\
+     Sec-Fetch-Mode: navigate\r\n\
+     Sec-Fetch-Site: same-origin\r\n\r\n"
+        .to_owned()
+}
+
+fn post_length() -> String {
+    let body = "x".repeat(16384);
+    format!("POST /sink HTTP/1.1\r\nHost: shop.example.com\r\nContent-Length: 16384\r\n\r\n{body}")
+}
+
+fn post_chunked() -> String {
+    let chunks = format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(4);
+    format!(
+        "POST /sink HTTP/1.1\r\nHost: shop.example.com\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_of_a_dump_is_found() {
+        assert_eq!(
+            total("events: Ir\nsummary: 7\n\n1 2\ntotals: 1095466\n"),
+            Some(1_095_466)
+        );
+        assert_eq!(total("summary: 7\n"), Some(7));
+        assert_eq!(total(""), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Polity and its peers, started side by side on the proxy's core.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::machine;
+use super::peers::{PEERS, Peer, Place};
+use super::process::{Process, pinned};
+use super::topology::Topology;
+
+pub(super) const POLITY: &str = "polity";
+/// From start to the first answer.
+const START: Duration = Duration::from_secs(30);
+const READ: Duration = Duration::from_secs(2);
+
+/// A proxy that runs.
+#[derive(Debug)]
+pub(super) struct Contender {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    process: Process,
+}
+
+/// What to start, and where.
+#[derive(Debug)]
+pub(super) struct Stable {
+    /// Polity first.
+    programs: Vec<(String, PathBuf)>,
+    cores: String,
+    folder: PathBuf,
+    pub(super) versions: BTreeMap<String, String>,
+    /// Peers that are not installed, and what would change that.
+    pub(super) missing: BTreeMap<&'static str, &'static str>,
+}
+
+impl Stable {
+    /// Polity and those of the peers that are installed and in `wanted`, if that is given.
+    pub(super) fn open(
+        polity: &Path,
+        wanted: Option<&[String]>,
+        cores: &str,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut stable = Self {
+            programs: vec![(POLITY.to_owned(), polity.to_owned())],
+            cores: cores.to_owned(),
+            folder: folder.to_owned(),
+            versions: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        };
+        let names: Vec<&str> = PEERS.iter().map(|peer| peer.name).collect();
+        for name in wanted.unwrap_or_default() {
+            let known = names.contains(&name.as_str());
+            anyhow::ensure!(
+                known,
+                "no peer is called {name}; there are {}",
+                names.join(", ")
+            );
+        }
+        for peer in &PEERS {
+            if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == peer.name)) {
+                continue;
+            }
+            match peer.program() {
+                Some(program) => stable.programs.push((peer.name.to_owned(), program)),
+                None => _ = stable.missing.insert(peer.name, peer.install),
+            }
+        }
+        for (name, program) in &stable.programs {
+            let arguments = peer(name).map_or(&["--version"][..], |peer| peer.version);
+            let version = machine::output(&program.to_string_lossy(), arguments);
+            stable.versions.insert(name.clone(), version);
+        }
+        Ok(stable)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.programs.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Starts the one called `name` in front of the origin at `origin`, and waits until it answers `path`.
+    pub(super) fn start(
+        &self,
+        name: &str,
+        origin: SocketAddr,
+        topology: &Topology,
+        path: &str,
+    ) -> anyhow::Result<Contender> {
+        self.start_inner(name, origin, topology, path)
+            .with_context(|| format!("could not start {name}"))
+    }
+
+    fn start_inner(
+        &self,
+        name: &str,
+        origin: SocketAddr,
+        topology: &Topology,
+        path: &str,
+    ) -> anyhow::Result<Contender> {
+        let (_, program) = self
+            .programs
+            .iter()
+            .find(|(listed, _)| listed == name)
+            .context("it is not here")?;
+        let address = free_address()?;
+        let folder = self.folder.join(format!("{name}-{}", address.port()));
+        fs::create_dir(&folder)?;
+        let place = Place {
+            folder: &folder,
+            port: address.port(),
+            origin: origin.port(),
+            topology,
+        };
+        let mut command = pinned(&self.cores, program);
+        match peer(name) {
+            Some(peer) => (peer.configure)(&place, &mut command)?,
+            None => configure_polity(&place, &mut command)?,
+        }
+        let mut process = Process::start(command, &folder.join("output.log"))?;
+        process.wait_until(START, || answers(address, path))?;
+        Ok(Contender {
+            name: name.to_owned(),
+            address,
+            process,
+        })
+    }
+}
+
+impl Contender {
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+/// The plan that a user would write, and the access log that a user would ask for.
+pub(super) fn configure_polity(place: &Place, command: &mut Command) -> anyhow::Result<()> {
+    let mut plan = format!(
+        "[gateway]\nlisten = \"127.0.0.1:{}\"\n\n[console]\nlisten = \"127.0.0.1:0\"\n",
+        place.port
+    );
+    for service in &place.topology.services {
+        let (name, origin) = (&service.name, place.origin);
+        plan += &format!("\n[service.{name}]\nurl = \"http://127.0.0.1:{origin}\"\n");
+        for prefix in &service.prefixes {
+            plan += &format!("\n[[service.{name}.routes]]\npath = \"{prefix}\"\n");
+        }
+    }
+    fs::write(place.folder.join("polity.toml"), plan)?;
+    command.arg("up").arg(place.folder);
+    command
+        .arg("--access-log")
+        .arg(place.folder.join("access.log"));
+    Ok(())
+}
+
+fn peer(name: &str) -> Option<&'static Peer> {
+    PEERS.iter().find(|peer| peer.name == name)
+}
+
+/// An address on which nobody listens; somebody could before it is used, and that would be told.
+pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Whether a GET of `path` is answered with 200.
+pub(super) fn answers(address: SocketAddr, path: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(READ))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        // Read to the end, lest a reset be taken for a fault by who watches.
+        std::io::copy(&mut stream, &mut std::io::sink())?;
+        Ok(status.ends_with(b" 200"))
+    };
+    ask().unwrap_or(false)
+}

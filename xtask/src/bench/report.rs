@@ -1,0 +1,167 @@
+//! What comes out: a table on the terminal, JSON, and the page in docs.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::contenders::POLITY;
+use super::figures::{Figure, Figures};
+use super::goals::{GOALS, Goal};
+use super::session::Session;
+use super::table::{Table, number};
+use super::{Options, machine};
+
+const PAGE: &str = "docs/benchmarks.md";
+const BEGIN: &str = "<!-- results: written by `cargo xtask bench gateway` -->";
+const END: &str = "<!-- end of results -->";
+
+pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> {
+    let figures = &session.figures;
+    let (all, goals) = (figures_table(figures), goals_table(figures));
+    println!("\n{}\n{}", all.aligned(), goals.aligned());
+    let place = machine::describe();
+    let text = serde_json::to_string_pretty(&json(session, &place))?;
+    if let Some(folder) = options.json.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&options.json, text + "\n")
+        .with_context(|| format!("could not write {}", options.json.display()))?;
+    println!("written to {}", options.json.display());
+    if options.quick || !options.only.is_empty() || options.peers.is_some() {
+        println!("{PAGE} is left as it is: it is refreshed by whole runs");
+        return Ok(());
+    }
+    let page = session.root.join(PAGE);
+    let results = results(session, &place, &all, &goals);
+    refresh(&page, &results)?;
+    println!("written to {PAGE}");
+    Ok(())
+}
+
+fn figures_table(figures: &Figures) -> Table {
+    let mut table = Table::default();
+    table.push(
+        [
+            "workload",
+            "metric",
+            "contender",
+            "median",
+            "unit",
+            "min..max",
+            "polity/it",
+            "valid",
+        ]
+        .map(str::to_owned),
+    );
+    for figure in figures.all() {
+        let (least, most) = figure.range().unwrap_or_default();
+        table.push([
+            figure.workload.to_owned(),
+            figure.metric.name.to_owned(),
+            figure.contender.clone(),
+            figure.median().map_or_else(|| "-".to_owned(), number),
+            figure.metric.unit.to_owned(),
+            format!("{}..{}", number(least), number(most)),
+            ratio(figures, figure).map_or_else(String::new, |it| format!("{it:.2}")),
+            if figure.is_valid() { "" } else { "NO" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// What Polity has over what `figure` says of a peer.
+fn ratio(figures: &Figures, figure: &Figure) -> Option<f64> {
+    let mine = figures.find(figure.workload, figure.metric, POLITY)?;
+    mine.ratio(figure).filter(|_| figure.contender != POLITY)
+}
+
+fn goals_table(figures: &Figures) -> Table {
+    let mut table = Table::default();
+    table.push(["workload", "metric", "goal", "is", "met"].map(str::to_owned));
+    let measured = |goal: &&Goal| figures.find(goal.workload, goal.metric, POLITY).is_some();
+    for goal in GOALS.iter().filter(measured) {
+        let standing = goal.standing(figures);
+        table.push([
+            goal.workload.to_owned(),
+            goal.metric.name.to_owned(),
+            goal.bound.to_string(),
+            standing.map_or_else(|| "-".to_owned(), |it| number(it.value)),
+            match standing {
+                Some(it) if it.met => "yes",
+                Some(_) => "NO",
+                None => "not known",
+            }
+            .to_owned(),
+        ]);
+    }
+    table
+}
+
+fn json(session: &Session, machine: &Value) -> Value {
+    let figures = &session.figures;
+    json!({
+        "machine": machine,
+        "versions": session.stable.versions,
+        "missing": session.stable.missing,
+        "rounds": session.pace.rounds,
+        "seconds": session.pace.seconds,
+        "figures": figures.all().iter().map(Figure::json).collect::<Vec<_>>(),
+        "goals": GOALS.iter().map(|goal| goal.json(figures)).collect::<Vec<_>>(),
+    })
+}
+
+fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -> String {
+    let text = |name: &str| machine[name].as_str().unwrap_or("unknown").to_owned();
+    let versions: String = session
+        .stable
+        .versions
+        .iter()
+        .map(|(name, version)| format!("- {name}: {version}\n"))
+        .collect();
+    let missing: String = session
+        .stable
+        .missing
+        .keys()
+        .map(|name| format!("- {name}: was not installed\n"))
+        .collect();
+    format!(
+        "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {} rounds of {} s.\n\n{versions}{missing}\n{}\n{}",
+        text("date"),
+        text("commit"),
+        text("cpu"),
+        machine["cores"],
+        text("memory"),
+        text("kernel"),
+        session.pace.rounds,
+        session.pace.seconds,
+        goals.markdown(),
+        figures.markdown(),
+    )
+}
+
+fn refresh(page: &Path, results: &str) -> anyhow::Result<()> {
+    let old = fs::read_to_string(page).with_context(|| format!("could not read {PAGE}"))?;
+    let new = replaced(&old, results).with_context(|| format!("{PAGE} has lost its markers"))?;
+    Ok(fs::write(page, new)?)
+}
+
+fn replaced(page: &str, results: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{results}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_markers_is_replaced() {
+        let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
+        let expected = format!("a\n{BEGIN}\n\nnew\n{END}\nb\n");
+        assert_eq!(replaced(&page, "new"), Some(expected));
+        assert_eq!(replaced("no markers", "new"), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! One benchmark from start to end: what runs meanwhile, and in which order the contenders have their turn.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail, ensure};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tempfile::TempDir;
+
+use super::build::{self, Programs};
+use super::closed_loop::CLOSED_LOOPS;
+use super::contenders::{Contender, Stable};
+use super::figures::Figures;
+use super::machine::Cores;
+use super::process::{Process, first_line, pinned};
+use super::topology::Topology;
+use super::{Options, report, wrk};
+
+/// How long everything is done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) rounds: usize,
+    pub(super) warm_up_seconds: usize,
+    pub(super) seconds: usize,
+}
+
+const USUAL: Pace = Pace {
+    rounds: 5,
+    warm_up_seconds: 1,
+    seconds: 4,
+};
+const QUICK: Pace = Pace {
+    rounds: 1,
+    warm_up_seconds: 1,
+    seconds: 1,
+};
+
+/// Contenders end before the origin, and that before the folder they all write to.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) pace: Pace,
+    pub(super) cores: Cores,
+    pub(super) contenders: Vec<Contender>,
+    pub(super) figures: Figures,
+    pub(super) stable: Stable,
+    pub(super) programs: Programs,
+    pub(super) root: PathBuf,
+    /// Where the unlimited origin listens.
+    pub(super) origin: SocketAddr,
+    _origin: Process,
+    folder: TempDir,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Builds, and starts the origin.
+    pub(super) fn begin(options: &Options) -> anyhow::Result<Self> {
+        // What runs here gets the terminal's signal as well, and ends; what follows then fails or is not
+        // begun, and everything is cleared away as after any other error.
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, interrupted.clone())?;
+            signal_hook::flag::register(signal, interrupted.clone())?;
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("xtask has no parent folder")?;
+        println!("building polity and the instruments in release mode");
+        let programs = build::release(root)?;
+        let cores = Cores::of_this_machine()?;
+        let folder = tempfile::Builder::new().prefix("polity-bench-").tempdir()?;
+        let peers = options.peers.as_deref();
+        let stable = Stable::open(&programs.polity, peers, &cores.proxy, folder.path())?;
+        let (process, origin) = start_origin(&programs, &cores, folder.path(), &[])?;
+        let mut pace = if options.quick { QUICK } else { USUAL };
+        pace.rounds = options.rounds.unwrap_or(pace.rounds).max(1);
+        Ok(Self {
+            pace,
+            cores,
+            contenders: Vec::new(),
+            figures: Figures::default(),
+            stable,
+            programs,
+            root: root.to_owned(),
+            origin,
+            _origin: process,
+            folder,
+            interrupted,
+        })
+    }
+
+    pub(super) fn run(mut self, options: &Options) -> anyhow::Result<ExitCode> {
+        wrk::ensure_installed()?;
+        for (peer, install) in &self.stable.missing {
+            println!("{peer} is not installed and left out: {install}");
+        }
+        let workloads = chosen(&options.only)?;
+        let names: Vec<String> = self.stable.names().map(str::to_owned).collect();
+        for name in names {
+            let contender = self
+                .stable
+                .start(&name, self.origin, &Topology::single(), "/1k")?;
+            self.contenders.push(contender);
+        }
+        for workload in workloads {
+            println!("{workload}");
+            let load = CLOSED_LOOPS.iter().find(|load| load.name == workload);
+            load.context("unknown")?.run(&mut self)?;
+        }
+        report::write(&self, options)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The contenders' places in the order of round `round`: whoever was first is last the next time.
+    pub(super) fn in_turn(&self, round: usize) -> Vec<usize> {
+        rotated(self.contenders.len(), round)
+    }
+
+    /// Fails once Ctrl-C has been pressed.
+    pub(super) fn check_interrupt(&self) -> anyhow::Result<()> {
+        ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+        Ok(())
+    }
+}
+
+/// Starts an origin on the cores of the load.
+pub(super) fn start_origin(
+    programs: &Programs,
+    cores: &Cores,
+    folder: &Path,
+    arguments: &[&str],
+) -> anyhow::Result<(Process, SocketAddr)> {
+    let mut command = pinned(&cores.load, &programs.instruments);
+    command.arg("origin").args(arguments);
+    let (process, mut output) = Process::start_piped(command, &folder.join("origin.log"))?;
+    let address = first_line(&mut output)?;
+    let address = address
+        .parse()
+        .context("the origin did not say where it listens")?;
+    Ok((process, address))
+}
+
+fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static str>> {
+    let all: Vec<&'static str> = CLOSED_LOOPS.iter().map(|load| load.name).collect();
+    if let Some(unknown) = only.iter().find(|name| !all.contains(&name.as_str())) {
+        bail!(
+            "no workload is called {unknown}; there are {}",
+            all.join(", ")
+        );
+    }
+    let is_wanted = |name: &&str| only.is_empty() || only.iter().any(|wanted| wanted == name);
+    Ok(all.into_iter().filter(is_wanted).collect())
+}
+
+fn rotated(count: usize, round: usize) -> Vec<usize> {
+    (0..count).map(|place| (place + round) % count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_another_begins() {
+        assert_eq!(rotated(3, 0), [0, 1, 2]);
+        assert_eq!(rotated(3, 1), [1, 2, 0]);
+        assert_eq!(rotated(3, 5), [2, 0, 1]);
+    }
+
+    #[test]
+    fn an_unknown_workload_is_refused() {
+        let only =
+            |names: &[&str]| chosen(&names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        assert_eq!(only(&["get-64"]).expect("known"), ["get-64"]);
+        only(&["get-65"]).expect_err("unknown");
+    }
+}
