@@ -73,6 +73,9 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two requests of a connection.
     pub keep_alive: Duration,
+    /// For an instance to say whether a client that asked (`Expect: 100-continue`) may send its body;
+    /// after that it is told so here. What curl waits for a server.
+    pub permission: Duration,
     /// For a request's body in which nothing comes; of what comes, every second's worth at
     /// `min_body_rate` earns a second back.
     pub body: Duration,
@@ -125,6 +128,7 @@ impl Default for Timeouts {
         Self {
             head: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            permission: Duration::from_secs(1),
             body: Duration::from_secs(30),
             min_body_rate: MIN_RATE,
             send: Duration::from_secs(60),

@@ -3,14 +3,14 @@
 mod forward;
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::time::{Instant as TimerInstant, sleep};
 
 use super::answer::{Part, write_answer};
 use super::body::{SendState, Sending, Transfer};
-use super::head::AnswerHead;
+use super::head::{AnswerHead, Waiting};
 use super::request::{Started, Traits, rewrite};
 use super::{After, Connection};
 use crate::buffer::{Input, Output};
@@ -42,6 +42,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     answer_bytes: u64,
     /// The client's, with what is waited for from it: its body, and then that it takes the answer.
     pub(super) pace: Pace,
+    /// Whether the client has been told to go on, by a 100.
+    pub(super) permitted: bool,
 }
 
 impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
@@ -67,6 +69,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             forwarded: false,
             answer_bytes: 0,
             pace: Pace::default(),
+            permitted: false,
         }
     }
 
@@ -213,30 +216,21 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         &mut self,
         upstream: &mut Upstream<D::Stream>,
     ) -> Result<AnswerHead, Fault> {
-        let mut waiting = super::head::Waiting::default();
+        let mut waiting = Waiting::default();
         self.arm_for_sending();
         poll_fn(|context| {
             loop {
-                let interim = self.poll_flush(context);
-                if let Poll::Ready(Err(fault)) = interim {
-                    return Poll::Ready(Err(fault));
+                if let Poll::Ready(answer) = self.poll_answer(context, upstream, &mut waiting) {
+                    return Poll::Ready(answer);
                 }
-                if let Poll::Ready(fault) = self.poll_request(context, upstream) {
-                    return Poll::Ready(Err(fault));
+                if self.connection.deadline.poll(context).is_pending() {
+                    return Poll::Pending;
                 }
-                match poll_read_into(&mut upstream.stream, context, upstream.input.space()) {
-                    Poll::Ready(Ok(read)) if read > 0 => upstream.input.filled(read),
-                    Poll::Ready(_) => return Poll::Ready(Err(self.broken(upstream, &waiting))),
-                    Poll::Pending => break,
+                if !self.awaits_permission() {
+                    break;
                 }
-                match self.take_answer(upstream, &mut waiting) {
-                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
-                    Ok(None) => {}
-                    Err(fault) => return Poll::Ready(Err(fault)),
-                }
-            }
-            if self.connection.deadline.poll(context).is_pending() {
-                return Poll::Pending;
+                self.permit();
+                self.arm_for_sending();
             }
             Poll::Ready(match self.give_up_gathering(upstream, &mut waiting) {
                 Ok(Some(head)) => Ok(head),
@@ -247,14 +241,45 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         .await
     }
 
+    fn poll_answer(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+        waiting: &mut Waiting,
+    ) -> Poll<Result<AnswerHead, Fault>> {
+        loop {
+            if let Poll::Ready(Err(fault)) = self.poll_flush(context) {
+                return Poll::Ready(Err(fault));
+            }
+            if let Poll::Ready(fault) = self.poll_request(context, upstream) {
+                return Poll::Ready(Err(fault));
+            }
+            match ready!(poll_read_into(
+                &mut upstream.stream,
+                context,
+                upstream.input.space()
+            )) {
+                Ok(read) if read > 0 => upstream.input.filled(read),
+                _ => return Poll::Ready(Err(self.broken(upstream, waiting))),
+            }
+            match self.take_answer(upstream, waiting) {
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(fault) => return Poll::Ready(Err(fault)),
+            }
+        }
+    }
+
     /// The time for the answer; while the request is on its way, that for either side to move.
     pub(super) fn arm_for_sending(&mut self) {
+        let permission_due = self.awaits_permission();
+        let timeouts = &self.connection.worker.timeouts;
         let deadline = &mut self.connection.deadline;
         match self.answer_due {
             Some(due) => deadline.set(due),
             None if self.sending.state() != SendState::Flowing => deadline.lift(),
+            None if permission_due => deadline.set_after(timeouts.permission),
             None => {
-                let timeouts = &self.connection.worker.timeouts;
                 let (now, sent) = (TimerInstant::now(), self.sending.bytes());
                 deadline.set(match self.to_upstream.pending().is_empty() {
                     true => self.pace.wait(timeouts.of_body(), sent, now),
@@ -274,7 +299,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         }
     }
 
-    fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &super::head::Waiting) -> Fault {
+    fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &Waiting) -> Fault {
         match upstream.origin {
             Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
             _ => Fault::Broke,

@@ -128,7 +128,13 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         if waiting.interim > MAX_INTERIM_ANSWERS {
             return Err(Fault::Answer("too many interim answers"));
         }
-        if self.traits.version == Version::Http11 {
+        let repeated = head.status == 100 && self.permitted;
+        if head.status == 100 {
+            self.permitted = true;
+            // From now on it is the client who is waited for.
+            self.arm_for_sending();
+        }
+        if self.traits.version == Version::Http11 && !repeated {
             let framing = AnswerFraming::Body(Framing::None);
             let keep = |name: &str| self.exchange.keeps_of_answer(name);
             write_answer_head(head, framing, None, self.to_client.buffer(), keep, |_| {});
@@ -144,8 +150,10 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             (known, _) => known,
         };
         // An error before the request has ended is most likely meant to keep the rest from being
-        // sent; the client is told that the connection ends with it.
-        let cut_short = head.status >= 400 && !self.sending.is_received();
+        // sent, and whether a client still sends what it was not permitted to is its own choice:
+        // it is told that the connection ends with the answer.
+        let cut_short =
+            !self.sending.is_received() && (head.status >= 400 || self.awaits_permission());
         let keeps_alive = self.traits.keeps_alive
             && to != Framing::UntilClose
             && !cut_short

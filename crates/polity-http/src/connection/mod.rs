@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod client;
 mod exchange;
+mod expect;
 mod head;
 mod linger;
 mod request;

@@ -36,6 +36,8 @@ pub(crate) struct Traits {
     pub(crate) version: Version,
     pub(crate) asks: Asks,
     pub(crate) keeps_alive: bool,
+    /// The client may wait for a 100 before it sends the body.
+    pub(crate) expects_continue: bool,
     /// Bytes the body may have.
     pub(crate) body_limit: u64,
 }
@@ -76,6 +78,7 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
             version: head.version,
             asks: head.asks(),
             keeps_alive: head.keeps_alive(),
+            expects_continue: head.expects_continue && head.framing != Framing::None,
             body_limit,
         },
         exchange,
@@ -101,11 +104,13 @@ pub(crate) fn rewrite<E: Exchange>(exchange: &E, input: &[u8], output: &mut Outp
 }
 
 fn write_head<E: Exchange>(exchange: &E, head: &RequestHead<'_>, out: &mut Vec<u8>) {
+    // RFC 9110, section 10.1.1: HTTP/1.0 knows no expectations.
+    let drops_expect = head.version == Version::Http10;
     write_request_head(
         head,
         exchange.target(head),
         out,
-        |name| exchange.keeps(name),
+        |name| exchange.keeps(name) && !(drops_expect && name.eq_ignore_ascii_case("expect")),
         |out| exchange.write_fields(head, out),
     );
 }
