@@ -119,7 +119,11 @@ pub(crate) static TIMEOUTS: Table = Table {
             "Between two requests of a connection.",
             "\"75s\"",
         ),
-        wait("body", "Between two reads of a request's body.", "\"30s\""),
+        wait(
+            "body",
+            "Without the client sending a byte of the request's body.",
+            "\"30s\"",
+        ),
         wait(
             "send",
             "Without the client taking a byte of the answer.",

@@ -53,7 +53,7 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two requests of a connection.
     pub keep_alive: Duration,
-    /// Between two reads of a request's body.
+    /// Without the client sending a byte of the request's body.
     pub body: Duration,
     /// Without the client taking a byte of the answer.
     pub send: Duration,
