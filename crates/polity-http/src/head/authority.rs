@@ -14,9 +14,10 @@ pub(super) fn is_authority(text: &str) -> bool {
 }
 
 /// Registered names: unreserved, sub-delimiters and percent signs, less the characters that mean
-/// something to a log, a shell or a cache key and occur in no real name.
+/// something to a log, a shell or a cache key and occur in no real name. A percent sign is among
+/// these: whoever decodes `a%2eb` or `a%00` has another host.
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn is_port(rest: &str) -> bool {

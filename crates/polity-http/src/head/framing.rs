@@ -2,6 +2,10 @@
 
 use super::{HeadError, Version};
 
+/// The longest body that can be announced: past it, a neighbour that counts with a sign sees a
+/// negative number.
+const MAX_LENGTH: u64 = i64::MAX as u64;
+
 /// How a body's end is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -31,8 +35,9 @@ impl FramingFields {
         }
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
         let text = std::str::from_utf8(value).ok().filter(|_| digits);
-        let length = text.and_then(|text| text.parse().ok());
-        self.length = Some(length.ok_or(HeadError::Malformed("content-length is not a number"))?);
+        let text = text.ok_or(HeadError::Malformed("content-length is not a number"))?;
+        let length = text.parse().ok().filter(|&length| length <= MAX_LENGTH);
+        self.length = Some(length.ok_or(HeadError::Malformed("content-length is too large"))?);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ pub type HeaderSpace<'a> = [MaybeUninit<Header<'a>>; MAX_HEADERS];
 
 /// What kind of answer a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub enum Asks {
     /// A head alone (HEAD).
     Head,
     /// A whole answer.
@@ -38,7 +38,7 @@ pub struct RequestHead<'a> {
     pub headers: &'a [Header<'a>],
     /// The body's.
     pub framing: Framing,
-    /// The protocol the client wants to change to; never HTTP/2.
+    /// The protocol the client wants to change to; never one of HTTP.
     pub upgrade: Option<&'a str>,
     /// The client waits for a 100 before it sends the body.
     pub expects_continue: bool,
@@ -105,6 +105,8 @@ impl<'a> RequestHead<'a> {
                 6 if is("expect") => {
                     self.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
                 }
+                // Two are a list of two (RFC 9110, section 5.3), and no list is passed on.
+                7 if is("upgrade") && upgrade.is_some() => upgrade = Some(&b""[..]),
                 7 if is("upgrade") => upgrade = Some(header.value),
                 10 if is("connection") => self.options.add(header.value),
                 14 if is("content-length") => framing.content_length(header.value)?,
@@ -131,7 +133,8 @@ impl<'a> RequestHead<'a> {
             .map(|header| header.value)
     }
 
-    pub(crate) fn asks(&self) -> Asks {
+    /// What it asks for.
+    pub fn asks(&self) -> Asks {
         match self.upgrade {
             _ if self.method == "HEAD" => Asks::Head,
             Some(_) => Asks::Upgrade,
@@ -145,13 +148,17 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// A protocol that may be changed to. HTTP/2 may not: a tunnel to a server that speaks it would
-/// carry requests past every rule here (known as h2c smuggling).
+/// A protocol that may be changed to. Those of HTTP may not, be it `h2c` or `HTTP/2.0`: a tunnel to a
+/// server that speaks it would carry requests past every rule here (known as h2c smuggling).
 fn upgrade_token(value: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(value).ok()?;
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&b);
-    let is_http2 = text.to_ascii_lowercase().starts_with("h2");
-    (!text.is_empty() && text.bytes().all(legal) && !is_http2).then_some(text)
+    let begins = |with: &str| {
+        let start = text.as_bytes().get(..with.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+    };
+    let is_http = begins("h2") || begins("http");
+    (!text.is_empty() && text.bytes().all(legal) && !is_http).then_some(text)
 }
 
 fn checked_host(host: Option<&[u8]>, version: Version) -> Result<&str, HeadError> {
@@ -196,6 +203,8 @@ fn split_target<'a>(
         return Err(HeadError::Malformed("the target's host is not one"));
     }
     match path {
+        // RFC 9112, section 3.2.4: it is the server itself that is asked about.
+        "" if method == "OPTIONS" => Ok((Some(authority), "*")),
         "" => Ok((Some(authority), "/")),
         path if path.starts_with('/') => Ok((Some(authority), path)),
         // `http://host?query` is legal and unheard of; its path would have to be made up.

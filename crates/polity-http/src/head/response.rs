@@ -72,7 +72,7 @@ impl<'a> ResponseHead<'a> {
     }
 
     /// How its body ends, which depends on what was asked (RFC 9112, section 6.3).
-    pub(crate) fn framing(&self, asks: Asks) -> Framing {
+    pub fn framing(&self, asks: Asks) -> Framing {
         if asks == Asks::Head || self.status < 200 || matches!(self.status, 204 | 304) {
             return Framing::None;
         }

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod bodies;
+// Not every binary that reads the corpus needs all that is said there.
+#[allow(dead_code)]
+#[path = "../common/corpus.rs"]
+mod cases;
 mod connections;
 mod corpus;
 mod desync;
