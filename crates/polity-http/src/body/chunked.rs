@@ -6,7 +6,7 @@ use crate::limits::{MAX_CHUNK_EXTENSION, MAX_HEADERS, MAX_TRAILERS};
 
 /// Reads chunks from a connection in pieces of any size.
 #[derive(Debug, Default)]
-pub(crate) struct ChunkedDecoder {
+pub struct ChunkedDecoder {
     state: State,
     /// The trailer section so far, with line ends.
     trailers: Vec<u8>,

@@ -5,7 +5,8 @@ mod chunked;
 use std::ops::Range;
 
 use crate::head::Framing;
-pub(crate) use chunked::{ChunkedDecoder, write_chunk_start, write_last_chunk};
+pub use chunked::ChunkedDecoder;
+pub(crate) use chunked::{write_chunk_start, write_last_chunk};
 
 /// What is wrong with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum BodyError {
 
 /// Follows a body through the bytes of a connection.
 #[derive(Debug)]
-pub(crate) enum Decoder {
+pub enum Decoder {
     /// No byte of the connection belongs to the body any more.
     Done,
     /// So many bytes are to come.
@@ -33,13 +34,16 @@ pub(crate) enum Decoder {
 
 /// One step: `consumed` bytes are used up, of which those in `data` are of the body itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) consumed: usize,
-    pub(crate) data: Range<usize>,
+pub struct Step {
+    /// Of the input, from its front.
+    pub consumed: usize,
+    /// Where in the input.
+    pub data: Range<usize>,
 }
 
 impl Decoder {
-    pub(crate) fn new(framing: Framing) -> Self {
+    /// At the beginning of a body.
+    pub fn new(framing: Framing) -> Self {
         match framing {
             Framing::None | Framing::Length(0) => Self::Done,
             Framing::Length(length) => Self::Length(length),
@@ -48,7 +52,8 @@ impl Decoder {
         }
     }
 
-    pub(crate) fn is_done(&self) -> bool {
+    /// Whether the body has ended.
+    pub fn is_done(&self) -> bool {
         match self {
             Self::Done => true,
             Self::Chunked(chunks) => chunks.is_done(),
@@ -58,7 +63,11 @@ impl Decoder {
 
     /// Takes at most `most` bytes of body off the front of `input`. Nothing consumed means that
     /// more input is needed, or that it is done.
-    pub(crate) fn step(&mut self, input: &[u8], most: usize) -> Result<Step, BodyError> {
+    ///
+    /// # Errors
+    /// When the body is malformed. Where the next message begins is not known then, and the decoder
+    /// is not to be used again.
+    pub fn step(&mut self, input: &[u8], most: usize) -> Result<Step, BodyError> {
         let available = input.len().min(most);
         let taken = match self {
             Self::Done => 0,
@@ -80,7 +89,10 @@ impl Decoder {
     }
 
     /// The connection has ended.
-    pub(crate) fn end_of_stream(&mut self) -> Result<(), BodyError> {
+    ///
+    /// # Errors
+    /// When the body has not.
+    pub fn end_of_stream(&mut self) -> Result<(), BodyError> {
         match self {
             Self::UntilClose | Self::Done => {
                 *self = Self::Done;
@@ -92,7 +104,7 @@ impl Decoder {
     }
 
     /// The trailer section, once done: whole field lines, each with its end.
-    pub(crate) fn trailers(&self) -> &[u8] {
+    pub fn trailers(&self) -> &[u8] {
         match self {
             Self::Chunked(chunks) => chunks.trailers(),
             _ => b"",
