@@ -54,6 +54,10 @@ enum Command<L> {
         listening: oneshot::Sender<io::Result<()>>,
     },
     Close(ListenerId),
+    Timeouts {
+        timeouts: Timeouts,
+        done: oneshot::Sender<()>,
+    },
     Drain {
         /// One listener, or all.
         id: Option<ListenerId>,
@@ -132,6 +136,21 @@ impl<P: Policy> Server<P> {
         }
     }
 
+    /// Changes the waits: those that begin once this returns.
+    pub async fn set_timeouts(&self, timeouts: Timeouts) {
+        let mut all_done = Vec::new();
+        for thread in self.threads.iter() {
+            let (done, changed) = oneshot::channel();
+            // A thread that is gone waits for nothing.
+            let _ = thread.send(Command::Timeouts { timeouts, done }).await;
+            all_done.push(changed);
+        }
+        for changed in all_done {
+            // As above.
+            let _ = changed.await;
+        }
+    }
+
     /// Closes all listeners and waits, for `bound` at most, until all connections have ended;
     /// returns how many were cut short.
     pub async fn drain(&self, bound: Duration) -> usize {
@@ -205,6 +224,11 @@ async fn work<P: Policy>(
                 for group in groups.get(&id).into_iter().flatten() {
                     group.close();
                 }
+            }
+            Some(Command::Timeouts { timeouts, done }) => {
+                worker.set_timeouts(timeouts);
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
             }
             Some(Command::Drain {
                 id,

@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) policy: P,
     pub(crate) dial: D,
-    pub(crate) timeouts: Timeouts,
+    timeouts: Cell<Timeouts>,
     pub(crate) buffers: BufferPool,
     pub(crate) upstreams: Pool<D::Stream>,
     /// Of one listener: clients that take all of theirs leave the calls between services room.
@@ -63,12 +63,21 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         Self {
             policy,
             dial,
-            timeouts,
+            timeouts: Cell::new(timeouts),
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
             max_connections,
             connection_ended: Notify::new(),
         }
+    }
+
+    /// The waits in force. They may change at any moment: no wait that has begun does.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts.get()
+    }
+
+    pub(crate) fn set_timeouts(&self, timeouts: Timeouts) {
+        self.timeouts.set(timeouts);
     }
 
     /// Waits until none of these has a connection. Cancelling it loses nothing.

@@ -33,7 +33,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
 
     /// Writes all of `output`. False when the client is gone or takes nothing for too long.
     pub(super) async fn flush(&mut self, output: &mut Output) -> bool {
-        self.deadline.set_after(self.worker.timeouts.send);
+        self.deadline.set_after(self.worker.timeouts().send);
         let written = poll_fn(|context| {
             while !output.pending().is_empty() {
                 match poll_write_from(&mut self.stream, context, output.pending()) {

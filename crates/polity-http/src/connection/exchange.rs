@@ -273,7 +273,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     /// The time for the answer; while the request is on its way, that for either side to move.
     pub(super) fn arm_for_sending(&mut self) {
         let permission_due = self.awaits_permission();
-        let timeouts = &self.connection.worker.timeouts;
+        let timeouts = self.connection.worker.timeouts();
         let deadline = &mut self.connection.deadline;
         match self.answer_due {
             Some(due) => deadline.set(due),

@@ -116,7 +116,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         }
         if waiting.gathering == Gathering::NotYet {
             waiting.gathering = Gathering::Since;
-            let patience = self.connection.worker.timeouts.gather;
+            let patience = self.connection.worker.timeouts().gather;
             self.connection.deadline.set_after(patience);
         }
         true

@@ -13,7 +13,7 @@ use crate::stream::{Dial, Stream, poll_read_into};
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Ends the sending side; what the client sends is not expected to be anything.
     pub(super) async fn close(&mut self) {
-        self.deadline.set_after(self.worker.timeouts.linger);
+        self.deadline.set_after(self.worker.timeouts().linger);
         // A failure means that the client has closed already.
         poll_fn(
             |context| match Pin::new(&mut self.stream).poll_shutdown(context) {
@@ -27,7 +27,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Ends the sending side and reads on for a while, throwing away what comes.
     pub(super) async fn linger(&mut self, input: &mut Input) {
         self.close().await;
-        self.deadline.set_after(self.worker.timeouts.linger);
+        self.deadline.set_after(self.worker.timeouts().linger);
         let mut left = MAX_LINGER_BYTES;
         poll_fn(|context| {
             while left > 0 {

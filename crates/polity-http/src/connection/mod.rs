@@ -99,7 +99,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
 
     /// Waits for the first byte of a request. False when none is to come.
     async fn wait_for_request(&mut self, served: u64) -> bool {
-        let timeouts = &self.worker.timeouts;
+        let timeouts = self.worker.timeouts();
         self.deadline.set_after(match served {
             0 => timeouts.head,
             _ => timeouts.keep_alive,
@@ -116,7 +116,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                 }
                 // Its first request may be on its way: a client takes the loss of that for a
                 // failure, where it would send a later one again.
-                self.deadline.set_after(timeouts.linger);
+                self.deadline.set_after(self.worker.timeouts().linger);
             }
             self.deadline.poll(context).map(|()| false)
         });
@@ -168,7 +168,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             Poll::Pending => {
                 // Only now: most heads are whole after the first read, and need no timer.
                 if !std::mem::replace(begun, true) {
-                    self.deadline.set_after(self.worker.timeouts.head);
+                    self.deadline.set_after(self.worker.timeouts().head);
                 }
                 self.deadline
                     .poll(context)

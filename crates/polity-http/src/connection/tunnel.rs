@@ -132,7 +132,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             &mut upstream.stream,
             (&mut up, &mut down),
             &mut connection.deadline,
-            connection.worker.timeouts.stream_idle,
+            connection.worker.timeouts().stream_idle,
             &buffers,
         )
         .await;
@@ -159,7 +159,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                 &mut upstream.stream,
                 (&mut up, &mut down),
                 &mut self.deadline,
-                self.worker.timeouts.stream_idle,
+                self.worker.timeouts().stream_idle,
                 &self.worker.buffers,
             )
             .await;

@@ -46,7 +46,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         target: Target,
         due: Option<tokio::time::Instant>,
     ) -> Result<Upstream<D::Stream>, Fault> {
-        let limit = tokio::time::Instant::now() + self.timeouts.connect;
+        let limit = tokio::time::Instant::now() + self.timeouts().connect;
         let until = due.map_or(limit, |due| due.min(limit));
         match timeout_at(until, self.dial.dial(target.address)).await {
             Ok(Ok(stream)) => Ok(self.upstream(stream, Origin::Fresh)),

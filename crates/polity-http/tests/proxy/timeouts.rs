@@ -49,6 +49,26 @@ async fn a_kept_connection_without_another_request_is_closed() {
 }
 
 #[tokio::test]
+async fn a_wait_that_is_changed_holds_for_connections_that_are_there() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(OK).await;
+    assert!(client.until("ok").await.starts_with("HTTP/1.1 200 "));
+    let timeouts = Timeouts {
+        head: SHORT,
+        ..long()
+    };
+    proxy.server.set_timeouts(timeouts).await;
+    client.send("GET / HTTP/1.1\r\nhost:").await;
+    let answer = client.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_that_stops_coming_is_a_408() {
     let timeouts = Timeouts {
         body: SHORT,

@@ -27,7 +27,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             if let Poll::Ready(fault) = self.poll_request(context, upstream) {
                 return Poll::Ready(Err(fault));
             }
-            let timeouts = &self.connection.worker.timeouts;
+            let timeouts = self.connection.worker.timeouts();
             let blocked = !self.to_client.pending().is_empty();
             let progress = (blocked, self.to_client.pending().len());
             if before != transfer.bytes || armed != Some(progress) {
