@@ -1,5 +1,6 @@
 //! One request: attempts until an answer is on its way or none is to be had, and the answer to its end.
 
+mod finish;
 mod forward;
 
 use std::future::poll_fn;
@@ -150,6 +151,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         self.answer_bytes = transfer.bytes;
         match result {
             Ok(()) => {
+                self.finish_request(&mut upstream, &head).await;
                 if head.reusable
                     && self.sending.state() == SendState::Sent
                     && upstream.input.is_empty()

@@ -1,0 +1,58 @@
+//! The rest of a request whose answer is complete already.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use super::Exchanging;
+use crate::connection::body::SendState;
+use crate::connection::head::AnswerHead;
+use crate::pace::Pace;
+use crate::policy::Policy;
+use crate::stream::{Dial, Stream, poll_read_into};
+use crate::upstream::Upstream;
+
+impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
+    /// Sends on what is left of the request. An origin that has answered early, with no error and
+    /// no word of closing, reads on (RFC 9110, section 7.5), and may need all of it: a 202 need not
+    /// wait for the work. What fails from here on only keeps the connections from being used again.
+    pub(super) async fn finish_request(
+        &mut self,
+        upstream: &mut Upstream<D::Stream>,
+        head: &AnswerHead,
+    ) {
+        let reads_on = head.reusable && head.status < 400 && !self.awaits_permission();
+        if !reads_on || self.sending.state() != SendState::Flowing {
+            return;
+        }
+        self.pace = Pace::default();
+        let mut progress = None;
+        poll_fn(|context| {
+            let sent = self.sending.poll(
+                context,
+                &mut self.connection.stream,
+                self.input,
+                &mut upstream.stream,
+                &mut self.to_upstream,
+            );
+            if sent.is_ready() {
+                return Poll::Ready(());
+            }
+            // Whether it closes or says more than its answer: it is no longer reading.
+            let space = upstream.input.space();
+            match poll_read_into(&mut upstream.stream, context, space) {
+                Poll::Ready(Ok(read)) => {
+                    upstream.input.filled(read);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            let now = Some((self.sending.bytes(), self.to_upstream.pending().len()));
+            if std::mem::replace(&mut progress, now) != now {
+                self.arm_for_sending();
+            }
+            self.connection.deadline.poll(context)
+        })
+        .await;
+    }
+}
