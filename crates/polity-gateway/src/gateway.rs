@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use polity_catalog::Catalog;
 use polity_core::InstanceId;
-use polity_http::{Server, Timeouts};
+use polity_http::Server;
 use polity_plan::Plan;
 use polity_runtime::published::Subscription;
 use polity_runtime::{DataPlane, Drain, Published, task};
 use tokio::sync::mpsc;
 
 use crate::access_log::{AccessLog, LogBuffer};
+use crate::bounds;
 use crate::builder::Builder;
 use crate::handle::{Command, Handle};
 use crate::listeners::{ListenError, Listeners};
@@ -42,8 +43,6 @@ pub struct Config {
     pub data_plane: DataPlane,
     /// Where the access log goes; none for no log.
     pub access_log: Option<PathBuf>,
-    /// The waits of the data plane.
-    pub timeouts: Timeouts,
 }
 
 /// Why the gateway did not start.
@@ -104,7 +103,8 @@ impl Gateway {
         let changes = catalog.subscribe();
         let builder = Arc::new(Builder::new(plan.clone(), catalog));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
-        let server = Server::start(&config.data_plane, config.timeouts, move || {
+        let timeouts = bounds::timeouts(&plan.gateway.timeouts);
+        let server = Server::start(&config.data_plane, timeouts, move || {
             GatewayPolicy::new(thread_builder.clone(), queue.clone().map(LogBuffer::new))
         })?;
         let opened = Listeners::open(server.clone(), &plan).await;
@@ -181,6 +181,10 @@ impl Gateway {
         let before = self.builder.current().planned.plan.clone();
         let extended = self.listeners.extend(&before, &plan).await;
         if extended.is_ok() {
+            if before.gateway.timeouts != plan.gateway.timeouts {
+                let timeouts = bounds::timeouts(&plan.gateway.timeouts);
+                self.server.set_timeouts(timeouts).await;
+            }
             self.builder.replan(plan);
         }
         self.addresses.store(self.listeners.addresses());

@@ -6,6 +6,7 @@
 //! change of one service is nothing to the others.
 
 mod access_log;
+mod bounds;
 mod builder;
 mod exchange;
 mod fields;

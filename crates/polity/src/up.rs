@@ -112,7 +112,6 @@ impl System {
         let config = polity_gateway::Config {
             data_plane: data_plane.clone(),
             access_log: options.access_log.clone(),
-            timeouts: polity_http::Timeouts::default(),
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
         let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);

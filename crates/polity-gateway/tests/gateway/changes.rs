@@ -120,3 +120,15 @@ async fn an_address_that_cannot_be_had_leaves_everything_as_it_was() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn a_wait_changes_with_the_plan_on_connections_that_are_there() {
+    let system = System::start(ORDERS).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = system.client().await;
+    assert_eq!(client.get("/orders").await.status, 200);
+    let hurried = format!("[gateway.timeouts]\nhead = \"50ms\"\n{ORDERS}");
+    system.handle.apply(plan(&hurried)).await.unwrap();
+    let answer = client.ask("GET /orders HTTP/1.1\r\nhost:").await;
+    assert_eq!(answer.status, 408);
+}

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use polity_catalog::Catalog;
 use polity_gateway::{Config, Gateway};
-use polity_http::Timeouts;
 use polity_runtime::{DataPlane, Published};
 use tokio::net::TcpListener;
 
@@ -136,7 +135,6 @@ async fn a_port_in_use_is_an_error_that_names_it_and_the_key() {
     let config = Config {
         data_plane: DataPlane::start(1).unwrap(),
         access_log: None,
-        timeouts: Timeouts::default(),
     };
     let catalog = Published::new(Catalog::default());
     let error = Gateway::start(config, plan(&text), catalog)
