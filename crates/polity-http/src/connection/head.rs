@@ -9,6 +9,8 @@ use crate::policy::{Exchange, Fault, Policy, Replay};
 use crate::stream::{Dial, Stream};
 use crate::upstream::Upstream;
 
+const TOO_LARGE: Fault = Fault::Answer("its head is too large");
+
 /// What of an answer's head is needed once it is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AnswerHead {
@@ -61,11 +63,12 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             let mut space: HeaderSpace<'_> =
                 [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
             let parsed = ResponseHead::parse(input, &mut space).map_err(malformed)?;
-            let Some((head, length)) = parsed else {
-                return match input.len() >= MAX_HEAD {
-                    true => Err(Fault::Answer("its head is too large")),
-                    false => Ok(None),
-                };
+            let (head, length) = match parsed {
+                // A head that comes all at once is no larger than one that comes in pieces may be.
+                Some((_, length)) if length > MAX_HEAD => return Err(TOO_LARGE),
+                None if input.len() >= MAX_HEAD => return Err(TOO_LARGE),
+                Some(parsed) => parsed,
+                None => return Ok(None),
             };
             if head.is_interim() {
                 self.interim(&head, waiting)?;

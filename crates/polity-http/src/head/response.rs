@@ -31,6 +31,11 @@ impl<'a> ResponseHead<'a> {
         input: &'a [u8],
         space: &'a mut HeaderSpace<'a>,
     ) -> Result<Option<(Self, usize)>, HeadError> {
+        // httparse skips empty lines, which only servers may (RFC 9112, section 2.2): before an answer
+        // they are the rest of another.
+        if matches!(input.first(), Some(b'\r' | b'\n')) {
+            return Err(HeadError::Malformed("an empty line before the status line"));
+        }
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut response, input, space)

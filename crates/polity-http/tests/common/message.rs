@@ -137,6 +137,7 @@ pub(crate) fn answer(bytes: &[u8], asks: Asks) -> Reading {
         let rest = &bytes[reading.used..];
         let mut space: HeaderSpace<'_> = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let (head, length) = match ResponseHead::parse(rest, &mut space) {
+            Ok(Some((_, length))) if length > MAX_HEAD => return reading.stopped(Stop::Refused),
             Ok(Some(parsed)) => parsed,
             Ok(None) if rest.len() >= MAX_HEAD => return reading.stopped(Stop::Refused),
             Ok(None) => return reading.stopped(Stop::Ended),
