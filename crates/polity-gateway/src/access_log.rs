@@ -6,20 +6,19 @@
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use polity_http::date::civil;
-use serde::{Serialize, Serializer};
-
+mod line;
 #[cfg(test)]
-#[path = "access_log_tests.rs"]
 mod tests;
+
+pub(crate) use line::Line;
+use line::Stamp;
 
 /// Batches that may wait for the disk; with [`BATCH`], 4 MiB.
 const MAX_WAITING_BATCHES: usize = 256;
@@ -28,61 +27,11 @@ const MAX_WAITING_BATCHES: usize = 256;
 /// over at every tick of the data plane, so a line is in the file within a moment.
 const BATCH: usize = 16 * 1024;
 
+/// Room for a batch and the line that fills it, so that gathering never moves what is gathered.
+const BATCH_CAPACITY: usize = BATCH + 4096;
+
 /// From one report of trouble with the file to the next.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-
-/// One line.
-#[derive(Serialize)]
-pub(crate) struct Line<'a> {
-    #[serde(serialize_with = "as_time")]
-    time: SystemTime,
-    client: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) caller: Option<&'a str>,
-    pub(crate) method: &'a str,
-    /// In normal form, without the query: queries hold secrets.
-    pub(crate) path: &'a str,
-    pub(crate) route: Option<&'a str>,
-    pub(crate) service: Option<&'a str>,
-    pub(crate) instance: Option<&'a str>,
-    /// None when the client was sent no answer.
-    pub(crate) status: Option<u16>,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    #[serde(rename = "duration_ms", serialize_with = "as_milliseconds")]
-    pub(crate) duration: Duration,
-    #[serde(rename = "upstream_ms", serialize_with = "as_optional_milliseconds")]
-    pub(crate) upstream: Option<Duration>,
-    pub(crate) attempts: u32,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) trace_id: Option<&'a str>,
-    pub(crate) request_id: Option<&'a str>,
-}
-
-impl Line<'_> {
-    /// The line of a request from `client` that ends now, with nothing known about it.
-    pub(crate) fn new(client: IpAddr) -> Self {
-        Self {
-            time: SystemTime::now(),
-            client,
-            caller: None,
-            method: "",
-            path: "",
-            route: None,
-            service: None,
-            instance: None,
-            status: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            duration: Duration::ZERO,
-            upstream: None,
-            attempts: 0,
-            reason: None,
-            trace_id: None,
-            request_id: None,
-        }
-    }
-}
 
 /// The file and the thread that writes it.
 pub(crate) struct AccessLog {
@@ -107,6 +56,7 @@ pub(crate) struct LogBuffer {
 struct Gathered {
     bytes: Vec<u8>,
     count: u64,
+    stamp: Stamp,
 }
 
 impl AccessLog {
@@ -153,15 +103,14 @@ impl LogBuffer {
     /// Adds a line.
     pub(crate) fn write(&self, line: &Line<'_>) {
         let mut lines = self.lines.borrow_mut();
-        let before = lines.bytes.len();
-        if serde_json::to_writer(&mut lines.bytes, line).is_err() {
-            // Every field of a line can be written; should one not be, half a line helps nobody.
-            lines.bytes.truncate(before);
-            return;
-        }
-        lines.bytes.push(b'\n');
-        lines.count += 1;
-        let full = lines.bytes.len() >= BATCH;
+        let Gathered {
+            bytes,
+            count,
+            stamp,
+        } = &mut *lines;
+        line.write(stamp, bytes);
+        *count += 1;
+        let full = bytes.len() >= BATCH;
         drop(lines);
         if full {
             self.flush();
@@ -170,14 +119,16 @@ impl LogBuffer {
 
     /// Hands over what there is.
     pub(crate) fn flush(&self) {
-        let lines = self.lines.take();
-        if lines.count == 0 {
+        let mut lines = self.lines.borrow_mut();
+        let count = std::mem::take(&mut lines.count);
+        if count == 0 {
             return;
         }
-        match self.queue.batches.try_send(lines.bytes) {
+        let bytes = std::mem::replace(&mut lines.bytes, Vec::with_capacity(BATCH_CAPACITY));
+        match self.queue.batches.try_send(bytes) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.queue.dropped.fetch_add(lines.count, Ordering::Relaxed);
+                self.queue.dropped.fetch_add(count, Ordering::Relaxed);
             }
         }
     }
@@ -216,36 +167,5 @@ fn write_batches(mut file: File, path: &Path, batches: &Receiver<Vec<u8>>, dropp
                 tracing::warn!(path = %path.display(), lines = lost, %why, "access log lines were dropped");
             }
         }
-    }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn as_time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let age = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let (year, month, day) = civil(age.as_secs() / 86_400);
-    let second = age.as_secs() % 86_400;
-    serializer.collect_str(&format_args!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        age.subsec_millis()
-    ))
-}
-
-fn as_milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // To the microsecond: more digits are noise.
-    serializer.serialize_f64(time.as_micros() as f64 / 1000.0)
-}
-
-fn as_optional_milliseconds<S: Serializer>(
-    time: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => as_milliseconds(time, serializer),
-        None => serializer.serialize_none(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 use polity_catalog::{Catalog, Health, Instances};
 use polity_core::{InstanceId, ServiceName};
 use polity_plan::Plan;
@@ -22,10 +22,13 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Builder {
     catalog: Published<Catalog>,
-    current: ArcSwap<Snapshot>,
+    current: Arc<ArcSwap<Snapshot>>,
     /// Writers take turns. The data plane never touches it.
     state: Mutex<State>,
 }
+
+/// A thread's view of the snapshot in force.
+pub(crate) type SnapshotReader = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
 
 #[derive(Debug)]
 struct State {
@@ -43,7 +46,7 @@ impl Builder {
         };
         let builder = Self {
             catalog,
-            current: ArcSwap::from_pointee(empty),
+            current: Arc::new(ArcSwap::from_pointee(empty)),
             state: Mutex::new(State {
                 sources: BTreeMap::new(),
                 leaving: BTreeMap::new(),
@@ -56,6 +59,11 @@ impl Builder {
     /// The snapshot in force.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// The same for a thread that asks often: what it has is kept until there is another.
+    pub(crate) fn reader(&self) -> SnapshotReader {
+        Cache::new(self.current.clone())
     }
 
     /// Puts a new plan in force, with the instances as they are.

@@ -2,6 +2,7 @@
 
 mod record;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
 use crate::statistics::Ending;
-use crate::trace::{TraceParent, is_request_id, new_request_id};
+use crate::trace::{RequestId, TraceParent};
 
 /// The pause before an instance is tried a second time: there was no other. Short, as somebody
 /// waits; an instance that restarts takes longer than any pause would bridge.
@@ -51,9 +52,9 @@ pub(crate) struct Exchange {
     peer: IpAddr,
     trust: Trust,
     arrived: Instant,
-    method: String,
+    method: Cow<'static, str>,
     destination: Destination,
-    request_id: String,
+    request_id: RequestId,
     trace: Option<TraceParent>,
     timeout: Duration,
     current: Option<InFlight<Instance>>,
@@ -79,11 +80,7 @@ impl Exchange {
     ) -> Self {
         let mut exchange = Self::begin(thread, listener, peer, destination);
         let mut rng = exchange.thread.rng.borrow_mut();
-        let came = head.header("x-request-id").filter(|id| is_request_id(id));
-        let request_id = match came.and_then(|id| std::str::from_utf8(id).ok()) {
-            Some(id) => id.to_owned(),
-            None => new_request_id(&mut *rng),
-        };
+        let request_id = RequestId::new(head.header("x-request-id"), &mut *rng);
         let trace = head.header("traceparent").and_then(TraceParent::parse);
         let trace = trace.unwrap_or_else(|| TraceParent::new(&mut *rng));
         drop(rng);
@@ -94,7 +91,7 @@ impl Exchange {
         };
         exchange.timeout = planned.into_iter().chain(asked).min().unwrap_or_default();
         exchange.trust = trust;
-        exchange.method = head.method.to_owned();
+        exchange.method = known(head.method);
         exchange.request_id = request_id;
         exchange.trace = Some(trace);
         exchange
@@ -122,7 +119,7 @@ impl Exchange {
             },
         };
         let mut exchange = Self::begin(thread, listener, peer, destination);
-        exchange.method.push_str("TCP");
+        exchange.method = Cow::Borrowed("TCP");
         exchange
     }
 
@@ -139,9 +136,9 @@ impl Exchange {
             peer: peer.ip(),
             trust: Trust::Service,
             arrived: now,
-            method: String::new(),
+            method: Cow::Borrowed(""),
             destination,
-            request_id: String::new(),
+            request_id: RequestId::None,
             trace: None,
             timeout: Duration::MAX,
             current: None,
@@ -185,16 +182,17 @@ impl Exchange {
         let Destination::Service { service, .. } = &mut self.destination else {
             return;
         };
-        let snapshot = self.thread.builder.current();
-        if let Some(now) = snapshot.service(service.name.as_str()) {
-            *service = now.clone();
+        let now = self
+            .thread
+            .look(|snapshot| snapshot.service(service.name.as_str()).cloned());
+        if let Some(now) = now {
+            *service = now;
         }
     }
 
     fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
         self.reason = Some(cause.name());
-        let id = Some(self.request_id.as_str()).filter(|id| !id.is_empty());
-        cause.answer(reached, detail, id)
+        cause.answer(reached, detail, self.request_id.as_str())
     }
 
     fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
@@ -229,8 +227,10 @@ impl Exchange {
         }
     }
 
+    /// What is left of the time when the attempt is made.
     fn remaining(&self) -> Duration {
-        self.timeout.saturating_sub(self.arrived.elapsed())
+        let passed = self.attempted.saturating_duration_since(self.arrived);
+        self.timeout.saturating_sub(passed)
     }
 }
 
@@ -255,8 +255,12 @@ impl polity_http::Exchange for Exchange {
             let detail = format!("no instance of `{}` is ready", name.unwrap_or_default());
             return Err(self.give(Cause::NoInstance, Reached::No, &detail));
         };
-        let now = Instant::now();
         let first = self.attempts == 0 && self.stale == 0;
+        // The first is made as soon as the request is there.
+        let now = match first {
+            true => self.arrived,
+            false => Instant::now(),
+        };
         if let Some(service) = self.service().filter(|_| first) {
             service.shared.budget.note_request(now);
         }
@@ -289,16 +293,16 @@ impl polity_http::Exchange for Exchange {
         let external = self
             .service()
             .is_some_and(|service| service.policy.locality == Locality::External);
-        let own = match &self.current {
+        let host = match &self.current {
             // Only HTTP/1.0 clients may leave the host out, and no service need know of them.
-            Some(instance) if external || head.authority.is_empty() => Some(instance.authority()),
-            _ => None,
+            Some(instance) if external || head.authority.is_empty() => instance.authority.as_str(),
+            _ => head.authority,
         };
         let added = Added {
             trust: self.trust,
             peer: self.peer,
-            host: own.as_deref().unwrap_or(head.authority),
-            request_id: &self.request_id,
+            host,
+            request_id: self.request_id.as_str().unwrap_or_default(),
             trace: self.trace.as_ref(),
             remaining: self.remaining(),
         };
@@ -372,6 +376,15 @@ impl polity_http::Exchange for Exchange {
             place.statistics.note(ending, at_instance);
         }
         self.log(outcome, took, place.as_deref());
+    }
+}
+
+/// A method that outlives its head; the usual ones without an allocation.
+fn known(method: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    match USUAL.into_iter().find(|usual| *usual == method) {
+        Some(usual) => Cow::Borrowed(usual),
+        None => Cow::Owned(method.to_owned()),
     }
 }
 

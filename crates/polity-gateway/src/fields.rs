@@ -1,10 +1,10 @@
 //! The fields Polity sets on a request, and those it takes away because they would be taken for its own.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use polity_http::RequestHead;
+use polity_http::text::{write_address, write_number};
 
 use crate::trace::TraceParent;
 
@@ -76,12 +76,10 @@ pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>
     if let Some(trace) = added.trace {
         field(out, "traceparent", trace.as_bytes());
     }
-    // Writing to a vector does not fail.
-    let _ = write!(
-        out,
-        "x-request-timeout-ms: {}\r\n",
-        added.remaining.as_millis()
-    );
+    out.extend_from_slice(b"x-request-timeout-ms: ");
+    let remaining = added.remaining.as_millis();
+    write_number(out, u64::try_from(remaining).unwrap_or(u64::MAX));
+    out.extend_from_slice(b"\r\n");
     if added.trust != Trust::Service {
         write_forwarded(head, added, out);
     }
@@ -94,8 +92,8 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
     };
     out.extend_from_slice(b"x-forwarded-for: ");
     write_before(head, added.trust, "x-forwarded-for", out);
-    // Writing to a vector does not fail.
-    let _ = write!(out, "{}\r\n", added.peer);
+    write_address(out, added.peer);
+    out.extend_from_slice(b"\r\n");
 
     let proto = believed("x-forwarded-proto").unwrap_or(b"http");
     field(out, "x-forwarded-proto", proto);
@@ -106,13 +104,18 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
 
     out.extend_from_slice(b"forwarded: ");
     write_before(head, added.trust, "forwarded", out);
-    let _ = match added.peer {
-        IpAddr::V4(peer) => write!(out, "for={peer}"),
-        // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
-        IpAddr::V6(peer) => write!(out, "for=\"[{peer}]\""),
+    // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
+    let (before, after) = match added.peer {
+        IpAddr::V4(_) => (&b"for="[..], &b""[..]),
+        IpAddr::V6(_) => (&b"for=\"["[..], &b"]\""[..]),
     };
+    out.extend_from_slice(before);
+    write_address(out, added.peer);
+    out.extend_from_slice(after);
     if !head.authority.is_empty() {
-        let _ = write!(out, ";host=\"{}\"", head.authority);
+        out.extend_from_slice(b";host=\"");
+        out.extend_from_slice(head.authority.as_bytes());
+        out.push(b'"');
     }
     out.extend_from_slice(b";proto=http\r\n");
 }

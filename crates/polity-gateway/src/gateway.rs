@@ -105,7 +105,7 @@ impl Gateway {
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
         let server = Server::start(&config.data_plane, timeouts, move || {
-            GatewayPolicy::new(thread_builder.clone(), queue.clone().map(LogBuffer::new))
+            GatewayPolicy::new(thread_builder.reader(), queue.clone().map(LogBuffer::new))
         })?;
         let opened = Listeners::open(server.clone(), &plan).await;
         let listeners = match opened {

@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     pub(crate) id: InstanceId,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Host and port as a `host` field says them, port 80 left out.
+    pub(crate) authority: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) statistics: Statistics,
     place: Place,
@@ -49,6 +51,7 @@ impl Instance {
             id,
             host: host.to_owned(),
             port,
+            authority: authority(host, port),
             endpoint: Endpoint::new(),
             statistics: Statistics::new(now),
             place,
@@ -89,19 +92,17 @@ impl Instance {
         }
     }
 
-    /// Host and port as a `host` field says them, port 80 left out.
-    pub(crate) fn authority(&self) -> String {
-        let (host, port) = (&self.0.host, self.0.port);
-        match (host.contains(':'), port) {
-            (true, 80) => format!("[{host}]"),
-            (true, _) => format!("[{host}]:{port}"),
-            (false, 80) => host.clone(),
-            (false, _) => format!("{host}:{port}"),
-        }
-    }
-
     pub(crate) fn summary(&self, now: Instant) -> Summary {
         self.statistics.summary(now, self.endpoint.in_flight())
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    match (host.contains(':'), port) {
+        (true, 80) => format!("[{host}]"),
+        (true, _) => format!("[{host}]:{port}"),
+        (false, 80) => host.to_owned(),
+        (false, _) => format!("{host}:{port}"),
     }
 }
 
@@ -146,9 +147,9 @@ mod tests {
 
     #[test]
     fn the_authority_is_what_a_client_would_send() {
-        assert_eq!(instance("api.example", 80).authority(), "api.example");
-        assert_eq!(instance("10.0.0.7", 9000).authority(), "10.0.0.7:9000");
-        assert_eq!(instance("::1", 9000).authority(), "[::1]:9000");
-        assert_eq!(instance("::1", 80).authority(), "[::1]");
+        assert_eq!(instance("api.example", 80).authority, "api.example");
+        assert_eq!(instance("10.0.0.7", 9000).authority, "10.0.0.7:9000");
+        assert_eq!(instance("::1", 9000).authority, "[::1]:9000");
+        assert_eq!(instance("::1", 80).authority, "[::1]");
     }
 }

@@ -10,7 +10,7 @@ use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
 use polity_route::{Request, normalise, normalise_host};
 
 use crate::access_log::{Line, LogBuffer};
-use crate::builder::Builder;
+use crate::builder::SnapshotReader;
 use crate::exchange::{Destination, Exchange};
 use crate::fields::Trust;
 use crate::problem::{Cause, Reached};
@@ -34,9 +34,16 @@ pub(crate) struct Call {
 
 /// What a data-plane thread has of its own.
 pub(crate) struct Thread {
-    pub(crate) builder: Arc<Builder>,
+    snapshot: RefCell<SnapshotReader>,
     pub(crate) rng: RefCell<SplitMix64>,
     pub(crate) log: Option<LogBuffer>,
+}
+
+impl Thread {
+    /// Looks at the snapshot in force.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(self.snapshot.borrow_mut().load())
+    }
 }
 
 /// The gateway on one data-plane thread.
@@ -45,10 +52,10 @@ pub(crate) struct GatewayPolicy {
 }
 
 impl GatewayPolicy {
-    pub(crate) fn new(builder: Arc<Builder>, log: Option<LogBuffer>) -> Self {
+    pub(crate) fn new(snapshot: SnapshotReader, log: Option<LogBuffer>) -> Self {
         Self {
             thread: Rc::new(Thread {
-                builder,
+                snapshot: RefCell::new(snapshot),
                 rng: RefCell::new(SplitMix64::from_system()),
                 log,
             }),
@@ -64,26 +71,27 @@ impl Policy for GatewayPolicy {
         let Listener::Call(call) = listener else {
             return Protocol::Http;
         };
-        let snapshot = self.thread.builder.current();
-        let callee = snapshot.service(call.callee.as_str());
-        match callee.map(|service| service.policy.protocol) {
+        let protocol = self.thread.look(|snapshot| {
+            let callee = snapshot.service(call.callee.as_str());
+            callee.map(|service| service.policy.protocol)
+        });
+        match protocol {
             Some(polity_plan::Protocol::Tcp) => Protocol::Tcp,
             Some(polity_plan::Protocol::Http) | None => Protocol::Http,
         }
     }
 
     fn request(&self, listener: &Listener, peer: SocketAddr, head: &RequestHead<'_>) -> Exchange {
-        let snapshot = self.thread.builder.current();
-        let (trust, destination) = match listener {
-            Listener::Call(call) => (Trust::Service, to_callee(&snapshot, call, head)),
+        let (trust, destination) = self.thread.look(|snapshot| match listener {
+            Listener::Call(call) => (Trust::Service, to_callee(snapshot, call, head)),
             Listener::Public => {
                 let trust = match snapshot.planned.trusts(peer.ip()) {
                     true => Trust::Proxy,
                     false => Trust::Client,
                 };
-                (trust, by_route(&snapshot, head))
+                (trust, by_route(snapshot, head))
             }
-        };
+        });
         Exchange::new(
             self.thread.clone(),
             listener,
@@ -95,9 +103,10 @@ impl Policy for GatewayPolicy {
     }
 
     fn tunnel(&self, listener: &Listener, peer: SocketAddr) -> Exchange {
-        let snapshot = self.thread.builder.current();
         let service = match listener {
-            Listener::Call(call) => snapshot.service(call.callee.as_str()).cloned(),
+            Listener::Call(call) => self
+                .thread
+                .look(|snapshot| snapshot.service(call.callee.as_str()).cloned()),
             Listener::Public => None,
         };
         Exchange::tunnel(self.thread.clone(), listener, peer, service)
@@ -117,6 +126,8 @@ impl Policy for GatewayPolicy {
     }
 
     fn tick(&self) {
+        // A thread without requests would keep an old one alive.
+        self.thread.look(|_| ());
         if let Some(log) = &self.thread.log {
             log.flush();
         }

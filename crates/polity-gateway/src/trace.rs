@@ -40,7 +40,7 @@ impl TraceParent {
 
     /// A new trace. It is marked as sampled: a service that follows its parent's decision would
     /// otherwise record nothing at all.
-    pub(crate) fn new(rng: &mut dyn Rng) -> Self {
+    pub(crate) fn new(rng: &mut impl Rng) -> Self {
         let mut bytes = *b"00-00000000000000000000000000000000-0000000000000000-01";
         // Zero ids are invalid; the lowest bit keeps them from coming up once in 2^64.
         write_hex(&mut bytes[3..19], rng.next_u64());
@@ -60,22 +60,49 @@ impl TraceParent {
 }
 
 /// Whether a request id that came is passed on: short, and nothing a log or a shell trips over.
-pub(crate) fn is_request_id(value: &[u8]) -> bool {
+fn is_request_id(value: &[u8]) -> bool {
     let legal = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:+/=@~".contains(b);
     (1..=MAX_REQUEST_ID).contains(&value.len()) && value.iter().all(legal)
 }
 
-/// A new request id: 32 hexadecimal digits.
-pub(crate) fn new_request_id(rng: &mut dyn Rng) -> String {
-    let mut bytes = [0u8; 32];
-    write_hex(&mut bytes[..16], rng.next_u64());
-    write_hex(&mut bytes[16..], rng.next_u64());
-    bytes.iter().copied().map(char::from).collect()
+/// A request's id, without an allocation where it is made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RequestId {
+    /// There is none: what passes is no request.
+    None,
+    /// 32 hexadecimal digits.
+    Made([u8; 32]),
+    /// The client's, checked.
+    Came(Box<str>),
+}
+
+impl RequestId {
+    /// The id that came, if it is one to be passed on; else a new one.
+    pub(crate) fn new(came: Option<&[u8]>, rng: &mut impl Rng) -> Self {
+        let came = came.filter(|id| is_request_id(id));
+        if let Some(id) = came.and_then(|id| std::str::from_utf8(id).ok()) {
+            return Self::Came(id.into());
+        }
+        let mut digits = [0u8; 32];
+        write_hex(&mut digits[..16], rng.next_u64());
+        write_hex(&mut digits[16..], rng.next_u64());
+        Self::Made(digits)
+    }
+
+    /// Its text; none where there is none.
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Made(digits) => std::str::from_utf8(digits).ok(),
+            Self::Came(id) => Some(id),
+        }
+    }
 }
 
 fn write_hex(out: &mut [u8], number: u64) {
-    for (place, byte) in out.iter_mut().rev().enumerate() {
-        *byte = HEX[(number >> (place * 4)) as usize & 15];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair[0] = HEX[usize::from(byte >> 4)];
+        pair[1] = HEX[usize::from(byte & 15)];
     }
 }
 
@@ -113,7 +140,20 @@ mod tests {
         let (one, other) = (TraceParent::new(&mut rng), TraceParent::new(&mut rng));
         assert_ne!(one.trace_id(), other.trace_id());
         assert_eq!(TraceParent::parse(one.as_bytes()), Some(one));
-        assert_ne!(new_request_id(&mut rng), new_request_id(&mut rng));
+        let mut id = || RequestId::new(None, &mut rng);
+        let (one, other) = (id(), id());
+        assert_ne!(one, other);
+        assert!(
+            one.as_str()
+                .is_some_and(|id| id.len() == 32 && is_request_id(id.as_bytes()))
+        );
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        let mut out = [0u8; 16];
+        write_hex(&mut out, 0x0123_4567_89ab_cdef);
+        assert_eq!(&out, b"0123456789abcdef");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod server;
 pub mod socket;
 pub mod stream;
+pub mod text;
 
 mod buffer;
 mod connection;

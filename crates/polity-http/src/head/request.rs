@@ -36,6 +36,8 @@ pub struct RequestHead<'a> {
     pub authority: &'a str,
     /// Every field, in order, hop-by-hop ones included.
     pub headers: &'a [Header<'a>],
+    /// As it came, the empty line included.
+    pub(crate) raw: &'a [u8],
     /// The body's.
     pub framing: Framing,
     /// The protocol the client wants to change to; never one of HTTP.
@@ -73,6 +75,7 @@ impl<'a> RequestHead<'a> {
             version,
             authority: "",
             headers: request.headers,
+            raw: &input[..length],
             framing: Framing::None,
             upgrade: None,
             expects_continue: false,

@@ -17,6 +17,8 @@ pub struct ResponseHead<'a> {
     pub version: Version,
     /// Every field, in order, hop-by-hop ones included.
     pub headers: &'a [Header<'a>],
+    /// As it came, the empty line included.
+    pub(crate) raw: &'a [u8],
     /// The body's, as the fields alone say it.
     fields: Option<Framing>,
     pub(crate) options: ConnectionOptions,
@@ -65,6 +67,7 @@ impl<'a> ResponseHead<'a> {
             reason: response.reason.unwrap_or_default(),
             version,
             headers: response.headers,
+            raw: &input[..length],
             fields: framing.framing(version)?,
             options,
         };

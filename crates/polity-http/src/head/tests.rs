@@ -173,3 +173,41 @@ proptest! {
         }
     }
 }
+
+mod copying {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::head::request::HeaderSpace;
+    use crate::head::write_request_head;
+
+    proptest! {
+        /// Copying in runs gives what writing field by field gives, whatever is left out and however
+        /// the client spaced its lines.
+        #[test]
+        fn runs_and_single_fields_come_to_the_same(
+            fields in prop::collection::vec(
+                ("[a-z]{1,4}", prop::sample::select(vec![":", ": ", ":\t", ":  "]), "[!-~]{0,6}", prop::sample::select(vec!["", " ", "\t"]), any::<bool>()),
+                0..12,
+            ),
+        ) {
+            let mut text = b"GET / HTTP/1.1\r\nhost: a\r\n".to_vec();
+            let mut expected = b"GET / HTTP/1.1\r\n".to_vec();
+            for (place, (name, separator, value, after, kept)) in fields.iter().enumerate() {
+                let name = format!("x{place}-{name}{}", if *kept { "" } else { "-dropped" });
+                text.extend_from_slice(format!("{name}{separator}{value}{after}\r\n").as_bytes());
+                if *kept {
+                    expected.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+                }
+            }
+            text.extend_from_slice(b"\r\n");
+            expected.extend_from_slice(b"\r\n");
+            let mut space: HeaderSpace<'_> = [const { std::mem::MaybeUninit::uninit() }; crate::limits::MAX_HEADERS];
+            let (head, _) = RequestHead::parse(&text, &mut space).expect("valid").expect("whole");
+            let mut out = Vec::new();
+            let keep = |name: &str| name != "host" && !name.ends_with("-dropped");
+            write_request_head(&head, head.target, &mut out, keep, |_| {});
+            prop_assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&expected));
+        }
+    }
+}

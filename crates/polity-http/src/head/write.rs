@@ -1,7 +1,9 @@
 //! Heads as they are sent: field by field from what was parsed, with framing written anew.
 
+use super::copy::FieldCopy;
 use super::fields::{aliases_framing, is_hop_by_hop, is_listed};
 use super::{Framing, RequestHead, ResponseHead};
+use crate::text::write_number;
 
 /// How the body of an answer is framed towards a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(crate) fn write_request_head(
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut copy = FieldCopy::new(head.raw, out);
     for header in head.headers {
         let name = header.name;
         if is_hop_by_hop(name) || aliases_framing(name) || !keep(name) {
@@ -33,8 +36,9 @@ pub(crate) fn write_request_head(
         if head.options.names_fields && is_listed(head.headers, name) {
             continue;
         }
-        write_field(out, name, header.value);
+        copy.add(header);
     }
+    copy.finish();
     match head.framing {
         Framing::Length(length) => write_length(out, length),
         Framing::Chunked => write_field(out, "transfer-encoding", b"chunked"),
@@ -66,6 +70,7 @@ pub(crate) fn write_answer_head(
     out.push(b' ');
     out.extend_from_slice(head.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
+    let mut copy = FieldCopy::new(head.raw, out);
     for header in head.headers {
         if is_hop_by_hop(header.name)
             || !keep(header.name)
@@ -73,8 +78,9 @@ pub(crate) fn write_answer_head(
         {
             continue;
         }
-        write_field(out, header.name, header.value);
+        copy.add(header);
     }
+    copy.finish();
     match framing {
         AnswerFraming::Body(Framing::Length(length)) | AnswerFraming::Told(length) => {
             write_length(out, length);
@@ -96,7 +102,7 @@ pub(crate) fn write_answer_head(
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
@@ -108,19 +114,4 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"content-length: ");
     write_number(out, length);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a number in decimal, without the machinery of `format!`.
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0u8; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
 }

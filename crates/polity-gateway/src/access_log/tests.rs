@@ -1,5 +1,10 @@
 //! The access log's thread: what is kept, and what is dropped rather than waited for.
 
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn line(path: &str) -> Line<'_> {
@@ -65,13 +70,60 @@ fn a_queue_that_is_full_counts_what_it_drops() {
     assert_eq!(held.try_iter().count(), 1);
 }
 
+fn written(line: &Line<'_>) -> serde_json::Value {
+    let mut out = Vec::new();
+    line.write(&mut Stamp::default(), &mut out);
+    assert_eq!(out.pop(), Some(b'\n'));
+    serde_json::from_slice(&out).expect("JSON")
+}
+
 #[test]
 fn times_are_those_of_rfc_3339() {
     let mut line = line("/");
-    line.time = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_042);
     line.duration = Duration::from_micros(1234);
-    let value = serde_json::to_value(&line).expect("JSON");
-    assert_eq!(value["time"], "1994-11-06T08:49:37.042Z");
-    assert_eq!(value["duration_ms"], 1.234);
-    assert_eq!(value["upstream_ms"], serde_json::Value::Null);
+    let mut stamp = Stamp::default();
+    let mut check = |millis, expected: &str| {
+        line.time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let mut out = Vec::new();
+        line.write(&mut stamp, &mut out);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!(value["time"], expected);
+        assert_eq!(value["duration_ms"], 1.234);
+        assert_eq!(value["upstream_ms"], serde_json::Value::Null);
+    };
+    check(784_111_777_042, "1994-11-06T08:49:37.042Z");
+    check(784_111_777_999, "1994-11-06T08:49:37.999Z");
+    // The clock of the system may be set back.
+    check(784_111_776_000, "1994-11-06T08:49:36.000Z");
+    check(0, "1970-01-01T00:00:00.000Z");
+}
+
+proptest! {
+    #[test]
+    fn a_line_says_what_it_was_given(
+        path in any::<String>(),
+        reason in proptest::option::of(any::<String>()),
+        micros in any::<u32>(),
+        status in proptest::option::of(100u16..1000),
+        client in any::<IpAddr>(),
+        bytes_in in any::<u64>(),
+    ) {
+        let mut line = Line::new(client);
+        line.path = &path;
+        line.reason = reason.as_deref();
+        line.status = status;
+        line.bytes_in = bytes_in;
+        line.duration = Duration::from_micros(micros.into());
+        line.upstream = Some(line.duration);
+        let value = written(&line);
+        prop_assert_eq!(&value["path"], &path);
+        prop_assert_eq!(value["reason"].as_str(), reason.as_deref());
+        prop_assert_eq!(value["status"].as_u64(), status.map(u64::from));
+        prop_assert_eq!(&value["client"], &client.to_string());
+        prop_assert_eq!(value["bytes_in"].as_u64(), Some(bytes_in));
+        prop_assert_eq!(value["duration_ms"].as_f64(), Some(f64::from(micros) / 1000.0));
+        prop_assert_eq!(&value["duration_ms"], &value["upstream_ms"]);
+        prop_assert!(value.get("caller").is_none());
+        prop_assert!(value["service"].is_null());
+    }
 }

@@ -1,0 +1,184 @@
+//! One line of the access log, written by hand: it is made for every request, and a general
+//! serialiser costs ten times as much.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use polity_http::date::civil;
+use polity_http::text::{write_address, write_number};
+
+/// What is known of a request at its end.
+pub(crate) struct Line<'a> {
+    pub(super) time: SystemTime,
+    client: IpAddr,
+    pub(crate) caller: Option<&'a str>,
+    pub(crate) method: &'a str,
+    /// In normal form, without the query: queries hold secrets.
+    pub(crate) path: &'a str,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
+    pub(crate) instance: Option<&'a str>,
+    /// None when the client was sent no answer.
+    pub(crate) status: Option<u16>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) duration: Duration,
+    pub(crate) upstream: Option<Duration>,
+    pub(crate) attempts: u32,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) trace_id: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
+}
+
+/// The last second that was written, and how: lines come many to a second.
+#[derive(Debug, Default)]
+pub(super) struct Stamp {
+    second: u64,
+    /// RFC 3339 up to the second's fraction; empty before the first.
+    text: Vec<u8>,
+}
+
+impl Line<'_> {
+    /// The line of a request from `client` that ends now, with nothing known about it.
+    pub(crate) fn new(client: IpAddr) -> Self {
+        Self {
+            time: SystemTime::now(),
+            client,
+            caller: None,
+            method: "",
+            path: "",
+            route: None,
+            service: None,
+            instance: None,
+            status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration: Duration::ZERO,
+            upstream: None,
+            attempts: 0,
+            reason: None,
+            trace_id: None,
+            request_id: None,
+        }
+    }
+
+    /// Appends it as JSON, with its end.
+    pub(super) fn write(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        stamp.write(self.time, out);
+        out.extend_from_slice(b"\",\"client\":\"");
+        write_address(out, self.client);
+        out.push(b'"');
+        if self.caller.is_some() {
+            text(out, b",\"caller\":", self.caller);
+        }
+        text(out, b",\"method\":", Some(self.method));
+        text(out, b",\"path\":", Some(self.path));
+        text(out, b",\"route\":", self.route);
+        text(out, b",\"service\":", self.service);
+        text(out, b",\"instance\":", self.instance);
+        out.extend_from_slice(b",\"status\":");
+        match self.status {
+            Some(status) => write_number(out, status.into()),
+            None => out.extend_from_slice(b"null"),
+        }
+        number(out, b",\"bytes_in\":", self.bytes_in);
+        number(out, b",\"bytes_out\":", self.bytes_out);
+        out.extend_from_slice(b",\"duration_ms\":");
+        milliseconds(out, self.duration);
+        out.extend_from_slice(b",\"upstream_ms\":");
+        match self.upstream {
+            Some(time) => milliseconds(out, time),
+            None => out.extend_from_slice(b"null"),
+        }
+        number(out, b",\"attempts\":", self.attempts.into());
+        text(out, b",\"reason\":", self.reason);
+        text(out, b",\"trace_id\":", self.trace_id);
+        text(out, b",\"request_id\":", self.request_id);
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+impl Stamp {
+    /// Appends `time` as RFC 3339 in UTC, to the millisecond.
+    fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) {
+        let age = time
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        if self.text.is_empty() || self.second != age.as_secs() {
+            self.second = age.as_secs();
+            self.text = up_to_the_second(age.as_secs()).into_bytes();
+        }
+        out.extend_from_slice(&self.text);
+        let millis = age.subsec_millis();
+        out.extend_from_slice(&[
+            b'.',
+            digit(millis / 100),
+            digit(millis / 10),
+            digit(millis),
+            b'Z',
+        ]);
+    }
+}
+
+fn up_to_the_second(age: u64) -> String {
+    let (year, month, day) = civil(age / 86_400);
+    let second = age % 86_400;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// The last decimal digit.
+fn digit(number: u32) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+    out.extend_from_slice(key);
+    write_number(out, value);
+}
+
+/// To the microsecond: more digits are noise.
+fn milliseconds(out: &mut Vec<u8>, time: Duration) {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    write_number(out, micros / 1000);
+    let rest = (micros % 1000) as u32;
+    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
+}
+
+fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+    out.extend_from_slice(key);
+    let Some(value) = value else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    out.push(b'"');
+    // Without an early end, so that it is a few vector instructions.
+    let escapes = value
+        .bytes()
+        .fold(false, |escapes, byte| escapes | needs_escape(byte));
+    match escapes {
+        false => out.extend_from_slice(value.as_bytes()),
+        true => escaped(out, value.as_bytes()),
+    }
+    out.push(b'"');
+}
+
+/// RFC 8259, section 7.
+fn needs_escape(byte: u8) -> bool {
+    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+}
+
+fn escaped(out: &mut Vec<u8>, value: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..b' ' => {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
