@@ -302,7 +302,7 @@ impl polity_http::Exchange for Exchange {
             trust: self.trust,
             peer: self.peer,
             host,
-            request_id: self.request_id.as_str().unwrap_or_default(),
+            request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),
             remaining: self.remaining(),
         };

@@ -24,7 +24,7 @@ pub(crate) struct Added<'a> {
     pub(crate) trust: Trust,
     pub(crate) peer: IpAddr,
     pub(crate) host: &'a str,
-    pub(crate) request_id: &'a str,
+    pub(crate) request_id: &'a [u8],
     pub(crate) trace: Option<&'a TraceParent>,
     pub(crate) remaining: Duration,
 }
@@ -72,7 +72,7 @@ fn same_name(name: &str, known: &str) -> bool {
 /// Appends them.
 pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
     field(out, "host", added.host.as_bytes());
-    field(out, "x-request-id", added.request_id.as_bytes());
+    field(out, "x-request-id", added.request_id);
     if let Some(trace) = added.trace {
         field(out, "traceparent", trace.as_bytes());
     }

@@ -54,8 +54,8 @@ impl TraceParent {
     }
 
     /// The trace's id, 32 hexadecimal digits.
-    pub(crate) fn trace_id(&self) -> &str {
-        std::str::from_utf8(&self.0[3..35]).unwrap_or_default()
+    pub(crate) fn trace_id(&self) -> &[u8] {
+        &self.0[3..35]
     }
 }
 
@@ -89,13 +89,18 @@ impl RequestId {
         Self::Made(digits)
     }
 
-    /// Its text; none where there is none.
-    pub(crate) fn as_str(&self) -> Option<&str> {
+    /// Its text, of bytes that [`is_request_id`] allows; none where there is none.
+    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::None => None,
-            Self::Made(digits) => std::str::from_utf8(digits).ok(),
-            Self::Came(id) => Some(id),
+            Self::Made(digits) => Some(digits),
+            Self::Came(id) => Some(id.as_bytes()),
         }
+    }
+
+    /// The same as a string.
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.as_bytes()?).ok()
     }
 }
 
@@ -117,7 +122,7 @@ mod tests {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let parsed = TraceParent::parse(good.as_bytes()).expect("valid");
         assert_eq!(parsed.as_bytes(), good.as_bytes());
-        assert_eq!(parsed.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(parsed.trace_id(), b"4bf92f3577b34da6a3ce929d0e0e4736");
         let later = good.replacen("00", "cc", 1) + "-what-comes";
         assert_eq!(TraceParent::parse(later.as_bytes()), Some(parsed));
         for bad in [
@@ -144,8 +149,8 @@ mod tests {
         let (one, other) = (id(), id());
         assert_ne!(one, other);
         assert!(
-            one.as_str()
-                .is_some_and(|id| id.len() == 32 && is_request_id(id.as_bytes()))
+            one.as_bytes()
+                .is_some_and(|id| id.len() == 32 && is_request_id(id))
         );
     }
 

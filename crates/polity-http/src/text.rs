@@ -8,16 +8,38 @@ pub fn write_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// `255.255.255.255`, and the point after it.
+const LONGEST_IPV4: usize = 16;
+
+/// Each octet in decimal, with a point where it has less than three digits, and how many it has.
+const OCTETS: [([u8; 3], usize); 256] = {
+    let mut octets = [([b'.'; 3], 0); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+        let (hundreds, tens, ones) = (b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8);
+        octets[octet] = match octet {
+            0..10 => ([ones, b'.', b'.'], 1),
+            10..100 => ([tens, ones, b'.'], 2),
+            _ => ([hundreds, tens, ones], 3),
+        };
+        octet += 1;
+    }
+    octets
+};
+
 /// Appends an address, IPv6 without brackets.
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            for octet in [a, b, c] {
-                write_number(out, octet.into());
-                out.push(b'.');
+            let mut text = [b'.'; LONGEST_IPV4];
+            let mut end = 0;
+            for octet in address.octets() {
+                let (digits, length) = OCTETS[usize::from(octet)];
+                text[end..end + 3].copy_from_slice(&digits);
+                end += length + 1;
             }
-            write_number(out, d.into());
+            out.extend_from_slice(&text[..end - 1]);
         }
         // Writing to a vector does not fail.
         IpAddr::V6(address) => drop(write!(out, "{address}")),

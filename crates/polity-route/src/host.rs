@@ -30,7 +30,9 @@ pub fn normalise_host(authority: &str) -> Result<Cow<'_, str>, HostError> {
         Some(_) => return Err(HostError),
     };
     let name = host.strip_suffix('.').unwrap_or(host);
-    if (name.is_empty() && !host.is_empty()) || !name.bytes().all(is_name_byte) {
+    if (name.is_empty() && !host.is_empty())
+        || !name.bytes().all(|byte| NAME_BYTE[usize::from(byte)])
+    {
         return Err(HostError);
     }
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -46,9 +48,34 @@ fn is_port(port: &str) -> bool {
 }
 
 /// `reg-name` of RFC 3986 section 3.2.2.
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || b"_~!$&'()*+,;=%".contains(&byte)
-}
+const NAME_BYTE: [bool; 256] = {
+    let mut legal = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let known = byte as u8;
+        legal[byte] = known.is_ascii_alphanumeric()
+            || matches!(
+                known,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b'%'
+            );
+        byte += 1;
+    }
+    legal
+};
 
 #[cfg(test)]
 mod tests {

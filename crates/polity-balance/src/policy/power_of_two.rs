@@ -11,6 +11,9 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     rng: &mut dyn Rng,
 ) -> Option<usize> {
     let first = candidates.draw(rng, None)?;
+    if candidates.places() == 1 {
+        return Some(first);
+    }
     match candidates.draw(rng, Some(first)) {
         Some(second) if candidates.load(second) < candidates.load(first) => Some(second),
         _ => Some(first),

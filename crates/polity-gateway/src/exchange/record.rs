@@ -33,7 +33,7 @@ impl Exchange {
         line.upstream = self.upstream_time;
         line.attempts = self.attempts;
         line.trace_id = self.trace.as_ref().map(TraceParent::trace_id);
-        line.request_id = self.request_id.as_str();
+        line.request_id = self.request_id.as_bytes();
         line.reason = match (self.reason, &outcome.fault) {
             (Some(reason), _) => Some(reason),
             (None, Some(Fault::ClientGone)) => Some("client-gone"),

@@ -75,7 +75,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     }
 
     /// Drives the request to its end.
-    pub(super) async fn run(mut self) -> After {
+    pub(super) async fn run(&mut self) -> After {
         let (after, fault) = self.attempts().await;
         self.connection.deadline.lift();
         // An abandoned request keeps its client's connection from being used again, so what is

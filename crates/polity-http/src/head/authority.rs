@@ -10,15 +10,22 @@ pub(super) fn is_authority(text: &str) -> bool {
         },
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
-    !host.is_empty() && host.bytes().all(is_host_byte) && is_port(rest)
+    !host.is_empty() && host.bytes().all(|byte| HOST_BYTE[usize::from(byte)]) && is_port(rest)
 }
 
 /// Registered names: unreserved, sub-delimiters and percent signs, less the characters that mean
 /// something to a log, a shell or a cache key and occur in no real name. A percent sign is among
 /// these: whoever decodes `a%2eb` or `a%00` has another host.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
+const HOST_BYTE: [bool; 256] = {
+    let mut legal = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let known = byte as u8;
+        legal[byte] = known.is_ascii_alphanumeric() || matches!(known, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    legal
+};
 
 fn is_port(rest: &str) -> bool {
     match rest.strip_prefix(':') {

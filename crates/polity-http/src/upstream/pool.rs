@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::FixedState;
+
 use crate::limits::MAX_IDLE_UPSTREAM;
 use crate::policy::Reuse;
 use crate::stream::Stream;
 
-/// A thread's idle connections by address.
+/// A thread's idle connections by address. Addresses come from the plan and the catalog and clients
+/// add none, so the hash need not be secret.
 pub(crate) struct Pool<S> {
-    idle: RefCell<HashMap<SocketAddr, Vec<Idle<S>>>>,
+    idle: RefCell<HashMap<SocketAddr, Vec<Idle<S>>, FixedState>>,
     max_age: Duration,
 }
 
