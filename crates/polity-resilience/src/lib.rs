@@ -3,8 +3,10 @@
 //! Time and chance are arguments, so that what only shows after a minute of failures can be tested
 //! in microseconds.
 
+pub mod adaptive_limit;
 pub mod backoff;
 pub mod retry_budget;
 
+pub use adaptive_limit::{AdaptiveLimit, Overloaded, Priority, Waiting};
 pub use backoff::Backoff;
 pub use retry_budget::RetryBudget;
