@@ -105,7 +105,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     sender::be_woken_exactly()?;
     let request = http::get(&options.path);
     let mut sender = tokio::task::spawn_blocking(move || sender::run(&schedule, &request, &free));
-    let mut report = Report::new(warm_up, Duration::from_millis(options.patience_ms));
+    let mut report = Report::new(warm_up, whole, Duration::from_millis(options.patience_ms));
     let (mut answered, mut sent) = (0, None);
     let last = sleep(whole + GRACE + GRACE);
     tokio::pin!(last);

@@ -1,6 +1,6 @@
 //! An origin that costs as little as one can, so that what is measured is what stands before it.
 
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ const BIG: usize = 1 << 30;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where it listens.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    /// Where it listens: any port of 127.0.0.1, and the same port of the addresses that follow it.
+    #[arg(long, default_value_t = 1)]
+    addresses: u32,
     /// How many requests are served at once, the others wait; without it, as many as there are.
     #[arg(long, requires = "service_time_ms")]
     workers: Option<usize>,
@@ -55,20 +55,30 @@ enum Framing {
 }
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("could not listen on {}", options.listen))?;
-    println!("{}", listener.local_addr()?);
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let port = first.local_addr()?.port();
     let origin = Rc::new(Origin::new(options));
     let serve = async {
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let origin = origin.clone();
-            // A proxy that goes away in the middle is not the origin's to report.
-            tokio::task::spawn_local(async move { _ = origin.serve(stream).await });
+        for offset in 1..options.addresses {
+            let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + offset);
+            let listener = TcpListener::bind((address, port))
+                .await
+                .with_context(|| format!("could not listen on {address}:{port}"))?;
+            tokio::task::spawn_local(accept(listener, origin.clone()));
         }
+        println!("{}", first.local_addr()?);
+        accept(first, origin).await
     };
     LocalSet::new().run_until(serve).await
+}
+
+async fn accept(listener: TcpListener, origin: Rc<Origin>) -> anyhow::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let origin = origin.clone();
+        // A proxy that goes away in the middle is not the origin's to report.
+        tokio::task::spawn_local(async move { _ = origin.serve(stream).await });
+    }
 }
 
 impl Origin {

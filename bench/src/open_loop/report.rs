@@ -10,24 +10,34 @@ use super::{Outcome, Status};
 pub(super) struct Report {
     warm_up: Duration,
     patience: Duration,
+    /// When the last was due.
+    whole: Duration,
     /// Of good answers.
     latencies: Vec<Duration>,
     refused: usize,
     failed: usize,
+    /// Good answers that came while those were due that count.
+    completed: usize,
 }
 
 impl Report {
-    pub(super) fn new(warm_up: Duration, patience: Duration) -> Self {
+    pub(super) fn new(warm_up: Duration, whole: Duration, patience: Duration) -> Self {
         Self {
             warm_up,
+            whole,
             patience,
             latencies: Vec::new(),
             refused: 0,
             failed: 0,
+            completed: 0,
         }
     }
 
     pub(super) fn add(&mut self, outcome: &Outcome) {
+        let came = outcome.due + outcome.latency;
+        if outcome.status == Status::Ok && (self.warm_up..self.whole).contains(&came) {
+            self.completed += 1;
+        }
         if outcome.due < self.warm_up {
             return;
         }
@@ -51,7 +61,8 @@ impl Report {
             "refused": self.refused,
             "failed": self.failed,
             "unanswered": due.saturating_sub(good + self.refused + self.failed),
-            "good_per_second": good as f64 / seconds,
+            "completed_per_second": self.completed as f64 / seconds,
+            "refused_per_second": self.refused as f64 / seconds,
             "good_in_time_per_second": in_time as f64 / seconds,
             "p50_us": self.percentile(0.5),
             "p99_us": self.percentile(0.99),
@@ -80,9 +91,15 @@ mod tests {
         }
     }
 
+    fn report(warm_up_ms: u64, whole_ms: u64, patience_ms: u64) -> Report {
+        let [warm_up, whole, patience] =
+            [warm_up_ms, whole_ms, patience_ms].map(Duration::from_millis);
+        Report::new(warm_up, whole, patience)
+    }
+
     #[test]
     fn only_what_was_due_after_the_warm_up_counts_and_what_never_came_is_missed() {
-        let mut report = Report::new(Duration::from_millis(10), Duration::from_millis(1));
+        let mut report = report(10, 12, 1);
         report.add(&outcome(9, 7, Status::Ok));
         for latency in 1..=100 {
             report.add(&outcome(10, latency * 20, Status::Ok));
@@ -94,7 +111,8 @@ mod tests {
         let number = |name: &str| result[name].as_f64().expect("a number");
         assert_eq!(number("due"), 105.0);
         assert_eq!(number("good"), 100.0);
-        assert_eq!(number("good_per_second"), 50.0);
+        // The last of the hundred came at 12 ms, when it was over.
+        assert_eq!(number("completed_per_second"), 49.5);
         assert_eq!(number("good_in_time"), 50.0);
         assert_eq!(number("refused"), 1.0);
         assert_eq!(number("failed"), 1.0);
@@ -106,7 +124,7 @@ mod tests {
 
     #[test]
     fn there_is_no_percentile_of_nothing() {
-        let report = Report::new(Duration::ZERO, Duration::ZERO);
+        let report = report(0, 0, 0);
         assert!(report.finish(Vec::new(), 1.0)["p99_us"].is_null());
     }
 }

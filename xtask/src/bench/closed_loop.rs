@@ -24,7 +24,7 @@ pub(super) struct ClosedLoop {
 
 pub(super) const CLOSED_LOOPS: [ClosedLoop; 8] = [
     keep_alive("get-8", 8, "/1k", ""),
-    keep_alive("get-64", 64, "/1k", ""),
+    GET_64,
     keep_alive("get-512", 512, "/1k", ""),
     keep_alive("headers-64", 64, "/1k", HEADERS),
     keep_alive("body-64k", 64, "/64k", ""),
@@ -37,6 +37,8 @@ pub(super) const CLOSED_LOOPS: [ClosedLoop; 8] = [
         "wrk.headers['Connection'] = 'close'",
     ),
 ];
+
+pub(super) const GET_64: ClosedLoop = keep_alive("get-64", 64, "/1k", "");
 
 /// What a browser sends, Host aside.
 const HEADERS: &str = r#"
@@ -97,14 +99,20 @@ impl ClosedLoop {
     }
 
     fn once(&self, session: &mut Session, contender: usize) -> anyhow::Result<()> {
-        let measured = measure(session, &session.contenders[contender], self)?;
-        let name = session.contenders[contender].name.clone();
-        session.record(self.name, &name, &measured);
+        let contender = &session.contenders[contender];
+        let measured = measure(session, contender, self, self.script)?;
+        let name = contender.name.clone();
+        if let Some(defect) = &measured.defect {
+            session.defect(self.name, &[CPU, RATE], &name, defect);
+        }
+        session.figures.add(self.name, CPU, &name, measured.cpu_us);
+        session.figures.add(self.name, RATE, &name, measured.rate);
         Ok(())
     }
 }
 
 /// One run of one contender.
+#[derive(Debug)]
 pub(super) struct Measured {
     pub(super) cpu_us: f64,
     pub(super) rate: f64,
@@ -115,6 +123,7 @@ pub(super) fn measure(
     session: &Session,
     contender: &Contender,
     load: &ClosedLoop,
+    script: &str,
 ) -> anyhow::Result<Measured> {
     session.check_interrupt()?;
     let url = contender.url(load.path);
@@ -123,7 +132,7 @@ pub(super) fn measure(
             url: &url,
             connections: load.connections,
             seconds,
-            script: load.script,
+            script,
         };
         wrk::run(&load, &session.cores, session.folder())
     };
@@ -155,18 +164,6 @@ fn defect(outcome: &Outcome, ended_threads: usize) -> Option<String> {
     );
     note(u64::from(outcome.requests == 0), "run without an answer");
     (!faults.is_empty()).then(|| faults.join(", "))
-}
-
-impl Session {
-    fn record(&mut self, workload: &'static str, contender: &str, measured: &Measured) {
-        if let Some(defect) = &measured.defect {
-            println!("DEFECT {workload} {contender}: {defect}");
-            self.figures.defect(workload, CPU, contender, defect);
-            self.figures.defect(workload, RATE, contender, defect);
-        }
-        self.figures.add(workload, CPU, contender, measured.cpu_us);
-        self.figures.add(workload, RATE, contender, measured.rate);
-    }
 }
 
 #[cfg(test)]

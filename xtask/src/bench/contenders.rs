@@ -150,8 +150,13 @@ pub(super) fn configure_polity(place: &Place, command: &mut Command) -> anyhow::
         place.port
     );
     for service in &place.topology.services {
-        let (name, origin) = (&service.name, place.origin);
-        plan += &format!("\n[service.{name}]\nurl = \"http://127.0.0.1:{origin}\"\n");
+        let name = &service.name;
+        let urls: Vec<String> = service
+            .instances
+            .iter()
+            .map(|instance| format!("\"http://{instance}:{}\"", place.origin))
+            .collect();
+        plan += &format!("\n[service.{name}]\nurls = [{}]\n", urls.join(", "));
         for prefix in &service.prefixes {
             plan += &format!("\n[[service.{name}.routes]]\npath = \"{prefix}\"\n");
         }

@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
 use super::build::{self, Programs};
-use super::closed_loop::CLOSED_LOOPS;
 use super::contenders::{Contender, Stable};
-use super::figures::Figures;
+use super::figures::{Figures, Metric};
 use super::machine::Cores;
 use super::process::{Process, first_line, pinned};
 use super::topology::Topology;
-use super::{Options, report, wrk};
+use super::{Options, report, workloads, wrk};
 
 /// How long everything is done.
 #[derive(Debug, Clone, Copy)]
@@ -25,17 +25,24 @@ pub(super) struct Pace {
     pub(super) rounds: usize,
     pub(super) warm_up_seconds: usize,
     pub(super) seconds: usize,
+    pub(super) open_loop_seconds: f64,
+    /// How much of the long answer is read.
+    pub(super) slow_reader_mebibytes: usize,
 }
 
 const USUAL: Pace = Pace {
     rounds: 5,
     warm_up_seconds: 1,
-    seconds: 4,
+    seconds: 3,
+    open_loop_seconds: 4.0,
+    slow_reader_mebibytes: 1024,
 };
 const QUICK: Pace = Pace {
     rounds: 1,
     warm_up_seconds: 1,
     seconds: 1,
+    open_loop_seconds: 1.0,
+    slow_reader_mebibytes: 128,
 };
 
 /// Contenders end before the origin, and that before the folder they all write to.
@@ -65,6 +72,7 @@ impl Session {
             signal_hook::flag::register_conditional_shutdown(signal, 130, interrupted.clone())?;
             signal_hook::flag::register(signal, interrupted.clone())?;
         }
+        raise_descriptor_limit()?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("xtask has no parent folder")?;
@@ -97,7 +105,7 @@ impl Session {
         for (peer, install) in &self.stable.missing {
             println!("{peer} is not installed and left out: {install}");
         }
-        let workloads = chosen(&options.only)?;
+        let workloads = workloads::chosen(&options.only)?;
         let names: Vec<String> = self.stable.names().map(str::to_owned).collect();
         for name in names {
             let contender = self
@@ -106,9 +114,8 @@ impl Session {
             self.contenders.push(contender);
         }
         for workload in workloads {
-            println!("{workload}");
-            let load = CLOSED_LOOPS.iter().find(|load| load.name == workload);
-            load.context("unknown")?.run(&mut self)?;
+            println!("{}", workload.name());
+            workload.run(&mut self)?;
         }
         report::write(&self, options)?;
         Ok(ExitCode::SUCCESS)
@@ -123,11 +130,35 @@ impl Session {
         rotated(self.contenders.len(), round)
     }
 
+    /// Says at once what failed, and makes figures invalid by it.
+    pub(super) fn defect(
+        &mut self,
+        workload: &'static str,
+        metrics: &[Metric],
+        contender: &str,
+        defect: &str,
+    ) {
+        println!("DEFECT {workload} {contender}: {defect}");
+        for metric in metrics {
+            self.figures.defect(workload, *metric, contender, defect);
+        }
+    }
+
     /// Fails once Ctrl-C has been pressed.
     pub(super) fn check_interrupt(&self) -> anyhow::Result<()> {
         ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
         Ok(())
     }
+}
+
+/// For the many connections of some workloads; whatever is started here inherits it.
+fn raise_descriptor_limit() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).context("could not raise the limit of open files")
 }
 
 /// Starts an origin on the cores of the load.
@@ -147,18 +178,6 @@ pub(super) fn start_origin(
     Ok((process, address))
 }
 
-fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static str>> {
-    let all: Vec<&'static str> = CLOSED_LOOPS.iter().map(|load| load.name).collect();
-    if let Some(unknown) = only.iter().find(|name| !all.contains(&name.as_str())) {
-        bail!(
-            "no workload is called {unknown}; there are {}",
-            all.join(", ")
-        );
-    }
-    let is_wanted = |name: &&str| only.is_empty() || only.iter().any(|wanted| wanted == name);
-    Ok(all.into_iter().filter(is_wanted).collect())
-}
-
 fn rotated(count: usize, round: usize) -> Vec<usize> {
     (0..count).map(|place| (place + round) % count).collect()
 }
@@ -172,13 +191,5 @@ mod tests {
         assert_eq!(rotated(3, 0), [0, 1, 2]);
         assert_eq!(rotated(3, 1), [1, 2, 0]);
         assert_eq!(rotated(3, 5), [2, 0, 1]);
-    }
-
-    #[test]
-    fn an_unknown_workload_is_refused() {
-        let only =
-            |names: &[&str]| chosen(&names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
-        assert_eq!(only(&["get-64"]).expect("known"), ["get-64"]);
-        only(&["get-65"]).expect_err("unknown");
     }
 }

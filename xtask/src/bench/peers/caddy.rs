@@ -23,19 +23,22 @@ const GLOBAL: &str = "{
 
 fn configure(place: &Place, command: &mut Command) -> anyhow::Result<()> {
     let (origin, kept) = (place.origin, place.kept());
-    let handles: String = place
-        .routes()
-        .map(|(prefix, _)| {
+    let mut handles = String::new();
+    for service in &place.topology.services {
+        let instances: String = service
+            .instances
+            .iter()
+            .map(|instance| format!(" {instance}:{origin}"))
+            .collect();
+        for prefix in &service.prefixes {
             let prefix = prefix.trim_end_matches('/');
-            format!(
-                "    handle {prefix}/* {{\n        reverse_proxy 127.0.0.1:{origin} {{\n            transport http {{\n                keepalive_idle_conns_per_host {kept}\n            }}\n        }}\n    }}\n"
-            )
-        })
-        .collect();
+            handles += &format!(
+                "    handle {prefix}/* {{\n        reverse_proxy{instances} {{\n            transport http {{\n                keepalive_idle_conns_per_host {kept}\n            }}\n        }}\n    }}\n"
+            );
+        }
+    }
     let port = place.port;
-    let text = format!(
-        "{GLOBAL}http://127.0.0.1:{port}, http://:{port} {{\n    bind 127.0.0.1\n{handles}}}\n"
-    );
+    let text = format!("{GLOBAL}http://:{port} {{\n    bind 127.0.0.1\n{handles}}}\n");
     let path = place.write("Caddyfile", &text)?;
     command.args(["run", "--adapter", "caddyfile", "--config"]);
     command.arg(path);

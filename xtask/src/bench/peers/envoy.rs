@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::{Peer, Place};
+use crate::bench::topology::Service;
 
 pub(super) const PEER: Peer = Peer {
     name: "envoy",
@@ -26,7 +27,7 @@ fn configure(place: &Place, command: &mut Command) -> anyhow::Result<()> {
         .topology
         .services
         .iter()
-        .map(|service| cluster(&service.name, place.origin))
+        .map(|service| cluster(service, place.origin))
         .collect();
     let port = place.port;
     let text = format!(
@@ -58,7 +59,15 @@ fn configure(place: &Place, command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cluster(name: &str, port: u16) -> String {
+fn cluster(service: &Service, port: u16) -> String {
+    let endpoints: String = service
+        .instances
+        .iter()
+        .map(|instance| {
+            format!("        - endpoint: {{address: {{socket_address: {{address: {instance}, port_value: {port}}}}}}}\n")
+        })
+        .collect();
+    let name = &service.name;
     format!(
         "  - name: {name}
     type: STATIC
@@ -68,7 +77,6 @@ fn cluster(name: &str, port: u16) -> String {
       cluster_name: {name}
       endpoints:
       - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}
-"
+{endpoints}"
     )
 }

@@ -36,10 +36,12 @@ fn configure(place: &Place, command: &mut Command) -> anyhow::Result<()> {
         .services
         .iter()
         .map(|service| {
-            format!(
-                "backend {}\n    server origin 127.0.0.1:{}\n",
-                service.name, place.origin
-            )
+            let servers: String = service
+                .instances
+                .iter()
+                .map(|instance| format!("    server {instance} {instance}:{}\n", place.origin))
+                .collect();
+            format!("backend {}\n{servers}", service.name)
         })
         .collect();
     let choice = match place.topology.services.as_slice() {

@@ -39,9 +39,14 @@ fn configure(place: &Place, command: &mut Command) -> anyhow::Result<()> {
         .services
         .iter()
         .map(|service| {
+            let servers: String = service
+                .instances
+                .iter()
+                .map(|instance| format!("server {instance}:{}; ", place.origin))
+                .collect();
+            let (name, kept) = (&service.name, place.kept());
             format!(
-                "    upstream {} {{ server 127.0.0.1:{}; keepalive {}; keepalive_requests 1000000000; }}\n",
-                service.name, place.origin, place.kept()
+                "    upstream {name} {{ {servers}keepalive {kept}; keepalive_requests 1000000000; }}\n"
             )
         })
         .collect();
