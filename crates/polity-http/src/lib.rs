@@ -9,6 +9,7 @@ pub mod body;
 pub mod date;
 pub mod head;
 pub mod limits;
+pub mod local;
 pub mod policy;
 pub mod server;
 pub mod socket;
@@ -24,5 +25,6 @@ mod worker;
 
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Timeouts;
+pub use local::Local;
 pub use policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target};
 pub use server::{ListenerId, Server};

@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::limits::Timeouts;
 use crate::policy::Policy;
-use crate::stream::Dial;
+use crate::stream::{Dial, Stream};
 use crate::upstream::Pool;
 
 /// How long accepting pauses when the system has no file descriptor, or no memory, left.
@@ -187,15 +187,7 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
         match accepted {
             Some(Ok((stream, peer))) => {
                 failing = false;
-                let connection = Connection {
-                    worker: worker.clone(),
-                    listener: listener.clone(),
-                    member: join(&worker, &group),
-                    peer: canonical(peer),
-                    stream,
-                    deadline: Deadline::default(),
-                    half_closed: None,
-                };
+                let connection = open(&worker, &group, listener.clone(), peer, stream);
                 let key = connection.member.key;
                 let task = tokio::task::spawn_local(connection.serve());
                 if let Some(member) = group.members.borrow_mut().get_mut(&key) {
@@ -211,6 +203,25 @@ pub(crate) async fn accept<P: Policy, D: Dial>(
             }
             None => return,
         }
+    }
+}
+
+/// A connection that has been made, as a member of its group.
+pub(crate) fn open<P: Policy, D: Dial, S: Stream>(
+    worker: &Rc<Worker<P, D>>,
+    group: &Rc<Group>,
+    listener: P::Listener,
+    peer: std::net::SocketAddr,
+    stream: S,
+) -> Connection<P, D, S> {
+    Connection {
+        worker: worker.clone(),
+        listener,
+        member: join(worker, group),
+        peer: canonical(peer),
+        stream,
+        deadline: Deadline::default(),
+        half_closed: None,
     }
 }
 
