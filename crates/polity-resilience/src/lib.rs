@@ -5,8 +5,12 @@
 
 pub mod adaptive_limit;
 pub mod backoff;
+pub mod bulkhead;
 pub mod retry_budget;
+pub mod shedder;
 
 pub use adaptive_limit::{AdaptiveLimit, Overloaded, Priority, Waiting};
 pub use backoff::Backoff;
+pub use bulkhead::{Bulkhead, Place};
 pub use retry_budget::RetryBudget;
+pub use shedder::Shedder;
