@@ -12,6 +12,7 @@ use polity_balance::InFlight;
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Reuse, Target};
 use polity_resilience::Backoff;
 
+use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
 use crate::policy::{Listener, Thread};
@@ -19,6 +20,7 @@ use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
 use crate::statistics::Ending;
 use crate::trace::{RequestId, TraceParent};
+use crate::treatment::Treated;
 
 /// The pause before an instance is tried a second time: there was no other. Short, as somebody
 /// waits; an instance that restarts takes longer than any pause would bridge.
@@ -27,23 +29,6 @@ const RETRY_CAP: Duration = Duration::from_millis(200);
 
 /// How often a request may find its reused connection closed before that counts as a failed attempt.
 const STALE_RETRIES: u32 = 2;
-
-/// Where a request is to go.
-pub(crate) enum Destination {
-    Service {
-        service: Arc<Service>,
-        route: Option<Arc<str>>,
-        /// As it was matched.
-        path: String,
-        /// Path and query to ask for; none for what the client sent.
-        target: Option<String>,
-    },
-    Nowhere {
-        cause: Cause,
-        detail: String,
-        path: String,
-    },
-}
 
 /// A request, or a tunnelled connection, on its way.
 pub(crate) struct Exchange {
@@ -106,12 +91,7 @@ impl Exchange {
     ) -> Self {
         let path = String::new();
         let destination = match service {
-            Some(service) => Destination::Service {
-                service,
-                route: None,
-                path,
-                target: None,
-            },
+            Some(service) => Destination::whole(service, path),
             None => Destination::Nowhere {
                 cause: Cause::NoRoute,
                 detail: String::new(),
@@ -155,7 +135,15 @@ impl Exchange {
     fn service(&self) -> Option<&Arc<Service>> {
         match &self.destination {
             Destination::Service { service, .. } => Some(service),
-            Destination::Nowhere { .. } => None,
+            Destination::Here { .. } | Destination::Nowhere { .. } => None,
+        }
+    }
+
+    /// What the route does to request and answer, if anything.
+    fn treated(&self) -> Option<&Treated> {
+        match &self.destination {
+            Destination::Service { treated, .. } => treated.as_ref(),
+            Destination::Here { .. } | Destination::Nowhere { .. } => None,
         }
     }
 
@@ -192,7 +180,11 @@ impl Exchange {
 
     fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
         self.reason = Some(cause.name());
-        cause.answer(reached, detail, self.request_id.as_str())
+        let mut answer = cause.answer(reached, detail, self.request_id.as_str());
+        if let Some(treated) = self.treated() {
+            treated.dress(&mut answer);
+        }
+        answer
     }
 
     fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
@@ -236,9 +228,13 @@ impl Exchange {
 
 impl polity_http::Exchange for Exchange {
     fn next(&mut self) -> Result<Target, Answer> {
-        if let Destination::Nowhere { cause, detail, .. } = &self.destination {
-            let (cause, detail) = (*cause, detail.clone());
-            return Err(self.give(cause, Reached::No, &detail));
+        match &self.destination {
+            Destination::Service { .. } => {}
+            Destination::Here { answer, .. } => return Err(answer.clone()),
+            Destination::Nowhere { cause, detail, .. } => {
+                let (cause, detail) = (*cause, detail.clone());
+                return Err(self.give(cause, Reached::No, &detail));
+            }
         }
         if !self.tried.is_empty() {
             self.refresh();
@@ -287,6 +283,7 @@ impl polity_http::Exchange for Exchange {
 
     fn keeps(&self, name: &str) -> bool {
         fields::is_kept(name, self.trust)
+            && self.treated().is_none_or(|treated| treated.keeps(name))
     }
 
     fn write_fields(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
@@ -307,6 +304,16 @@ impl polity_http::Exchange for Exchange {
             remaining: self.remaining(),
         };
         fields::write(head, &added, out);
+        if let Some(treated) = self.treated() {
+            treated.write_fields(out);
+        }
+    }
+
+    fn body_limit(&self) -> u64 {
+        match self.destination {
+            Destination::Service { body_limit, .. } => body_limit,
+            Destination::Here { .. } | Destination::Nowhere { .. } => u64::MAX,
+        }
     }
 
     fn time_to_answer(&self) -> Option<Duration> {
@@ -354,16 +361,26 @@ impl polity_http::Exchange for Exchange {
         // A service's own, or one it passes on from a service it called, would say of this request
         // that it was never sent, and so that it may be sent again.
         !name.eq_ignore_ascii_case(REASON)
+            && self
+                .treated()
+                .is_none_or(|treated| treated.keeps_of_answer(name))
+    }
+
+    fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
+        if let Some(treated) = self.treated() {
+            treated.write_fields_of_answer(out);
+        }
     }
 
     fn finished(&mut self, outcome: &Outcome) {
         let took = outcome.ended.saturating_duration_since(self.arrived);
-        let gone = outcome.fault == Some(Fault::ClientGone);
+        // What a client does wrong is no mark against the service.
+        let broken = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
         let failed = match outcome.status {
-            Some(status) => status >= 500,
-            None => outcome.fault.is_some() && !gone,
+            Some(status) => status >= 500 || (broken && self.was_cut_short(outcome)),
+            None => broken,
         };
-        let ending = match failed || self.was_cut_short(outcome) {
+        let ending = match failed {
             true => Ending::Error,
             false => Ending::Success,
         };

@@ -61,8 +61,9 @@ pub(crate) fn is_kept(name: &str, trust: Trust) -> bool {
     }
 }
 
-/// Whether the two are one to a server that reads `_` as `-`, as CGI and WSGI do.
-fn same_name(name: &str, known: &str) -> bool {
+/// Whether the two are one to a server that reads `_` as `-`, as CGI and WSGI do; `known` is in lower
+/// case, and has `-`.
+pub(crate) fn same_name(name: &str, known: &str) -> bool {
     name.len() == known.len()
         && name.bytes().zip(known.bytes()).all(|(byte, known)| {
             byte.eq_ignore_ascii_case(&known) || (byte == b'_' && known == b'-')

@@ -8,19 +8,24 @@
 mod access_log;
 mod bounds;
 mod builder;
+mod cors;
+mod destination;
 mod exchange;
 mod fields;
 mod gateway;
 mod handle;
+mod headers;
 mod instance;
 mod listeners;
 mod policy;
 mod problem;
+mod redirect;
 mod resolve;
 mod service;
 mod snapshot;
 mod statistics;
 mod trace;
+mod treatment;
 
 pub use gateway::{Config, Drains, Gateway, StartError};
 pub use handle::{ApplyError, Handle};

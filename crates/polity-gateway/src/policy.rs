@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use polity_core::{ServiceName, SplitMix64};
 use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
-use polity_route::{Request, normalise, normalise_host};
 
 use crate::access_log::{Line, LogBuffer};
 use crate::builder::SnapshotReader;
-use crate::exchange::{Destination, Exchange};
+use crate::destination::{by_route, to_callee};
+use crate::exchange::Exchange;
 use crate::fields::Trust;
 use crate::problem::{Cause, Reached};
 use crate::snapshot::Snapshot;
@@ -140,86 +140,4 @@ pub(crate) fn caller(listener: &Listener) -> Option<&str> {
         Listener::Public => None,
         Listener::Call(call) => Some(call.caller.as_str()),
     }
-}
-
-/// A call goes where its listener says, with the path as it is: the caller speaks to that one
-/// service and to nothing that its path could be mistaken for.
-fn to_callee(snapshot: &Snapshot, call: &Call, head: &RequestHead<'_>) -> Destination {
-    let (path, _) = split_query(head.target);
-    match snapshot.service(call.callee.as_str()) {
-        Some(service) => Destination::Service {
-            service: service.clone(),
-            route: None,
-            path: path.to_owned(),
-            target: None,
-        },
-        None => Destination::Nowhere {
-            cause: Cause::NoRoute,
-            detail: format!("`{}` is no longer in the plan", call.callee),
-            path: path.to_owned(),
-        },
-    }
-}
-
-fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destination {
-    let (raw_path, query) = split_query(head.target);
-    let nowhere = |cause, detail| Destination::Nowhere {
-        cause,
-        detail,
-        path: raw_path.to_owned(),
-    };
-    let path = match normalise(raw_path) {
-        Ok(path) => path,
-        Err(_) if raw_path == "*" => {
-            return nowhere(Cause::NoRoute, "no route is for `*`".to_owned());
-        }
-        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
-    };
-    let host = match normalise_host(head.authority) {
-        Ok(host) => host,
-        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
-    };
-    let request = Request {
-        host: &host,
-        path: &path,
-        method: head.method,
-        has_header: &|name, value| has_header(head, name, value),
-    };
-    let found = snapshot.planned.routes.find(&request);
-    let service =
-        found.and_then(|found| Some((snapshot.services.get(found.target.service)?, found)));
-    let Some((service, found)) = service else {
-        return nowhere(
-            Cause::NoRoute,
-            format!("no route is for {} {path}", head.method),
-        );
-    };
-    let forwarded = found.target.rewrite.apply(&found.pattern.path, &path);
-    let target = (forwarded != raw_path).then(|| match query {
-        Some(query) => format!("{forwarded}?{query}"),
-        None => forwarded.into_owned(),
-    });
-    Destination::Service {
-        service: service.clone(),
-        route: Some(found.target.label.clone()),
-        path: path.into_owned(),
-        target,
-    }
-}
-
-fn split_query(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    }
-}
-
-/// Sent exactly once, with exactly this value.
-fn has_header(head: &RequestHead<'_>, name: &str, value: &str) -> bool {
-    let mut values = head
-        .headers
-        .iter()
-        .filter(|header| header.name.eq_ignore_ascii_case(name));
-    let first = values.next();
-    first.is_some_and(|header| header.value == value.as_bytes()) && values.next().is_none()
 }

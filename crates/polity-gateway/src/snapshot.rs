@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use polity_core::ServiceName;
 use polity_plan::{Network, Plan};
-use polity_route::{PathPattern, Rewrite, RouteTable};
+use polity_route::{PathPattern, Pattern, Rewrite, RouteTable};
 
+use crate::redirect::Redirect;
 use crate::service::Service;
+use crate::treatment::Treatment;
 
 /// One moment's view. Services that did not change are shared with the snapshots around it.
 #[derive(Debug)]
@@ -23,38 +25,53 @@ pub(crate) struct Snapshot {
 pub(crate) struct Planned {
     pub(crate) plan: Arc<Plan>,
     pub(crate) routes: RouteTable<RouteTarget>,
+    /// Whether any route has rules for pages of other origins.
+    pub(crate) admits_origins: bool,
     pub(crate) places: BTreeMap<ServiceName, usize>,
+}
+
+/// A route's end.
+#[derive(Debug)]
+pub(crate) struct RouteTarget {
+    /// The route as the access log names it.
+    pub(crate) label: Arc<str>,
+    pub(crate) lead: Lead,
 }
 
 /// Where a route leads.
 #[derive(Debug)]
-pub(crate) struct RouteTarget {
+pub(crate) enum Lead {
+    Service(ServiceLead),
+    Redirect(Redirect),
+}
+
+/// To a service.
+#[derive(Debug)]
+pub(crate) struct ServiceLead {
     /// A place in [`Snapshot::services`].
     pub(crate) service: usize,
     pub(crate) rewrite: Rewrite,
-    /// The route as the access log names it.
-    pub(crate) label: Arc<str>,
+    /// Bytes of a request's body.
+    pub(crate) body_limit: u64,
+    pub(crate) treatment: Option<Arc<Treatment>>,
 }
 
 impl Planned {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let names = plan.services.keys().cloned();
-        let routes = plan
-            .services
-            .values()
-            .enumerate()
-            .flat_map(|(place, service)| {
-                service.routes.iter().map(move |route| {
-                    let target = RouteTarget {
-                        service: place,
-                        rewrite: route.rewrite.clone(),
-                        label: label(route).into(),
-                    };
-                    (route.pattern.clone(), target)
-                })
-            });
+        let services = plan.services.values().enumerate();
+        let services = services.flat_map(|(place, service)| {
+            let routes = service.routes.iter();
+            routes.map(move |route| target(&route.pattern, to_service(place, route)))
+        });
+        let redirects = plan.gateway.redirects.iter().map(|redirect| {
+            let lead = Lead::Redirect(Redirect::new(redirect));
+            target(&redirect.pattern, lead)
+        });
+        let mut routes = plan.services.values().flat_map(|service| &service.routes);
         Self {
-            routes: RouteTable::new(routes),
+            admits_origins: routes.any(|route| route.cors.is_some()),
+            routes: RouteTable::new(services.chain(redirects)),
             places: names.zip(0..).collect(),
             plan: plan.clone(),
         }
@@ -74,11 +91,22 @@ impl Snapshot {
     }
 }
 
-fn label(route: &polity_plan::Route) -> String {
-    match &route.pattern.path {
+fn to_service(place: usize, route: &polity_plan::Route) -> Lead {
+    Lead::Service(ServiceLead {
+        service: place,
+        rewrite: route.rewrite.clone(),
+        body_limit: route.body_size.map_or(u64::MAX, |size| size.0),
+        treatment: Treatment::of(route),
+    })
+}
+
+fn target(pattern: &Pattern, lead: Lead) -> (Pattern, RouteTarget) {
+    let label = match &pattern.path {
         PathPattern::Exact(path) => format!("={path}"),
         PathPattern::Prefix(path) => path.clone(),
-    }
+    };
+    let label = label.into();
+    (pattern.clone(), RouteTarget { label, lead })
 }
 
 fn contains(network: &Network, peer: IpAddr) -> bool {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use polity_http::{Fault, Outcome};
 
-use super::{Destination, Exchange};
+use super::Exchange;
 use crate::access_log::Line;
+use crate::destination::Destination;
 use crate::instance::Instance;
 use crate::policy::caller;
 use crate::problem::Cause;
@@ -52,6 +53,10 @@ impl Exchange {
                 line.path = path;
                 line.route = route.as_deref();
                 line.service = Some(service.name.as_str());
+            }
+            Destination::Here { route, path, .. } => {
+                line.path = path;
+                line.route = Some(route);
             }
             Destination::Nowhere { path, .. } => line.path = path,
         }

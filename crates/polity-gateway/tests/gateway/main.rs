@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bodies;
 mod calls;
 mod changes;
+mod cors;
 mod errors;
 mod fields;
+mod headers;
 mod log;
+mod redirects;
 mod retries;
 mod routes;
 mod support;

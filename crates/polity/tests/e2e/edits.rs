@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::http::get;
+use crate::http::{get, post};
 use crate::system::{FREE_PORTS, System};
 use crate::wait;
 
@@ -96,6 +96,35 @@ fn an_edit_adds_and_removes_services_and_leaves_the_others_alone() {
     });
     assert_eq!(get(system.gateway(), "/stays").body, "first");
     assert_eq!(system.pids("stays"), pids, "the same process all along");
+}
+
+#[test]
+fn an_edit_of_what_the_gateway_does_takes_effect_and_rolls_nothing() {
+    let service = "[service.says]\nrun = \"python3 says.py\"\n";
+    let system = system(&format!("{service}route = \"/\"\n")).started();
+    let (gateway, pids) = (system.gateway(), system.pids("says"));
+    assert_eq!(
+        post(gateway, "/", "0123456789a").status,
+        501,
+        "its own word"
+    );
+    let edited = format!(
+        "{FREE_PORTS}[gateway.limits]\nbody_size = \"10B\"\n[gateway.timeouts]\nhead = \"5s\"\n\
+         [[gateway.redirects]]\npath = \"/old\"\nto = \"/new\"\n{service}max_in_flight = 100\n\
+         [[service.says.routes]]\nresponse_headers = {{ set = {{ x-edited = \"yes\" }} }}\n"
+    );
+    fs::write(system.path().join("polity.toml"), edited).unwrap();
+    wait::until("the limit", || {
+        (post(gateway, "/", "0123456789a").status == 413).then_some(())
+    });
+    let answer = get(gateway, "/old/page?a=b");
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "first"),
+        "followed"
+    );
+    assert_eq!(answer.headers["x-edited"], "yes");
+    assert_eq!(system.pids("says"), pids, "the same process all along");
 }
 
 #[test]

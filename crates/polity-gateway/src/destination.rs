@@ -1,0 +1,171 @@
+//! Where a request goes: by its route, or by the listener it came in on.
+
+use std::sync::Arc;
+
+use polity_http::{Answer, RequestHead};
+use polity_route::{Request, normalise, normalise_host};
+
+use crate::cors::preflight_method;
+use crate::policy::Call;
+use crate::problem::Cause;
+use crate::service::Service;
+use crate::snapshot::{Lead, Snapshot};
+use crate::treatment::Treated;
+
+/// Where a request is to go.
+pub(crate) enum Destination {
+    Service {
+        service: Arc<Service>,
+        route: Option<Arc<str>>,
+        /// As it was matched.
+        path: String,
+        /// Path and query to ask for; none for what the client sent.
+        target: Option<String>,
+        /// Bytes of body it may have.
+        body_limit: u64,
+        /// What its route does to it and to its answer.
+        treated: Option<Treated>,
+    },
+    /// No further: the route is answered by the gateway itself.
+    Here {
+        answer: Answer,
+        route: Arc<str>,
+        path: String,
+    },
+    Nowhere {
+        cause: Cause,
+        detail: String,
+        path: String,
+    },
+}
+
+/// A call goes where its listener says, with the path as it is: the caller speaks to that one
+/// service and to nothing that its path could be mistaken for.
+pub(crate) fn to_callee(snapshot: &Snapshot, call: &Call, head: &RequestHead<'_>) -> Destination {
+    let (path, _) = split_query(head.target);
+    match snapshot.service(call.callee.as_str()) {
+        Some(service) => Destination::whole(service.clone(), path.to_owned()),
+        None => Destination::Nowhere {
+            cause: Cause::NoRoute,
+            detail: format!("`{}` is no longer in the plan", call.callee),
+            path: path.to_owned(),
+        },
+    }
+}
+
+/// A request from outside goes where the most specific route leads.
+pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destination {
+    let (raw_path, query) = split_query(head.target);
+    let nowhere = |cause, detail| Destination::Nowhere {
+        cause,
+        detail,
+        path: raw_path.to_owned(),
+    };
+    let path = match normalise(raw_path) {
+        Ok(path) => path,
+        Err(_) if raw_path == "*" => {
+            return nowhere(Cause::NoRoute, "no route is for `*`".to_owned());
+        }
+        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
+    };
+    let host = match normalise_host(head.authority) {
+        Ok(host) => host,
+        Err(error) => return nowhere(Cause::MalformedRequest, error.to_string()),
+    };
+    let request = Request {
+        host: &host,
+        path: &path,
+        method: head.method,
+        has_header: &|name, value| has_header(head, name, value),
+    };
+    if snapshot.planned.admits_origins
+        && let Some(answered) = preflight(snapshot, &request, head)
+    {
+        return answered;
+    }
+    let Some(found) = snapshot.planned.routes.find(&request) else {
+        let detail = format!("no route is for {} {path}", head.method);
+        return nowhere(Cause::NoRoute, detail);
+    };
+    let route = found.target.label.clone();
+    match &found.target.lead {
+        Lead::Service(lead) => {
+            // The places of the routes are those of the same plan's services.
+            let Some(service) = snapshot.services.get(lead.service) else {
+                return nowhere(Cause::NoRoute, String::new());
+            };
+            let forwarded = lead.rewrite.apply(&found.pattern.path, &path);
+            let target = (forwarded != raw_path).then(|| match query {
+                Some(query) => format!("{forwarded}?{query}"),
+                None => forwarded.into_owned(),
+            });
+            let treatment = lead.treatment.as_ref();
+            Destination::Service {
+                service: service.clone(),
+                route: Some(route),
+                path: path.into_owned(),
+                target,
+                body_limit: lead.body_limit,
+                treated: treatment.map(|treatment| Treated::new(treatment.clone(), head)),
+            }
+        }
+        Lead::Redirect(redirect) => Destination::Here {
+            answer: redirect.answer(&found.pattern.path, &path, query),
+            route,
+            path: path.into_owned(),
+        },
+    }
+}
+
+/// What a browser asks before it sends a request of another origin's page is answered for the route
+/// that would take that request, if it has something to say about it.
+fn preflight(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    head: &RequestHead<'_>,
+) -> Option<Destination> {
+    let method = preflight_method(head)?;
+    let found = snapshot
+        .planned
+        .routes
+        .find(&Request { method, ..*request })?;
+    let Lead::Service(lead) = &found.target.lead else {
+        return None;
+    };
+    Some(Destination::Here {
+        answer: lead.treatment.as_ref()?.preflight(head)?,
+        route: found.target.label.clone(),
+        path: request.path.to_owned(),
+    })
+}
+
+impl Destination {
+    /// A service as it is, without a route.
+    pub(crate) fn whole(service: Arc<Service>, path: String) -> Self {
+        Self::Service {
+            service,
+            route: None,
+            path,
+            target: None,
+            body_limit: u64::MAX,
+            treated: None,
+        }
+    }
+}
+
+fn split_query(target: &str) -> (&str, Option<&str>) {
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
+/// Sent exactly once, with exactly this value.
+fn has_header(head: &RequestHead<'_>, name: &str, value: &str) -> bool {
+    let mut values = head
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case(name));
+    let first = values.next();
+    first.is_some_and(|header| header.value == value.as_bytes()) && values.next().is_none()
+}
