@@ -16,15 +16,18 @@ pub mod socket;
 pub mod stream;
 pub mod text;
 
+mod accept;
 mod buffer;
 mod connection;
 mod deadline;
+mod group;
 mod pace;
+mod peers;
 mod upstream;
 mod worker;
 
 pub use head::{RequestHead, ResponseHead};
-pub use limits::Timeouts;
+pub use limits::{Limits, Timeouts};
 pub use local::Local;
 pub use policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target};
 pub use server::{ListenerId, Server};

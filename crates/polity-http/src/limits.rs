@@ -51,6 +51,12 @@ pub const MAX_LOST_PROBES: u32 = 4;
 /// From one look for what has grown too old, and one [`crate::Policy::tick`], to the next.
 pub const TICK: Duration = Duration::from_millis(250);
 
+/// From one measurement of a thread's own delay to the next, while it is at least [`DELAY_WATCHED`].
+pub const DELAY_TICK: Duration = Duration::from_millis(25);
+
+/// See [`DELAY_TICK`]. Above what a timer is late by, and a moment's work.
+pub const DELAY_WATCHED: Duration = Duration::from_millis(10);
+
 /// How many connections of one listener each of `threads` serves at once where the process may open
 /// `descriptors` files (none for as many as it likes).
 ///
@@ -64,6 +70,32 @@ pub(crate) fn max_connections(descriptors: Option<u64>, threads: usize) -> usize
     };
     let share = usize::try_from(descriptors / 4).unwrap_or(usize::MAX) / threads.max(1);
     share.clamp(1, MAX_CONNECTIONS)
+}
+
+/// What clients may ask of the data plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once from one IPv4 address or one IPv6 /64, over all threads, of those that
+    /// [count](crate::Policy::counts); none for any number.
+    pub connections_per_address: Option<u32>,
+    /// Requests of one connection, the last of which is told that the connection is closed; none
+    /// for any number.
+    pub requests_per_connection: Option<u32>,
+    /// Fields in the head of a request: [`MAX_HEADERS`] at most.
+    pub header_count: usize,
+    /// Bytes of the head of a request: [`MAX_HEAD`] at most.
+    pub header_size: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: None,
+            requests_per_connection: None,
+            header_count: MAX_HEADERS,
+            header_size: MAX_HEAD,
+        }
+    }
 }
 
 /// The waits of the data plane. Tests shorten them; the defaults are for production.

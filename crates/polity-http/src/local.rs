@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::limits::{MAX_CONNECTIONS, Timeouts};
+use crate::accept::open;
+use crate::group::Group;
+use crate::limits::{Limits, MAX_CONNECTIONS, Timeouts};
 use crate::policy::Policy;
 use crate::stream::{Dial, Stream};
-use crate::worker::{Group, Worker, open};
+use crate::worker::Worker;
 
 /// One thread's worth of the data plane, within whatever task serves its connections. They share
 /// their connections to instances, which `D` makes.
@@ -24,9 +26,14 @@ impl<P: Policy, D: Dial> Local<P, D> {
         }
     }
 
+    /// Changes the limits, for what comes from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.worker.set_limits(limits);
+    }
+
     /// Serves a client's connection to its end. Cancelling it breaks the connection off.
     pub async fn serve<S: Stream>(&self, listener: P::Listener, peer: SocketAddr, stream: S) {
-        open(&self.worker, &self.group, listener, peer, stream)
+        open(&self.worker, &self.group, listener, peer, stream, None)
             .serve()
             .await;
     }

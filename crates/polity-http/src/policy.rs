@@ -1,7 +1,7 @@
 //! What the data plane asks of whoever decides: where a request goes, what is added, what a failure means.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::body::BodyError;
@@ -17,6 +17,12 @@ pub trait Policy: 'static {
     /// What is spoken on a listener.
     fn protocol(&self, listener: &Self::Listener) -> Protocol;
 
+    /// Whether a connection from `peer` counts toward the limit of its address
+    /// ([`crate::Limits::connections_per_address`]): not where it stands for many.
+    fn counts(&self, _listener: &Self::Listener, _peer: IpAddr) -> bool {
+        true
+    }
+
     /// A request has come in. What is wrong with it is said by [`Exchange::next`].
     fn request(
         &self,
@@ -30,6 +36,10 @@ pub trait Policy: 'static {
 
     /// What came in is no request: the answer to give before the connection is closed.
     fn refuse(&self, listener: &Self::Listener, peer: SocketAddr, fault: &Fault) -> Answer;
+
+    /// What was ready on this thread has just waited for its turn for so long: measured at every
+    /// tick, and more often while it is long.
+    fn waited(&self, _delay: Duration) {}
 
     /// Called now and then ([`crate::limits::TICK`]), and last when the thread has drained.
     fn tick(&self);
@@ -112,7 +122,7 @@ pub enum Fault {
     /// The request's head is malformed.
     #[error("malformed request: {0}")]
     Head(HeadError),
-    /// The request's head is longer than [`crate::limits::MAX_HEAD`].
+    /// The request's head is longer, or has more fields, than [`crate::Limits`] allow.
     #[error("the request's head is too large")]
     HeadTooLarge,
     /// The request's body is malformed.

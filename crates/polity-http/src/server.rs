@@ -4,19 +4,23 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polity_runtime::DataPlane;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::limits::{TICK, Timeouts, max_connections};
+use crate::accept::Acceptor;
+use crate::group::Group;
+use crate::limits::{DELAY_TICK, DELAY_WATCHED, Limits, TICK, Timeouts, max_connections};
+use crate::peers::Peers;
 use crate::policy::Policy;
 use crate::stream::TcpDial;
-use crate::worker::{Group, Worker, accept};
+use crate::worker::Worker;
 
 /// Commands that may wait for a thread. They are listeners that come and go: one per call and thread.
 const MAX_COMMANDS: usize = 4096;
@@ -34,7 +38,7 @@ pub struct ListenerId(pub u64);
 pub struct Server<P: Policy> {
     /// The threads live as long as anyone holds this.
     plane: DataPlane,
-    threads: std::sync::Arc<[mpsc::Sender<Command<P::Listener>>]>,
+    threads: Arc<[mpsc::Sender<Command<P::Listener>>]>,
 }
 
 impl<P: Policy> Clone for Server<P> {
@@ -54,8 +58,8 @@ enum Command<L> {
         listening: oneshot::Sender<io::Result<()>>,
     },
     Close(ListenerId),
-    Timeouts {
-        timeouts: Timeouts,
+    Set {
+        bounds: Bounds,
         done: oneshot::Sender<()>,
     },
     Drain {
@@ -64,6 +68,12 @@ enum Command<L> {
         bound: Duration,
         cut_short: oneshot::Sender<usize>,
     },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bounds {
+    Timeouts(Timeouts),
+    Limits(Limits),
 }
 
 impl<P: Policy> Server<P> {
@@ -77,12 +87,13 @@ impl<P: Policy> Server<P> {
     {
         let descriptors = getrlimit(Resource::Nofile).current;
         let max_connections = max_connections(descriptors, plane.count());
+        let peers = Arc::<Peers>::default();
         let start = |index| {
             let (sender, commands) = mpsc::channel(MAX_COMMANDS);
-            let policy = policy.clone();
+            let (policy, peers) = (policy.clone(), peers.clone());
             let work = move || -> Pin<Box<dyn Future<Output = ()>>> {
                 let worker = Worker::new(policy(), TcpDial, timeouts, max_connections);
-                Box::pin(work(worker, commands))
+                Box::pin(work(worker.counting(peers), commands))
             };
             plane
                 .spawn(index, work)
@@ -138,11 +149,21 @@ impl<P: Policy> Server<P> {
 
     /// Changes the waits: those that begin once this returns.
     pub async fn set_timeouts(&self, timeouts: Timeouts) {
+        self.set(Bounds::Timeouts(timeouts)).await;
+    }
+
+    /// Changes the limits: for what comes once this returns. Connections that there are already are
+    /// counted to their addresses only if a limit was in force when they came.
+    pub async fn set_limits(&self, limits: Limits) {
+        self.set(Bounds::Limits(limits)).await;
+    }
+
+    async fn set(&self, bounds: Bounds) {
         let mut all_done = Vec::new();
         for thread in self.threads.iter() {
             let (done, changed) = oneshot::channel();
-            // A thread that is gone waits for nothing.
-            let _ = thread.send(Command::Timeouts { timeouts, done }).await;
+            // A thread that is gone has nothing left to bound.
+            let _ = thread.send(Command::Set { bounds, done }).await;
             all_done.push(changed);
         }
         for changed in all_done {
@@ -183,68 +204,100 @@ impl<P: Policy> Server<P> {
     }
 }
 
-type Groups = HashMap<ListenerId, Vec<Rc<Group>>>;
+/// A thread at work.
+struct Thread<P: Policy> {
+    worker: Rc<Worker<P, TcpDial>>,
+    groups: HashMap<ListenerId, Vec<Rc<Group>>>,
+}
 
 async fn work<P: Policy>(
     worker: Worker<P, TcpDial>,
     mut commands: mpsc::Receiver<Command<P::Listener>>,
 ) {
-    let worker = Rc::new(worker);
-    let mut groups = Groups::new();
+    let mut thread = Thread {
+        worker: Rc::new(worker),
+        groups: HashMap::new(),
+    };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut canary = pin!(sleep(TICK));
     loop {
-        // Cancelling either arm loses nothing.
-        let command = tokio::select! {
-            command = commands.recv() => command,
-            _ = tick.tick() => {
-                worker.sweep();
-                worker.policy.tick();
-                continue;
+        // Cancelling any arm loses nothing.
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => thread.obey(command).await,
+                None => return,
+            },
+            _ = tick.tick() => thread.worker.tick(),
+            () = canary.as_mut() => {
+                // A timer is one of the many that are ready, and it knows since when.
+                let now = Instant::now();
+                let delay = now.saturating_duration_since(canary.deadline());
+                thread.worker.policy.waited(delay);
+                let pause = if delay < DELAY_WATCHED { TICK } else { DELAY_TICK };
+                canary.as_mut().reset(now + pause);
             }
-        };
+        }
+    }
+}
+
+impl<P: Policy> Thread<P> {
+    async fn obey(&mut self, command: Command<P::Listener>) {
         match command {
-            None => return,
-            Some(Command::Listen {
+            Command::Listen {
                 id,
                 socket,
                 listener,
                 listening,
-            }) => {
-                let group = Rc::new(Group::default());
-                let accepting = tokio::net::TcpListener::from_std(socket).map(|socket| {
-                    let accepting = accept(worker.clone(), group.clone(), socket, listener);
-                    tokio::task::spawn_local(accepting);
-                    groups.entry(id).or_default().push(group);
-                });
-                // Whoever asked may have stopped waiting.
-                let _ = listening.send(accepting);
+            } => {
+                // Whoever asked may have stopped waiting, here and below.
+                let _ = listening.send(self.listen(id, socket, listener));
             }
-            Some(Command::Close(id)) => {
-                for group in groups.get(&id).into_iter().flatten() {
+            Command::Close(id) => {
+                for group in self.groups.get(&id).into_iter().flatten() {
                     group.close();
                 }
             }
-            Some(Command::Timeouts { timeouts, done }) => {
-                worker.set_timeouts(timeouts);
-                // Whoever asked may have stopped waiting.
+            Command::Set { bounds, done } => {
+                match bounds {
+                    Bounds::Timeouts(timeouts) => self.worker.set_timeouts(timeouts),
+                    Bounds::Limits(limits) => self.worker.set_limits(limits),
+                }
                 let _ = done.send(());
             }
-            Some(Command::Drain {
+            Command::Drain {
                 id,
                 bound,
                 cut_short,
-            }) => {
-                let drained = groups
+            } => {
+                let drained = self
+                    .groups
                     .iter()
                     .filter(|(known, _)| id.is_none_or(|id| **known == id));
                 let drained: Vec<_> = drained.flat_map(|(_, groups)| groups.clone()).collect();
-                let left = drain(&worker, &drained, bound).await;
-                worker.policy.tick();
-                // As above.
+                let left = drain(&self.worker, &drained, bound).await;
+                self.worker.policy.tick();
                 let _ = cut_short.send(left);
             }
         }
+    }
+
+    fn listen(
+        &mut self,
+        id: ListenerId,
+        socket: TcpListener,
+        listener: P::Listener,
+    ) -> io::Result<()> {
+        let group = Rc::new(Group::default());
+        let acceptor = Acceptor {
+            worker: self.worker.clone(),
+            group: group.clone(),
+            socket: tokio::net::TcpListener::from_std(socket)?,
+            listener,
+        };
+        tokio::task::spawn_local(acceptor.run());
+        self.groups.entry(id).or_default().push(group);
+        Ok(())
     }
 }
 

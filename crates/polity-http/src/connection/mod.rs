@@ -20,11 +20,11 @@ use std::task::{Context, Poll};
 
 use crate::buffer::Input;
 use crate::deadline::Deadline;
+use crate::group::Membership;
 use crate::head::may_be_complete;
-use crate::limits::MAX_HEAD;
 use crate::policy::{Exchange, Fault, Policy, Protocol};
 use crate::stream::{Dial, Stream, Watch, poll_read_into};
-use crate::worker::{Membership, Worker};
+use crate::worker::Worker;
 use exchange::Exchanging;
 use request::{Prepared, Started, prepare};
 
@@ -83,7 +83,10 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             }
             let buffer = input.get_or_insert_with(|| self.worker.buffers.input());
             let after = match self.read_request(buffer).await {
-                Arrival::Request(started) => Exchanging::new(self, buffer, started).run().await,
+                Arrival::Request(mut started) => {
+                    started.traits.keeps_alive &= self.may_go_on(served);
+                    Exchanging::new(self, buffer, started).run().await
+                }
                 Arrival::Refused(fault) => self.refuse(&fault).await,
                 Arrival::Closed => return,
             };
@@ -97,6 +100,12 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         }
     }
 
+    /// Whether another request may follow, with `served` before this one.
+    fn may_go_on(&self, served: u64) -> bool {
+        let limit = self.worker.limits().requests_per_connection;
+        limit.is_none_or(|limit| served + 1 < u64::from(limit))
+    }
+
     /// Waits for the first byte of a request. False when none is to come.
     async fn wait_for_request(&mut self, served: u64) -> bool {
         let timeouts = self.worker.timeouts();
@@ -104,10 +113,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             0 => timeouts.head,
             _ => timeouts.keep_alive,
         });
+        self.member.begin_idle(self.worker.ticks());
         let mut closing = false;
         let ready = poll_fn(|context| {
             if let Poll::Ready(readable) = self.stream.poll_readable(context) {
                 return Poll::Ready(readable.is_ok());
+            }
+            if self.member.is_evicted() {
+                return Poll::Ready(false);
             }
             if self.member.is_closing() && !closing {
                 closing = true;
@@ -121,6 +134,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             self.deadline.poll(context).map(|()| false)
         });
         let ready = ready.await;
+        self.member.end_idle();
         self.deadline.lift();
         ready
     }
@@ -144,7 +158,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                 }
                 Err(fault) => return Arrival::Refused(fault),
             }
-            if known > 0 && !may_be_complete(input.data(), known) && input.len() < MAX_HEAD {
+            let may_grow = input.len() < self.worker.limits().header_size;
+            if known > 0 && may_grow && !may_be_complete(input.data(), known) {
                 continue;
             }
             if let Some(arrival) = self.take_request(input) {
@@ -180,7 +195,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// The request whose head is in `input`; none while it is not whole.
     fn take_request(&mut self, input: &Input) -> Option<Arrival<P::Exchange>> {
         match prepare(&self.worker, &self.listener, self.peer, input.data()) {
-            Prepared::Partial if input.len() >= MAX_HEAD => {
+            Prepared::Partial if input.len() >= self.worker.limits().header_size => {
                 Some(Arrival::Refused(Fault::HeadTooLarge))
             }
             Prepared::Partial => None,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::buffer::Output;
 use crate::head::request::{Asks, HeaderSpace};
 use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
-use crate::limits::{MAX_HEAD, MAX_HEADERS};
+use crate::limits::{Limits, MAX_HEADERS};
 use crate::policy::{Answer, Exchange, Fault, Next, Policy, Replay, Target};
 use crate::stream::Dial;
 use crate::worker::Worker;
@@ -51,7 +51,7 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
 ) -> Prepared<P::Exchange> {
     let mut space: HeaderSpace<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let (head, head_length) = match RequestHead::parse(input, &mut space) {
-        Ok(Some((_, length))) if length > MAX_HEAD => {
+        Ok(Some((head, length))) if is_beyond(&worker.limits(), &head, length) => {
             return Prepared::Refused(Fault::HeadTooLarge);
         }
         Ok(Some(parsed)) => parsed,
@@ -83,6 +83,10 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
         },
         exchange,
     })
+}
+
+fn is_beyond(limits: &Limits, head: &RequestHead<'_>, length: usize) -> bool {
+    length > limits.header_size || head.headers.len() > limits.header_count
 }
 
 fn too_large<E: Exchange>(exchange: &mut E) -> Result<Target, Answer> {

@@ -15,11 +15,12 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::group::{Group, join};
 use crate::policy::{
     Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target,
 };
 use crate::stream::{Dial, Stream, Watch};
-use crate::worker::{Group, Worker, join};
+use crate::worker::Worker;
 use crate::{RequestHead, ResponseHead, Timeouts};
 
 /// What a stream holds in each direction.
@@ -253,7 +254,7 @@ pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Durat
     let worker = Rc::new(worker);
     let (stream, client) = pair();
     let connection = Connection {
-        member: join(&worker, &Rc::new(Group::default())),
+        member: join(&worker, &Rc::new(Group::default()), None),
         worker,
         listener: (),
         peer: ([127, 0, 0, 1], 9).into(),

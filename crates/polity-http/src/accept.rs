@@ -1,0 +1,160 @@
+//! Taking connections in: as many as there is room for, and none that a client may not have.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::group::{Group, join};
+use crate::peers::{self, TooMany};
+use crate::policy::Policy;
+use crate::stream::{Dial, Stream};
+use crate::worker::Worker;
+
+/// How long accepting pauses when the system has no file descriptor, or no memory, left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener on one thread.
+pub(crate) struct Acceptor<P: Policy, D: Dial> {
+    pub(crate) worker: Rc<Worker<P, D>>,
+    pub(crate) group: Rc<Group>,
+    pub(crate) socket: TcpListener,
+    pub(crate) listener: P::Listener,
+}
+
+impl<P: Policy, D: Dial> Acceptor<P, D> {
+    /// Accepts connections until the group closes, and then those that the kernel holds already.
+    pub(crate) async fn run(self) {
+        let mut failing = false;
+        let mut was_full = false;
+        while let Some(accepted) = self.accept().await {
+            match accepted {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    self.admit(stream, canonical(peer), &mut was_full).await;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(%error, "cannot accept connections; trying again until it works");
+                    }
+                    self.group.make_room();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// The next connection; none once the group closes and the kernel holds no more.
+    async fn accept(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        loop {
+            let accepted = poll_fn(|context| match self.socket.poll_accept(context) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending if self.group.is_closing() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            tokio::select! {
+                biased;
+                accepted = accepted => return accepted,
+                // Nothing is lost: what is waiting is accepted in the next round.
+                () = self.group.closed.notified() => {}
+            }
+        }
+    }
+
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr, was_full: &mut bool) {
+        let Ok(of_peer) = self.place_of(peer) else {
+            // A word to the client would have to be read before the close, or the close be waited
+            // for, a minute in the kernel's tables: a reset is over with at once, which is what
+            // matters when connections come in by the thousand.
+            return stream.reset_on_close();
+        };
+        self.wait_for_room(was_full).await;
+        let connection = open(
+            &self.worker,
+            &self.group,
+            self.listener.clone(),
+            peer,
+            stream,
+            of_peer,
+        );
+        let ending = connection.member.ending();
+        ending(tokio::task::spawn_local(connection.serve()).abort_handle());
+    }
+
+    fn place_of(&self, peer: SocketAddr) -> Result<Option<peers::Place>, TooMany> {
+        let (worker, address) = (&self.worker, peer.ip());
+        let limit = worker.limits().connections_per_address;
+        let Some(limit) = limit.filter(|_| worker.policy.counts(&self.listener, address)) else {
+            return Ok(None);
+        };
+        let place = worker.peers.enter(address, limit);
+        if place.is_err() {
+            worker.peers.refused(address, limit, Instant::now());
+        }
+        place.map(Some)
+    }
+
+    /// Waits until there is room for one more connection, which those make that are idle.
+    async fn wait_for_room(&self, was_full: &mut bool) {
+        let (worker, group) = (&self.worker, &self.group);
+        while group.len() >= worker.max_connections && !group.is_closing() {
+            if !std::mem::replace(was_full, true) {
+                tracing::warn!(
+                    most = worker.max_connections,
+                    "a listener has all the connections that one thread may; the longest idle are \
+                     closed for new ones, and where none is idle these wait: where that is too \
+                     few, raise the limit of open files (`ulimit -n`)"
+                );
+            }
+            group.make_room();
+            group.set_wanted(true);
+            // Cancelling either loses nothing: both are looked at again.
+            tokio::select! {
+                () = worker.changed() => {}
+                () = group.closed.notified() => {}
+            }
+            group.set_wanted(false);
+        }
+    }
+}
+
+/// A connection that has been made, as a member of its group.
+pub(crate) fn open<P: Policy, D: Dial, S: Stream>(
+    worker: &Rc<Worker<P, D>>,
+    group: &Rc<Group>,
+    listener: P::Listener,
+    peer: SocketAddr,
+    stream: S,
+    of_peer: Option<peers::Place>,
+) -> Connection<P, D, S> {
+    Connection {
+        worker: worker.clone(),
+        listener,
+        member: join(worker, group, of_peer),
+        peer: canonical(peer),
+        stream,
+        deadline: Deadline::default(),
+        half_closed: None,
+    }
+}
+
+/// A client that came over IPv4 to a socket of both families is an IPv4 client.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    (peer.ip().to_canonical(), peer.port()).into()
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
