@@ -36,6 +36,15 @@ pub struct Probe {
 /// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
+    /// It was not even asked: the system has no file descriptor, port or memory left for us. That
+    /// says nothing of the instance.
+    #[error("could not check {address}: {reason}")]
+    NotAsked {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
     /// Nothing listens there, or the system refused.
     #[error("could not connect to {address}: {reason}")]
     Connect {

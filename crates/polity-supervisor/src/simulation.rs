@@ -72,6 +72,7 @@ struct State {
     builds: BTreeMap<ServiceName, u32>,
     last_port: u16,
     taken_ports: BTreeSet<u16>,
+    exhausted: bool,
     launches: Vec<Launched>,
 }
 
@@ -138,6 +139,11 @@ impl World {
         if let Some(body) = self.lock().processes.get_mut(&pid) {
             body.sick = sick;
         }
+    }
+
+    /// Leaves the system without file descriptors for checks, or with some again.
+    pub(crate) fn exhaust(&self, exhausted: bool) {
+        self.lock().exhausted = exhausted;
     }
 
     pub(crate) fn launches(&self) -> Vec<Launched> {
@@ -287,6 +293,12 @@ impl Prober for World {
             // As over a real loopback, the answer is not there in the same instant.
             sleep(Duration::from_millis(1)).await;
             let state = self.lock();
+            if state.exhausted {
+                return Err(ProbeError::NotAsked {
+                    address: probe.address,
+                    reason: "too many open files".to_owned(),
+                });
+            }
             let answers = state.processes.values().any(|body| {
                 body.port == Some(probe.address.port())
                     && body.ended_at.is_none()

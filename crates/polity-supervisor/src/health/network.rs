@@ -1,5 +1,9 @@
 //! Checks over the real network: a TCP connect, or one HTTP request.
 
+use std::io;
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -24,10 +28,7 @@ impl Prober for NetworkProber {
 
 async fn check(probe: &Probe) -> Result<(), ProbeError> {
     let connected = TcpStream::connect(probe.address).await;
-    let mut stream = connected.map_err(|error| ProbeError::Connect {
-        address: probe.address,
-        reason: error.kind().to_string(),
-    })?;
+    let mut stream = connected.map_err(|error| not_connected(probe.address, &error))?;
     let Some(path) = &probe.path else {
         return Ok(());
     };
@@ -43,6 +44,21 @@ async fn check(probe: &Probe) -> Result<(), ProbeError> {
         path: path.clone(),
         status,
     })
+}
+
+fn not_connected(address: SocketAddr, error: &io::Error) -> ProbeError {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
+            ProbeError::NotAsked {
+                address,
+                reason: error.to_string(),
+            }
+        }
+        _ => ProbeError::Connect {
+            address,
+            reason: error.kind().to_string(),
+        },
+    }
 }
 
 #[cfg(test)]

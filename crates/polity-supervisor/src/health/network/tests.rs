@@ -1,7 +1,7 @@
 //! Checks against real sockets.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -106,4 +106,18 @@ async fn silence_is_not_waited_for_beyond_the_timeout() {
         silent.expect_err("nobody answers").to_string(),
         format!("no answer from {address} within 20ms")
     );
+}
+
+#[test]
+fn what_the_system_has_run_out_of_is_not_laid_to_the_instance() {
+    let check = |errno: Errno, was_asked: bool| {
+        let error = not_connected(([127, 0, 0, 1], 1).into(), &errno.into());
+        let not_asked = matches!(error, ProbeError::NotAsked { .. });
+        assert_eq!(not_asked, !was_asked, "{error}");
+    };
+    check(Errno::MFILE, false);
+    check(Errno::NFILE, false);
+    check(Errno::ADDRNOTAVAIL, false);
+    check(Errno::CONNREFUSED, true);
+    check(Errno::TIMEDOUT, true);
 }

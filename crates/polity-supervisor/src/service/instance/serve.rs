@@ -47,6 +47,7 @@ impl Runner {
         self.enter_service(address);
         let program = self.birth.release.program.clone();
         let mut checks = Checks::new(program.health.interval, program.restart_after);
+        let mut was_asked = true;
         loop {
             match self.next_happening(process, address, &checks).await {
                 Happening::Retire => {
@@ -61,7 +62,14 @@ impl Runner {
                         exit: Some(exit),
                     });
                 }
+                Happening::Checked(Err(error @ ProbeError::NotAsked { .. })) => {
+                    if std::mem::replace(&mut was_asked, false) {
+                        let instance = self.birth.id.as_str();
+                        tracing::warn!(instance, %error, "a check could not be made; the instance is left as it is until one can");
+                    }
+                }
                 Happening::Checked(result) => {
+                    was_asked = true;
                     let verdict = match &result {
                         Ok(()) => checks.passed(),
                         Err(_) => checks.failed(Instant::now()),

@@ -27,6 +27,22 @@ async fn an_unready_instance_leaves_the_catalog_and_returns_without_a_restart() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_cannot_be_checked_stays_as_it_is() {
+    let mut scene = Scene::started(&Sketch::new().service("a")).await;
+    scene.world.exhaust(true);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(scene.world.serving("a"), ["a-1"]);
+    assert_eq!(scene.status("a").instances[0].restarts, 0);
+    // One that fails is noticed as soon as it can be.
+    scene.world.sicken("a-1", true);
+    scene.world.exhaust(false);
+    scene
+        .until("a", |s| s.instances[0].state == InstanceState::Unready)
+        .await;
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_stays_unready_is_restarted_after_restart_after() {
     let mut scene = Scene::started(&Sketch::new().service("a")).await;
     scene.world.sicken("a-1", true);
