@@ -6,12 +6,16 @@
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 mod line;
 #[cfg(test)]
@@ -65,7 +69,7 @@ impl AccessLog {
     /// # Errors
     /// When the file cannot be opened, or no thread started.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = open_for_appending(path)?;
         let (batches, queue) = sync_channel(MAX_WAITING_BATCHES);
         let dropped = Arc::new(AtomicU64::new(0));
         let lost = dropped.clone();
@@ -84,12 +88,44 @@ impl AccessLog {
         self.queue.clone()
     }
 
-    /// Waits until all that was handed over is written.
-    pub(crate) fn finish(self) {
+    /// Waits until all that was handed over is written. Cancelling it gives that up; a writer that
+    /// hangs, as on a pipe that nobody empties, then keeps nothing else from ending.
+    pub(crate) async fn finished(self) {
+        let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        let waiting = std::thread::Builder::new().name("access-log-end".to_owned());
+        let waiting = waiting.spawn(move || {
+            self.finish();
+            drop(done);
+        });
+        if waiting.is_ok() {
+            // It ends by being dropped.
+            let _ = finished.await;
+        }
+    }
+
+    fn finish(self) {
         // An empty batch is the end. A writer that is gone has reported its panic by itself.
         let _ = self.queue.batches.send(Vec::new());
         let _ = self.writer.join();
     }
+}
+
+/// Opening a pipe (FIFO) that has no reader would wait for one, and Polity not start. With one, it
+/// is written like a file: the thread that waits then is the log's own.
+fn open_for_appending(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).map_err(|error| match error {
+        error if Errno::from_io_error(&error) == Some(Errno::NXIO) => io::Error::new(
+            error.kind(),
+            "it is a pipe that nobody reads: start its reader first",
+        ),
+        error => error,
+    })?;
+    let flags = fcntl_getfl(&file)? - OFlags::NONBLOCK;
+    fcntl_setfl(&file, flags)?;
+    Ok(file)
 }
 
 impl LogBuffer {

@@ -143,8 +143,10 @@ impl Gateway {
         warn_of(self.server.drain(CALLS_BOUND).await);
         if let Some(log) = self.log {
             // The data plane has handed over its lines by now; the wait is for the disk.
-            let finished = tokio::task::spawn_blocking(move || log.finish());
-            if tokio::time::timeout(LOG_BOUND, finished).await.is_err() {
+            if tokio::time::timeout(LOG_BOUND, log.finished())
+                .await
+                .is_err()
+            {
                 tracing::warn!("the end of the access log could not be written in time");
             }
         }

@@ -127,3 +127,38 @@ proptest! {
         prop_assert!(value["service"].is_null());
     }
 }
+
+/// A pipe in a folder of its own.
+fn pipe() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("a pipe");
+    (folder, path)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_rather_than_waited_for() {
+    let (_folder, path) = pipe();
+    let error = AccessLog::open(&path).err().expect("it has no reader");
+    assert!(error.to_string().contains("start its reader"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pipe_is_written_like_a_file_and_holds_nobody_up_when_it_is_not_emptied() {
+    let (_folder, path) = pipe();
+    let reader = OpenOptions::new().read(true).write(true).open(&path);
+    let reader = reader.expect("opened");
+    let log = AccessLog::open(&path).expect("it has a reader");
+    let buffer = LogBuffer::new(log.queue());
+    // More than pipe and queue hold.
+    for _ in 0..100_000 {
+        buffer.write(&line("/"));
+    }
+    buffer.flush();
+    let ended = tokio::time::timeout(Duration::from_millis(50), log.finished());
+    assert!(ended.await.is_err(), "nobody has read");
+    let mut first = String::new();
+    io::BufRead::read_line(&mut io::BufReader::new(reader), &mut first).expect("a line");
+    assert!(first.starts_with('{') && first.ends_with("}\n"), "{first}");
+}
