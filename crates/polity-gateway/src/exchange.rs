@@ -247,8 +247,8 @@ impl polity_http::Exchange for Exchange {
         });
         let target = place.and_then(|place| Some((place.address()?, place)));
         let Some((address, place)) = target else {
-            let name = self.service().map(|service| service.name.to_string());
-            let detail = format!("no instance of `{}` is ready", name.unwrap_or_default());
+            let detail = self.service().map(|service| service.why_nowhere());
+            let detail = detail.unwrap_or_default();
             return Err(self.give(Cause::NoInstance, Reached::No, &detail));
         };
         let first = self.attempts == 0 && self.stale == 0;

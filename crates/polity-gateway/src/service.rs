@@ -88,6 +88,19 @@ impl Service {
         self.ready.iter().chain(&self.unready)
     }
 
+    /// Why no instance can be given a request, for whoever sent it.
+    pub(crate) fn why_nowhere(&self) -> String {
+        let name = &self.name;
+        let unresolved = |instance: &&Instance| instance.address().is_none();
+        match self.ready.iter().find(unresolved) {
+            Some(instance) => {
+                let host = &instance.host;
+                format!("`{name}` is at `{host}`, and that name does not resolve to an address")
+            }
+            None => format!("no instance of `{name}` is ready"),
+        }
+    }
+
     pub(crate) fn summary(&self, now: Instant) -> Summary {
         let instances = self.instances();
         let in_flight = instances

@@ -26,6 +26,23 @@ fn check(answer: &Answer, status: u16, cause: &str, reached: &str) {
 }
 
 #[tokio::test]
+async fn a_name_without_an_address_is_told_from_an_instance_that_is_not_ready() {
+    let system = System::start(PLAN).await;
+    let detail = async || {
+        let answer = system.get("/orders").await;
+        check(&answer, 503, "no-instance", "no");
+        answer.problem()["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(detail().await, "no instance of `orders` is ready");
+    system.put("orders", "orders-1", "nowhere.invalid", 80);
+    until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
+    assert_eq!(
+        detail().await,
+        "`orders` is at `nowhere.invalid`, and that name does not resolve to an address"
+    );
+}
+
+#[tokio::test]
 async fn each_cause_has_its_status_and_type() {
     let system = System::start(PLAN).await;
     let mut client = system.client().await;
