@@ -100,3 +100,34 @@ async fn a_route_s_headers_change_with_the_plan() {
     assert_eq!(answer.sent("x-tenant"), None);
     assert_eq!(answer.field("x-instance"), Some("orders-1"));
 }
+
+#[tokio::test]
+async fn trailers_are_no_way_around_the_rules() {
+    let system = System::start(PLAN).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    system.put("orders", "orders-1", "127.0.0.1", port);
+    until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
+    let mut client = system.client().await;
+    client
+        .send(
+            "POST /orders HTTP/1.1\r\nhost: a\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n\
+             1\r\na\r\n0\r\nX_Tenant: evil\r\nx-debug: 1\r\nx-sum: 1\r\n\r\n",
+        )
+        .await;
+    let mut upstream = Client::new(listener.accept().await.unwrap().0);
+    upstream.head().await.expect("a head");
+    let expected = "1\r\na\r\n0\r\nx-sum: 1\r\n\r\n";
+    let body = upstream.exactly(expected.len()).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&body), expected);
+    upstream
+        .send(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+             1\r\na\r\n0\r\nServer: x\r\nx-frame-options: ALLOW\r\nx-sum: 2\r\n\r\n",
+        )
+        .await;
+    client.head().await.expect("a head");
+    let expected = "1\r\na\r\n0\r\nx-sum: 2\r\n\r\n";
+    let body = client.exactly(expected.len()).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&body), expected);
+}

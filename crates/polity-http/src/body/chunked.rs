@@ -205,12 +205,13 @@ pub(crate) fn write_chunk_start(out: &mut Vec<u8>, size: usize) {
 /// Appends the last chunk and those of `trailers` that may go on: a field of framing, routing or
 /// authentication means something else after the body than before it (RFC 9110, section 6.5.1), and
 /// a server that puts trailers among the headers would take one for what Polity says in its own.
-pub(crate) fn write_last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
+/// `keep` has a say about each of the rest.
+pub(crate) fn write_last_chunk(out: &mut Vec<u8>, trailers: &[u8], keep: impl Fn(&str) -> bool) {
     out.extend_from_slice(b"0\r\n");
     if !trailers.is_empty() {
         // They were checked when they were read; what does not parse is left out.
         let _ = parse_trailers(trailers, |field| {
-            if may_trail(field.name) {
+            if may_trail(field.name) && keep(field.name) {
                 out.extend_from_slice(field.name.as_bytes());
                 out.extend_from_slice(b": ");
                 out.extend_from_slice(field.value);

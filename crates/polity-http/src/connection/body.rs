@@ -52,7 +52,13 @@ impl Transfer {
     }
 
     /// Moves what it can from `input` to `output`; returns how many bytes of input are used up.
-    pub(crate) fn pass(&mut self, input: &[u8], output: &mut Output) -> Result<usize, BodyError> {
+    /// `keep` has a say about each trailer.
+    pub(crate) fn pass(
+        &mut self,
+        input: &[u8],
+        output: &mut Output,
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<usize, BodyError> {
         self.check()?;
         let mut used = 0;
         while self.state == State::Flowing {
@@ -67,7 +73,7 @@ impl Transfer {
             append(data, self.to, output.buffer());
             used += step.consumed;
             if self.decoder.is_done() {
-                self.end(output);
+                self.end(output, &keep);
             } else if step.consumed == 0 {
                 break;
             }
@@ -95,7 +101,8 @@ impl Transfer {
     pub(crate) fn end_of_stream(&mut self, output: &mut Output) -> Result<(), BodyError> {
         self.decoder.end_of_stream()?;
         if self.state == State::Flowing {
-            self.end(output);
+            // Only chunks have trailers, and they have an end of their own.
+            self.end(output, |_| true);
         }
         Ok(())
     }
@@ -115,10 +122,10 @@ impl Transfer {
         step
     }
 
-    fn end(&mut self, output: &mut Output) {
+    fn end(&mut self, output: &mut Output, keep: impl Fn(&str) -> bool) {
         self.state = State::Ended;
         if self.to == Framing::Chunked {
-            write_last_chunk(output.buffer(), self.decoder.trailers());
+            write_last_chunk(output.buffer(), self.decoder.trailers(), keep);
         }
     }
 }
@@ -215,10 +222,11 @@ impl Sending {
         input: &mut Input,
         upstream: &mut U,
         output: &mut Output,
+        keep: impl Fn(&str) -> bool,
     ) -> Poll<Result<(), Fault>> {
         loop {
             let rest = input.data().get(self.position..).unwrap_or_default();
-            let used = self.transfer.pass(rest, output);
+            let used = self.transfer.pass(rest, output, &keep);
             self.position += used.map_err(Fault::Body)?;
             if self.transfer.bytes > self.limit {
                 return Poll::Ready(Err(Fault::BodyTooLarge));

@@ -323,6 +323,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 self.input,
                 &mut upstream.stream,
                 &mut self.to_upstream,
+                |name| self.exchange.keeps(name),
             );
             match sent {
                 Poll::Ready(Err(fault)) => return Poll::Ready(fault),

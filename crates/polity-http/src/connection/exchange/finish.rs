@@ -7,7 +7,7 @@ use super::Exchanging;
 use crate::connection::body::SendState;
 use crate::connection::head::AnswerHead;
 use crate::pace::Pace;
-use crate::policy::Policy;
+use crate::policy::{Exchange, Policy};
 use crate::stream::{Dial, Stream, poll_read_into};
 use crate::upstream::Upstream;
 
@@ -33,6 +33,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 self.input,
                 &mut upstream.stream,
                 &mut self.to_upstream,
+                |name| self.exchange.keeps(name),
             );
             if sent.is_ready() {
                 return Poll::Ready(());

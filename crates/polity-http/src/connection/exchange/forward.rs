@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Exchanging;
 use crate::connection::body::Transfer;
-use crate::policy::{Fault, Policy};
+use crate::policy::{Exchange, Fault, Policy};
 use crate::stream::{Dial, Stream, poll_read_into};
 use crate::upstream::Upstream;
 
@@ -60,7 +60,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     ) -> Poll<Result<(), Fault>> {
         let malformed = |_| Fault::Answer("the body is malformed");
         loop {
-            let used = transfer.pass(upstream.input.data(), &mut self.to_client);
+            let used = transfer.pass(upstream.input.data(), &mut self.to_client, |name| {
+                self.exchange.keeps_of_answer(name)
+            });
             upstream.input.consume(used.map_err(malformed)?);
             if !self.to_client.pending().is_empty() {
                 ready!(self.poll_flush(context))?;
