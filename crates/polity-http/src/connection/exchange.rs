@@ -180,7 +180,9 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     fn after(&self, head: &AnswerHead) -> After {
         match (self.sending.is_received(), head.keeps_alive) {
             (true, true) => After::KeepAlive,
-            (true, false) if self.is_all_read() => After::Close,
+            // A client that did not ask for the end may have sent its next request, which is not read
+            // yet: closing then would be a reset, and cost it what it has not read of this answer.
+            (true, false) if self.is_all_read() && !self.traits.keeps_alive => After::Close,
             _ => After::Linger,
         }
     }
