@@ -34,6 +34,14 @@ pub(crate) fn answers() -> Vec<Case> {
     cases(include_str!("../corpus/answers.txt"))
 }
 
+/// The messages of `cases`, those twice that are good: most of what is bred from others is refused.
+pub(crate) fn parents(cases: Vec<Case>) -> Vec<Vec<u8>> {
+    let is_good = |case: &&Case| case.expectation == "accept" || case.expectation.starts_with('2');
+    let good = cases.iter().filter(is_good);
+    let messages = cases.iter().chain(good);
+    messages.map(|case| case.bytes.clone()).collect()
+}
+
 fn cases(text: &str) -> Vec<Case> {
     let blocks = text.split("\n\n").map(|block| {
         let lines = block

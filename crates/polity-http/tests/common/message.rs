@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use polity_http::body::Decoder;
 use polity_http::head::request::{Asks, HeaderSpace};
 use polity_http::head::{Framing, Header, RequestHead, ResponseHead, Version};
-use polity_http::limits::{MAX_HEAD, MAX_HEADERS};
+use polity_http::limits::{MAX_HEAD, MAX_HEADERS, MAX_INTERIM_ANSWERS};
 
 use crate::corpus::escape;
 
@@ -133,6 +133,7 @@ pub(crate) fn requests(bytes: &[u8]) -> Reading {
 /// connection ends after `bytes`. Interim answers before it are left out.
 pub(crate) fn answer(bytes: &[u8], asks: Asks) -> Reading {
     let mut reading = Reading::new();
+    let mut interim = 0;
     loop {
         let rest = &bytes[reading.used..];
         let mut space: HeaderSpace<'_> = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -143,9 +144,13 @@ pub(crate) fn answer(bytes: &[u8], asks: Asks) -> Reading {
             Ok(None) => return reading.stopped(Stop::Ended),
             Err(_) => return reading.stopped(Stop::Refused),
         };
-        if head.is_interim() {
+        if head.is_interim() && interim < MAX_INTERIM_ANSWERS {
+            interim += 1;
             reading.used += length;
             continue;
+        }
+        if head.is_interim() {
+            return reading.stopped(Stop::Refused);
         }
         let message = Message {
             start: Start::Answer {

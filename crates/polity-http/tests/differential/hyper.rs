@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, Method, Request, Response, Version};
 use hyper_util::rt::TokioIo;
+use polity_http::limits::MAX_HEADERS;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::message::{End, Field, Message, Reading, Start, Stop, sorted};
@@ -95,6 +96,20 @@ pub(crate) async fn requests(bytes: &[u8]) -> Reading {
         stop,
         used: 0,
     }
+}
+
+/// Whether hyper may refuse what we accept, or what we make of it: its URI type does not take bytes that
+/// old browsers send as they are. They are visible, part nothing, and go on as they came.
+pub(crate) fn may_refuse(ours: &Message) -> bool {
+    let Start::Request { target, .. } = &ours.start else {
+        return false;
+    };
+    if ours.fields.len() + 3 > MAX_HEADERS {
+        // Host, framing and the connection's, where a proxy adds them, are too many for it.
+        return true;
+    }
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    path.contains(['<', '>', '`']) || query.contains(['<', '>', '`', '"'])
 }
 
 /// Takes in a request with its body.

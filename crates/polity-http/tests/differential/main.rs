@@ -2,15 +2,24 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 #[path = "../common/compose.rs"]
 mod compose;
-// Not every binary that reads the corpus needs all that is said there.
-#[allow(dead_code)]
 #[path = "../common/corpus.rs"]
 mod corpus;
+mod expected;
 mod hyper;
+#[path = "../common/memory.rs"]
+mod memory;
 #[path = "../common/message.rs"]
 mod message;
+#[path = "../common/network.rs"]
+mod network;
 mod parsers;
+#[path = "../common/policy.rs"]
+mod policy;
+mod proxy;
 #[path = "../common/random.rs"]
 mod random;
+#[path = "../common/world.rs"]
+mod world;

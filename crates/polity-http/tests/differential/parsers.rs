@@ -7,7 +7,7 @@ use polity_http::head::request::Asks;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::compose;
-use crate::corpus::{self, Case};
+use crate::corpus;
 use crate::hyper as theirs;
 use crate::message::{self as ours, End, Message, Reading, Start, Stop};
 use crate::random::{Random, explore};
@@ -20,27 +20,6 @@ const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\n\r\n";
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().build().unwrap()
-}
-
-/// The messages of `cases`, those twice that are good: most of what is bred from others is refused.
-fn bytes(cases: Vec<Case>) -> Vec<Vec<u8>> {
-    let is_good = |case: &&Case| case.expectation == "accept" || case.expectation.starts_with('2');
-    let good = cases.iter().filter(is_good);
-    cases
-        .iter()
-        .chain(good)
-        .map(|case| case.bytes.clone())
-        .collect()
-}
-
-/// Whether hyper may refuse what we accept: its URI type does not take bytes that old browsers send
-/// as they are. They are visible, part nothing, and go on as they came.
-fn may_be_refused(ours: &Message) -> bool {
-    let Start::Request { target, .. } = &ours.start else {
-        return false;
-    };
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    path.contains(['<', '>', '`']) || query.contains(['<', '>', '`', '"'])
 }
 
 /// What hyper reads, in our terms: its URI type gives an empty path as `/`, so that it cannot tell
@@ -66,7 +45,7 @@ fn compare(ours: &Reading, theirs: &Reading) -> Result<usize, String> {
             return Ok(whole);
         }
         let Some(other) = theirs.messages.get(index) else {
-            return match may_be_refused(mine) {
+            return match theirs::may_refuse(mine) {
                 true => Ok(whole),
                 false => Err(format!("hyper does not read{mine:?}")),
             };
@@ -97,7 +76,12 @@ fn requests_mean_the_same_to_us_and_to_hyper_or_we_refuse_them() {
         compared.set(compared.get() + compare(&ours::requests(&bytes), &theirs)?);
         Ok(())
     };
-    explore(ROUNDS, &bytes(corpus::requests()), compose::requests, check);
+    explore(
+        ROUNDS,
+        &corpus::parents(corpus::requests()),
+        compose::requests,
+        check,
+    );
     assert!(
         compared.get() > ROUNDS as usize / 5,
         "only {} were read",
@@ -130,7 +114,12 @@ fn answers_mean_the_same_to_us_and_to_hyper_or_we_refuse_them() {
         }
         Ok(())
     };
-    explore(ROUNDS, &bytes(corpus::answers()), compose::answer, check);
+    explore(
+        ROUNDS,
+        &corpus::parents(corpus::answers()),
+        compose::answer,
+        check,
+    );
     assert!(
         compared.get() > ROUNDS as usize / 5,
         "only {} were read",
