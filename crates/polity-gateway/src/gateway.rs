@@ -135,8 +135,8 @@ impl Gateway {
     pub async fn run(mut self, drains: Drains) {
         let Drains { public, calls } = drains;
         self.follow_until(public.signaled()).await;
-        let (server, listener) = (self.server.clone(), self.listeners.public());
-        let drained = server.drain_listener(listener, DRAIN_BOUND);
+        let (server, listeners) = (self.server.clone(), self.listeners.public());
+        let drained = server.drain_listeners(listeners, DRAIN_BOUND);
         warn_of(self.follow_until(drained).await);
         drop(public);
         self.follow_until(calls.signaled()).await;

@@ -43,6 +43,8 @@ pub(crate) struct Listeners {
     server: Server<GatewayPolicy>,
     next_id: u64,
     public: Open,
+    /// Those that were the public one before it moved: their last requests may be on their way still.
+    moved: Vec<ListenerId>,
     calls: BTreeMap<Arc<Call>, Open>,
 }
 
@@ -72,15 +74,17 @@ impl Listeners {
             server,
             next_id,
             public,
+            moved: Vec::new(),
             calls: BTreeMap::new(),
         };
         listeners.open_calls(plan).await?;
         Ok(listeners)
     }
 
-    /// The public listener.
-    pub(crate) fn public(&self) -> ListenerId {
-        self.public.id
+    /// The public listener, and all that were it before.
+    pub(crate) fn public(&self) -> Arc<[ListenerId]> {
+        let before = self.moved.iter().copied();
+        before.chain([self.public.id]).collect()
     }
 
     pub(crate) fn addresses(&self) -> Addresses {
@@ -109,7 +113,9 @@ impl Listeners {
                 false => Claim::Alone,
             };
             let fresh = open_public(&self.server, listen, claim, &mut self.next_id).await?;
-            obsolete.push(std::mem::replace(&mut self.public, fresh).id);
+            let before = std::mem::replace(&mut self.public, fresh).id;
+            self.moved.push(before);
+            obsolete.push(before);
         }
         let declared = declared(after);
         self.calls.retain(|call, open| {

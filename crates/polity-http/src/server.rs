@@ -63,8 +63,8 @@ enum Command<L> {
         done: oneshot::Sender<()>,
     },
     Drain {
-        /// One listener, or all.
-        id: Option<ListenerId>,
+        /// None for all.
+        ids: Option<Arc<[ListenerId]>>,
         bound: Duration,
         cut_short: oneshot::Sender<usize>,
     },
@@ -178,17 +178,17 @@ impl<P: Policy> Server<P> {
         self.drain_each(None, bound).await
     }
 
-    /// The same for one listener; the others go on.
-    pub async fn drain_listener(&self, id: ListenerId, bound: Duration) -> usize {
-        self.drain_each(Some(id), bound).await
+    /// The same for some listeners, closed ones included; the others go on.
+    pub async fn drain_listeners(&self, ids: Arc<[ListenerId]>, bound: Duration) -> usize {
+        self.drain_each(Some(ids), bound).await
     }
 
-    async fn drain_each(&self, id: Option<ListenerId>, bound: Duration) -> usize {
+    async fn drain_each(&self, ids: Option<Arc<[ListenerId]>>, bound: Duration) -> usize {
         let mut answers = Vec::new();
         for thread in self.threads.iter() {
             let (cut_short, answer) = oneshot::channel();
             let command = Command::Drain {
-                id,
+                ids: ids.clone(),
                 bound,
                 cut_short,
             };
@@ -228,7 +228,7 @@ async fn work<P: Policy>(
                 Some(command) => thread.obey(command).await,
                 None => return,
             },
-            _ = tick.tick() => thread.worker.tick(),
+            _ = tick.tick() => thread.tick(),
             () = canary.as_mut() => {
                 // A timer is one of the many that are ready, and it knows since when.
                 let now = Instant::now();
@@ -242,6 +242,13 @@ async fn work<P: Policy>(
 }
 
 impl<P: Policy> Thread<P> {
+    fn tick(&mut self) {
+        self.worker.tick();
+        // Held by its accepting and by each of its connections as long as there are any.
+        let groups = &mut self.groups;
+        groups.retain(|_, groups| groups.iter().any(|group| Rc::strong_count(group) > 1));
+    }
+
     async fn obey(&mut self, command: Command<P::Listener>) {
         match command {
             Command::Listen {
@@ -266,14 +273,14 @@ impl<P: Policy> Thread<P> {
                 let _ = done.send(());
             }
             Command::Drain {
-                id,
+                ids,
                 bound,
                 cut_short,
             } => {
                 let drained = self
                     .groups
                     .iter()
-                    .filter(|(known, _)| id.is_none_or(|id| **known == id));
+                    .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)));
                 let drained: Vec<_> = drained.flat_map(|(_, groups)| groups.clone()).collect();
                 let left = drain(&self.worker, &drained, bound).await;
                 self.worker.policy.tick();

@@ -136,3 +136,40 @@ async fn a_wait_changes_with_the_plan_on_connections_that_are_there() {
         "closed before the patience ends"
     );
 }
+
+/// A request that is on its way to a slow answer while the public listener moves elsewhere.
+async fn on_its_way_through_a_move(system: &System) -> Client {
+    let mut client = system.client().await;
+    client
+        .send("GET /orders/slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
+    let in_flight = || system.handle.stats(&name("orders")).unwrap().in_flight;
+    until(|| in_flight() == 1).await;
+    let port = system.handle.public_address().port();
+    let moved = format!("[gateway]\nlisten = \"127.0.0.2:{port}\"\n{ORDERS}");
+    system.handle.apply(plan(&moved)).await.unwrap();
+    assert_eq!(in_flight(), 1);
+    client
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_outlives_the_move_of_its_listener() {
+    let system = System::start(ORDERS).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = on_its_way_through_a_move(&system).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert!(client.head().await.is_none());
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_requests_that_came_in_before_a_move() {
+    let system = System::start(ORDERS).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = on_its_way_through_a_move(&system).await;
+    let stats = system.handle.clone();
+    system.public.drained().await;
+    assert_eq!(stats.stats(&name("orders")).unwrap().in_flight, 0);
+    assert_eq!(client.answer().await.unwrap().status, 200);
+}
