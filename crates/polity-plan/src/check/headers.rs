@@ -1,5 +1,7 @@
 //! What a route sets and removes is the service's and the client's, not the connection's or Polity's.
 
+use std::collections::BTreeMap;
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings, Span};
 use crate::draft::{DraftHeaders, DraftRoute};
@@ -65,17 +67,15 @@ fn direction(headers: &DraftHeaders, ours: &[&str], findings: &mut Findings) {
     for (name, span, done) in set.chain(removed) {
         reserved(name, span, done, ours, findings);
     }
+    let set = headers.set.iter();
+    let set: BTreeMap<String, &Span> = set.map(|at| (dashed(&at.value.0), &at.span)).collect();
     for removed in &headers.remove {
-        let set = headers
-            .set
-            .iter()
-            .find(|set| dashed(&set.value.0) == dashed(&removed.value));
-        if let Some(set) = set {
+        if let Some(set) = set.get(&dashed(&removed.value)) {
             let message = format!("`{}` is both set and removed", removed.value);
             findings.add(
                 Diagnostic::new(Code::Exclusive, message, removed.span.clone())
                     .label("one of the two is too many")
-                    .other(set.span.clone(), "set here")
+                    .other(Span::clone(set), "set here")
                     .help("what is set stands in place of what came: remove it from `remove`"),
             );
         }

@@ -7,6 +7,9 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::draft::Draft;
 use crate::plan::Redirect;
 
+/// How many redirects a client follows: browsers give up after twenty (the Fetch standard).
+const MAX_STEPS: usize = 20;
+
 /// Where a request ends up: at a service, or at the redirect of this place.
 type Table = RouteTable<Option<usize>>;
 
@@ -45,8 +48,8 @@ fn comes_back(start: usize, redirects: &[Redirect], table: &Table) -> bool {
     let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &pattern.path;
     let mut path = path.clone();
     let mut at = start;
-    // More steps than redirects are a circle that this one only leads into.
-    for _ in redirects {
+    // A circle that this one only leads into has no end either.
+    for _ in 0..MAX_STEPS {
         let Some(redirect) = redirects.get(at).filter(|it| it.origin.is_none()) else {
             return false;
         };

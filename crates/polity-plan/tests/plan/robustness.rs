@@ -56,6 +56,13 @@ const PIECES: &[&str] = &[
     "://u:p@",
     "route = \"/../\"",
     "calls = [\"a\"]",
+    "[gateway.limits]",
+    "[[gateway.redirects]]",
+    "to = \"/a\"",
+    "path = \"/\"",
+    "body_size = false",
+    "cors = { origins = [\"*\"] }",
+    "set = { a = \"b\" }",
 ];
 
 /// Loads and shows; a panic is what this is for.
@@ -128,17 +135,30 @@ fn the_largest_plans_are_judged_in_time() {
     };
     let start = std::time::Instant::now();
     // In a row, in the order that makes recursion deepest; each with an unknown callee; all on one
-    // port; all with one path; a heap of errors.
-    let parts: [&dyn Fn(usize) -> String; 5] = [
+    // port; all with one path; each redirect to the next; a heap of errors.
+    let parts: [&dyn Fn(usize) -> String; 6] = [
         &|n| format!("[service.s{n}]\nrun = \"s\"\ncalls = [\"s{}\"]\n", n + 1),
         &|n| format!("[service.s{n}]\nrun = \"s\"\ncalls = [\"nobody{n}\"]\n"),
         &|n| format!("[service.s{n}]\nrun = \"s\"\nport = 3000\n"),
         &|n| format!("[service.s{n}]\nrun = \"s\"\nroute = \"/a\"\n"),
+        &|n| {
+            format!(
+                "[[gateway.redirects]]\npath = \"/{n}\"\nto = \"/{}\"\n",
+                n + 1
+            )
+        },
         &|n| format!("[s{n}\n"),
     ];
     for part in parts {
         survive(&fill(part));
     }
+    // As many headers set as removed.
+    let half = MAX_PLAN_BYTES / 40;
+    let set: String = (0..half).map(|n| format!("s{n} = \"\", ")).collect();
+    let removed: String = (0..half).map(|n| format!("\"r{n}\", ")).collect();
+    survive(&format!(
+        "[service.s]\nrun = \"s\"\n[[service.s.routes]]\nrequest_headers = {{ set = {{ {set} }}, remove = [{removed}] }}\n"
+    ));
     // Generous: it takes about a second, and the bound is for what is quadratic.
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
