@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     peer: IpAddr,
     trust: Trust,
     arrived: Instant,
+    /// When the request was all there, which is when its time began to run.
+    received: Option<Instant>,
     method: Cow<'static, str>,
     destination: Destination,
     request_id: RequestId,
@@ -116,6 +118,7 @@ impl Exchange {
             peer: peer.ip(),
             trust: Trust::Service,
             arrived: now,
+            received: None,
             method: Cow::Borrowed(""),
             destination,
             request_id: RequestId::None,
@@ -221,7 +224,8 @@ impl Exchange {
 
     /// What is left of the time when the attempt is made.
     fn remaining(&self) -> Duration {
-        let passed = self.attempted.saturating_duration_since(self.arrived);
+        let since = self.received.unwrap_or(self.attempted);
+        let passed = self.attempted.saturating_duration_since(since);
         self.timeout.saturating_sub(passed)
     }
 }
@@ -314,6 +318,10 @@ impl polity_http::Exchange for Exchange {
             Destination::Service { body_limit, .. } => body_limit,
             Destination::Here { .. } | Destination::Nowhere { .. } => u64::MAX,
         }
+    }
+
+    fn received(&mut self, at: Instant) {
+        self.received = Some(at);
     }
 
     fn time_to_answer(&self) -> Option<Duration> {

@@ -75,8 +75,13 @@ pub trait Exchange: 'static {
         u64::MAX
     }
 
+    /// The request is all there, since `at`. Called once at most.
+    fn received(&mut self, at: Instant) {
+        let _ = at;
+    }
+
     /// When the first byte of the answer must have come, counted from the moment the request was
-    /// all there; `None` for never.
+    /// all there and over all attempts; `None` for never.
     fn time_to_answer(&self) -> Option<Duration>;
 
     /// An attempt, or the request itself, has failed before a byte of an answer was forwarded.

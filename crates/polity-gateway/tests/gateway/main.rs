@@ -6,6 +6,7 @@ mod bodies;
 mod calls;
 mod changes;
 mod cors;
+mod deadlines;
 mod errors;
 mod fields;
 mod headers;

@@ -2,12 +2,13 @@
 
 mod finish;
 mod forward;
+mod waits;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::time::{Instant as TimerInstant, sleep};
+use tokio::time::Instant as TimerInstant;
 
 use super::answer::{Part, write_answer};
 use super::body::{SendState, Sending, Transfer};
@@ -34,7 +35,7 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) to_client: Output,
     first: Option<Result<Target, Answer>>,
     /// When the answer must have begun, over all attempts; known once the request is all there.
-    answer_due: Option<TimerInstant>,
+    pub(super) answer_due: Option<TimerInstant>,
     status: Option<u16>,
     /// Where in `to_client` the final answer begins, as long as not a byte of it has been written.
     pub(super) final_head: Option<usize>,
@@ -99,7 +100,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Ok(target) => target,
                 Err(answer) => return (self.answer(&answer).await, last),
             };
-            let fault = match self.attempt(target).await {
+            let attempt = match last.is_some() && self.is_overdue() {
+                true => Err(Fault::Deadline),
+                false => self.attempt(target).await,
+            };
+            let fault = match attempt {
                 Ok(ended) => return ended,
                 Err(Fault::ClientGone) => return (After::Close, Some(Fault::ClientGone)),
                 Err(fault) => fault,
@@ -111,7 +116,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
                     self.sending = Sending::new(&self.traits);
-                    if !pause.is_zero() && self.unless_gone(sleep(pause)).await.is_err() {
+                    if !self.pause(pause).await {
                         return (After::Close, Some(Fault::ClientGone));
                     }
                     next = self.exchange.next();
@@ -206,15 +211,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         self.answer_bytes = down;
     }
 
-    /// The request is all there: from here on the answer is what is waited for.
-    fn note_received(&mut self) {
-        if self.answer_due.is_none()
-            && let Some(time) = self.exchange.time_to_answer()
-        {
-            self.answer_due = Some(TimerInstant::now() + time);
-        }
-    }
-
     /// Sends the request and waits for the head of the final answer, written to `to_client` then.
     async fn await_answer(
         &mut self,
@@ -274,35 +270,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         }
     }
 
-    /// The time for the answer; while the request is on its way, that for either side to move.
-    pub(super) fn arm_for_sending(&mut self) {
-        let permission_due = self.awaits_permission();
-        let timeouts = self.connection.worker.timeouts();
-        let deadline = &mut self.connection.deadline;
-        match self.answer_due {
-            Some(due) => deadline.set(due),
-            None if self.sending.state() != SendState::Flowing => deadline.lift(),
-            None if permission_due => deadline.set_after(timeouts.permission),
-            None => {
-                let (now, sent) = (TimerInstant::now(), self.sending.bytes());
-                deadline.set(match self.to_upstream.pending().is_empty() {
-                    true => self.pace.wait(timeouts.of_body(), sent, now),
-                    false => {
-                        self.pace.rest(timeouts.of_body(), sent, now);
-                        now + timeouts.body
-                    }
-                });
-            }
-        }
-    }
-
-    fn overdue(&self) -> Fault {
-        match self.to_upstream.pending().is_empty() && !self.sending.is_received() {
-            true => Fault::ClientTooSlow,
-            false => Fault::Deadline,
-        }
-    }
-
     fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &Waiting) -> Fault {
         match upstream.origin {
             Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
@@ -343,13 +310,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             }
         }
         self.poll_client(context)
-    }
-
-    /// While nothing of the answer is here, progress of the request moves its deadline.
-    fn arm_if_waiting(&mut self) {
-        if self.status.is_none() {
-            self.arm_for_sending();
-        }
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {

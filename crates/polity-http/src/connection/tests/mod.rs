@@ -1,6 +1,7 @@
 //! A connection's waits, in memory and on a clock of the tests' own.
 
 mod clients;
+mod deadlines;
 mod expect;
 mod memory;
 mod rates;

@@ -1,0 +1,63 @@
+//! What an instance is told of the time it has: less with every attempt, and counted from the end of the request.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::support::*;
+
+const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\ntimeout = \"1s\"\n";
+
+/// An instance that a test plays, and that is the only one as long as no other is put there.
+async fn played(system: &System, id: &str) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    system.put("orders", id, "127.0.0.1", port);
+    until(|| system.handle.instance_stats(&id.into()).is_some()).await;
+    listener
+}
+
+fn told(head: &str) -> u64 {
+    let value = field(head, "x-request-timeout-ms").unwrap();
+    value.parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_attempt_is_told_what_time_is_left() {
+    let system = System::start(PLAN).await;
+    let first = played(&system, "orders-1").await;
+    let mut client = system.client().await;
+    client.send("GET /orders HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut instance = Client::new(first.accept().await.unwrap().0);
+    let at_first = told(&instance.head().await.unwrap());
+    assert!((1..=1000).contains(&at_first), "{at_first}");
+    let _second = system.origin("orders", "orders-2").await;
+    // What is waited here must be missing there.
+    sleep(Duration::from_millis(100)).await;
+    drop((instance, first));
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let then = told(&answer.body);
+    assert!(then + 100 <= at_first, "{at_first} and then {then}");
+}
+
+#[tokio::test]
+async fn the_time_that_a_body_takes_is_not_the_services() {
+    let system = System::start(PLAN).await;
+    let first = played(&system, "orders-1").await;
+    let mut client = system.client().await;
+    client
+        .send("PUT /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbo")
+        .await;
+    let mut instance = Client::new(first.accept().await.unwrap().0);
+    instance.head().await.unwrap();
+    let _second = system.origin("orders", "orders-2").await;
+    // Longer than the service has.
+    sleep(Duration::from_millis(1100)).await;
+    drop((instance, first));
+    client.send("dy").await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(told(&answer.body) > 0, "{answer:?}");
+}

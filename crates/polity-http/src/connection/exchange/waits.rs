@@ -1,0 +1,74 @@
+//! How long an exchange waits, and for whom: the client, the instance, or the answer's deadline over all attempts.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::Exchanging;
+use crate::connection::body::SendState;
+use crate::policy::{Exchange, Fault, Policy};
+use crate::stream::{Dial, Stream};
+
+impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
+    /// The request is all there: from here on the answer is what is waited for.
+    pub(super) fn note_received(&mut self) {
+        if self.answer_due.is_none()
+            && let Some(time) = self.exchange.time_to_answer()
+        {
+            let now = Instant::now();
+            self.exchange.received(now.into_std());
+            self.answer_due = Some(now + time);
+        }
+    }
+
+    /// The time for the answer; while the request is on its way, that for either side to move.
+    pub(in crate::connection) fn arm_for_sending(&mut self) {
+        let permission_due = self.awaits_permission();
+        let timeouts = self.connection.worker.timeouts();
+        let deadline = &mut self.connection.deadline;
+        match self.answer_due {
+            Some(due) => deadline.set(due),
+            None if self.sending.state() != SendState::Flowing => deadline.lift(),
+            None if permission_due => deadline.set_after(timeouts.permission),
+            None => {
+                let (now, sent) = (Instant::now(), self.sending.bytes());
+                deadline.set(match self.to_upstream.pending().is_empty() {
+                    true => self.pace.wait(timeouts.of_body(), sent, now),
+                    false => {
+                        self.pace.rest(timeouts.of_body(), sent, now);
+                        now + timeouts.body
+                    }
+                });
+            }
+        }
+    }
+
+    pub(super) fn overdue(&self) -> Fault {
+        match self.to_upstream.pending().is_empty() && !self.sending.is_received() {
+            true => Fault::ClientTooSlow,
+            false => Fault::Deadline,
+        }
+    }
+
+    /// While nothing of the answer is here, progress of the request moves its deadline.
+    pub(super) fn arm_if_waiting(&mut self) {
+        if self.status.is_none() {
+            self.arm_for_sending();
+        }
+    }
+
+    /// Waits for `pause`, or until the answer is overdue. False when the client goes away before.
+    pub(super) async fn pause(&mut self, pause: Duration) -> bool {
+        if pause.is_zero() {
+            return true;
+        }
+        let end = Instant::now() + pause;
+        let end = self.answer_due.map_or(end, |due| due.min(end));
+        self.unless_gone(sleep_until(end)).await.is_ok()
+    }
+
+    /// Whether the answer should have begun by now.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.answer_due.is_some_and(|due| due <= Instant::now())
+    }
+}

@@ -1,0 +1,120 @@
+//! Each wait of an exchange, and the deadline over all its attempts.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::memory::{NEVER, ORIGIN, REFUSED, serve};
+use super::{GET, locally};
+use crate::Timeouts;
+use crate::policy::Fault;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A GET that is answered 504 after `expected`, for `fault`.
+async fn ends_after(ports: &[u16], pause: Duration, due: Duration, expected: Duration) -> Fault {
+    let mut served = serve(ports, pause, Some(due));
+    let start = Instant::now();
+    served.client.send(GET).await;
+    let answer = served.client.head().await;
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert_eq!(start.elapsed(), expected);
+    served.fault().expect("it has failed")
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_has_a_bound() {
+    locally(async {
+        let bound = Timeouts::default().connect;
+        let fault = ends_after(&[NEVER], MINUTE, MINUTE, bound).await;
+        assert_eq!(fault, Fault::ConnectTimeout);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_byte_has_a_bound() {
+    locally(async {
+        let fault = ends_after(&[ORIGIN], MINUTE, MINUTE, MINUTE).await;
+        assert_eq!(fault, Fault::Deadline);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_over_all_attempts() {
+    locally(async {
+        let due = Timeouts::default().connect * 2 + Duration::from_secs(1);
+        let fault = ends_after(&[NEVER; 3], Duration::ZERO, due, due).await;
+        assert_eq!(fault, Fault::Deadline);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_over_the_pause_before_an_attempt() {
+    locally(async {
+        let due = Duration::from_secs(10);
+        let mut served = serve(&[REFUSED, ORIGIN], MINUTE, Some(due));
+        let start = Instant::now();
+        served.client.send(GET).await;
+        let answer = served.client.head().await;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+        assert_eq!(start.elapsed(), due);
+        assert_eq!(served.fault(), Some(Fault::Deadline));
+        assert!(
+            served.origins.try_recv().is_err(),
+            "it is not sent any more"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_counts_from_the_end_of_the_request() {
+    locally(async {
+        let mut served = serve(&[ORIGIN], MINUTE, Some(MINUTE));
+        served
+            .client
+            .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+            .await;
+        let mut origin = served.origin().await;
+        origin.head().await;
+        for _ in 0..10 {
+            sleep(Duration::from_secs(20)).await;
+            let piece = vec![b'x'; 10_000];
+            let mut got = vec![0; piece.len()];
+            let reading = tokio::io::AsyncReadExt::read_exact(&mut origin.stream, &mut got);
+            let (read, ()) = tokio::join!(reading, served.client.send(piece));
+            read.expect("it goes on");
+        }
+        let start = Instant::now();
+        let answer = served.client.head().await;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+        assert_eq!(start.elapsed(), MINUTE);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_stands_still_has_a_bound_and_no_other() {
+    locally(async {
+        let mut served = serve(&[ORIGIN], MINUTE, Some(MINUTE));
+        served.client.send(GET).await;
+        let mut origin = served.origin().await;
+        origin.head().await;
+        origin
+            .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            .await;
+        served.client.head().await;
+        let start = Instant::now();
+        sleep(MINUTE * 10).await;
+        origin.send("1\r\na\r\n").await;
+        served.client.until("1\r\na\r\n").await;
+        assert_eq!(served.client.head().await, "");
+        let bound = Timeouts::default().stream_idle;
+        assert_eq!(start.elapsed(), MINUTE * 10 + bound);
+        assert_eq!(served.fault(), Some(Fault::Idle));
+    })
+    .await;
+}
