@@ -20,8 +20,10 @@ use tokio::time::sleep;
 use crate::http;
 use report::Report;
 
-/// How long answers are waited for after the last request was due.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long requests that are due are still sent after the last was due.
+const LATE: Duration = Duration::from_millis(200);
+/// How long answers are waited for beyond a client's patience.
+const GRACE: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -100,14 +102,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let schedule = sender::Schedule {
         began,
         due: due.clone(),
-        give_up: whole + GRACE,
+        give_up: whole + LATE,
     };
     sender::be_woken_exactly()?;
     let request = http::get(&options.path);
     let mut sender = tokio::task::spawn_blocking(move || sender::run(&schedule, &request, &free));
-    let mut report = Report::new(warm_up, whole, Duration::from_millis(options.patience_ms));
+    let patience = Duration::from_millis(options.patience_ms);
+    let mut report = Report::new(warm_up, whole, patience);
     let (mut answered, mut sent) = (0, None);
-    let last = sleep(whole + GRACE + GRACE);
+    let last = sleep(whole + LATE + patience + GRACE);
     tokio::pin!(last);
     while sent != Some(answered) {
         // Cancelling any of them loses nothing.

@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// How often each contender has its turn.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Measures this binary of Polity instead of building one.
+    #[arg(long, value_name = "FILE")]
+    polity: Option<PathBuf>,
     /// Where the figures go.
     #[arg(long, default_value = "target/bench/gateway.json")]
     json: PathBuf,

@@ -1,21 +1,23 @@
 //! Instructions per request: a number that does not depend on what else the machine does.
 
 use std::fs;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::contenders::{POLITY, configure_polity, free_address};
-use super::machine;
+use super::contenders::{POLITY, answers, configure_polity, free_address};
 use super::peers::{PEERS, Place};
 use super::process::{Process, pinned};
+use super::report::INSTRUCTIONS;
 use super::session::Session;
 use super::table::{Table, number};
 use super::topology::Topology;
+use super::{machine, report};
 
-/// Valgrind translates everything it runs for the first time.
+/// Valgrind translates all that it runs for the first time.
 const START: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 8;
 
@@ -48,8 +50,8 @@ const SCRIPTS: [Script; 4] = [
 struct Counted<'a> {
     session: &'a Session,
     process: Process,
-    address: std::net::SocketAddr,
-    folder: std::path::PathBuf,
+    address: SocketAddr,
+    folder: PathBuf,
     dumps: usize,
 }
 
@@ -71,6 +73,8 @@ pub(super) fn run(session: &Session, quick: bool) -> anyhow::Result<()> {
         for script in SCRIPTS {
             session.check_interrupt()?;
             let instructions = counted.per_request(&(script.request)(), requests)?;
+            let kept = format!("target/bench/callgrind-{name}-{}.out", script.name);
+            counted.keep(&session.root.join(kept))?;
             table.push([
                 name.to_owned(),
                 script.name.to_owned(),
@@ -79,7 +83,12 @@ pub(super) fn run(session: &Session, quick: bool) -> anyhow::Result<()> {
         }
     }
     println!("\n{}", table.aligned());
-    Ok(())
+    println!("where they go: callgrind_annotate target/bench/callgrind-polity-get.out");
+    if quick {
+        return Ok(());
+    }
+    let results = format!("At commit {}:\n\n{}", machine::commit(), table.markdown());
+    report::refresh(&session.root, INSTRUCTIONS, &results)
 }
 
 impl<'a> Counted<'a> {
@@ -113,7 +122,7 @@ impl<'a> Counted<'a> {
             }
         }
         let mut process = Process::start(command, &folder.join("output.log"))?;
-        process.wait_until(START, || super::contenders::answers(address, "/1k"))?;
+        process.wait_until(START, || answers(address, "/1k"))?;
         Ok(Self {
             session,
             process,
@@ -130,6 +139,17 @@ impl<'a> Counted<'a> {
         Ok((many as f64 - few as f64) / (2 * requests) as f64)
     }
 
+    /// Copies what was counted last to where it can be looked at.
+    fn keep(&self, path: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
+        fs::copy(self.dump(), path)?;
+        Ok(())
+    }
+
+    fn dump(&self) -> PathBuf {
+        self.folder.join(format!("out.{}", self.dumps))
+    }
+
     /// Instructions while so many requests are made.
     fn count(&mut self, request: &str, requests: usize) -> anyhow::Result<u64> {
         self.control(&["--instr=on"])?;
@@ -137,7 +157,7 @@ impl<'a> Counted<'a> {
         self.dumps += 1;
         self.control(&["--dump"])?;
         self.control(&["--instr=off"])?;
-        let path = self.folder.join(format!("out.{}", self.dumps));
+        let path = self.dump();
         let dump = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
         total(&dump).context("no total in what callgrind wrote")
     }

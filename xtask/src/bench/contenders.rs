@@ -85,6 +85,14 @@ impl Stable {
         self.programs.iter().map(|(name, _)| name.as_str())
     }
 
+    /// Forgets all others.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.programs
+            .retain(|(name, _)| names.contains(&name.as_str()));
+        self.versions
+            .retain(|name, _| names.contains(&name.as_str()));
+    }
+
     /// Starts the one called `name` in front of the origin at `origin`, and waits until it answers `path`.
     pub(super) fn start(
         &self,

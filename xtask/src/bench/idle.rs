@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::closed_loop::{self, GET_64};
 use super::contenders::Contender;
 use super::cpu::resident;
@@ -13,6 +15,10 @@ use super::topology::Topology;
 
 pub(super) const NAME: &str = "idle-10k";
 const CONNECTIONS: usize = 10_000;
+/// Open files for each connection: Polity keeps a quarter of its files for clients.
+const FILES_FOR_EACH: u64 = 4;
+/// What is left of the clients' share for a few others.
+const OTHERS: u64 = 100;
 pub(super) const PER_CONNECTION: Metric = Metric {
     name: "RSS per connection",
     unit: "KiB",
@@ -25,19 +31,30 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Each round with new processes: one that has had many connections before would keep their memory, and
 /// give it to these.
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
+    let connections = connections();
+    if connections < CONNECTIONS {
+        println!("{NAME}: the limit of open files (ulimit -Hn) allows for {connections} only");
+    }
     for round in 0..session.pace.rounds {
         for place in session.in_turn(round) {
             let name = session.contenders[place].name.clone();
             let fresh = session
                 .stable
                 .start(&name, session.origin, &Topology::single(), "/1k")?;
-            once(session, &fresh)?;
+            once(session, &fresh, connections)?;
         }
     }
     Ok(())
 }
 
-fn once(session: &mut Session, contender: &Contender) -> anyhow::Result<()> {
+/// As many as the name says, where the system grants the files that they need.
+fn connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = (files / FILES_FOR_EACH).saturating_sub(OTHERS);
+    usize::try_from(most).map_or(CONNECTIONS, |most| most.min(CONNECTIONS))
+}
+
+fn once(session: &mut Session, contender: &Contender, connections: usize) -> anyhow::Result<()> {
     // Whatever is set up by the first requests belongs to none of the connections.
     closed_loop::measure(session, contender, &GET_64, GET_64.script)?;
     let before = settled(contender.pid());
@@ -45,12 +62,12 @@ fn once(session: &mut Session, contender: &Contender) -> anyhow::Result<()> {
     command
         .args(["idle", "--path", "/1k"])
         .arg(format!("--address={}", contender.address))
-        .arg(format!("--connections={CONNECTIONS}"))
+        .arg(format!("--connections={connections}"))
         .stdin(std::process::Stdio::piped());
     let log = session.folder().join("idle.log");
     let (mut clients, mut output) = Process::start_piped(command, &log)?;
     let opened = first_line(&mut output)?;
-    if opened != CONNECTIONS.to_string() {
+    if opened != connections.to_string() {
         let defect = format!("not all could be opened: {}", clients.last_words());
         session.defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
         return Ok(());
@@ -62,7 +79,7 @@ fn once(session: &mut Session, contender: &Contender) -> anyhow::Result<()> {
         let defect = format!("only {open} of {opened} were kept open");
         session.defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
     }
-    let kibibytes = (after as f64 - before as f64) / CONNECTIONS as f64 / 1024.0;
+    let kibibytes = (after as f64 - before as f64) / connections as f64 / 1024.0;
     let figures = &mut session.figures;
     figures.add(NAME, PER_CONNECTION, &contender.name, kibibytes);
     Ok(())

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::closed_loop::{self, GET_64};
+use super::contenders::POLITY;
 use super::figures::Metric;
 use super::open_loop::{self, Schedule};
 use super::session::Session;
@@ -12,6 +13,8 @@ pub(super) const NAME: &str = "latency-half";
 /// The origin, asked directly.
 const DIRECT: &str = "direct";
 const CONNECTIONS: usize = 64;
+/// Of the fastest contender's rate, for a peer to take part.
+const LEAST_SHARE: f64 = 0.6;
 
 /// How they are called in the table and in what the instrument reports.
 const PERCENTILES: [(Metric, &str); 3] = [
@@ -30,7 +33,7 @@ const fn microseconds(name: &'static str) -> Metric {
 }
 
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
-    let rate = saturation(session)? / 2.0;
+    let (rate, taking_part) = rate_for_all(session)?;
     session.figures.add(NAME, OFFERED, DIRECT, rate);
     let schedule = Schedule {
         rate,
@@ -41,6 +44,9 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     for round in 0..session.pace.rounds {
         let direct = once(session, DIRECT, session.origin, &schedule)?;
         for place in session.in_turn(round) {
+            if !taking_part.contains(&place) {
+                continue;
+            }
             let contender = &session.contenders[place];
             let (name, address) = (contender.name.clone(), contender.address);
             let p99 = once(session, &name, address, &schedule)?;
@@ -50,14 +56,26 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Requests a second of the slowest contender when it is given as many as it takes.
-fn saturation(session: &Session) -> anyhow::Result<f64> {
-    let mut least = f64::INFINITY;
+/// Half of what the slowest contender does when it is given as many requests as it takes, and who takes
+/// part: whoever is far slower than the fastest would make the rate one that nobody else notices.
+fn rate_for_all(session: &Session) -> anyhow::Result<(f64, Vec<usize>)> {
+    let mut rates = Vec::new();
     for contender in &session.contenders {
         let measured = closed_loop::measure(session, contender, &GET_64, GET_64.script)?;
-        least = least.min(measured.rate);
+        rates.push(measured.rate);
     }
-    Ok(least)
+    let fastest = rates.iter().copied().fold(0.0, f64::max);
+    let (mut slowest, mut taking_part) = (fastest, Vec::new());
+    for (place, rate) in rates.into_iter().enumerate() {
+        let name = &session.contenders[place].name;
+        if name != POLITY && rate < LEAST_SHARE * fastest {
+            println!("{NAME}: {name} is left out, as it makes {rate:.0} requests a second");
+            continue;
+        }
+        slowest = slowest.min(rate);
+        taking_part.push(place);
+    }
+    Ok((slowest / 2.0, taking_part))
 }
 
 /// Gives the 99th percentile.

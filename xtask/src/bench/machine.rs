@@ -72,8 +72,13 @@ pub(super) fn describe() -> Value {
         "cores": cpus.lines().filter(|line| line.starts_with("processor")).count(),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
         "memory": field(&read("/proc/meminfo"), "MemTotal").unwrap_or("unknown"),
-        "commit": output("git", &["describe", "--always", "--dirty"]),
+        "commit": commit(),
     })
+}
+
+/// What was checked out, and whether it was changed.
+pub(super) fn commit() -> String {
+    output("git", &["describe", "--always", "--dirty"])
 }
 
 /// The first line that a program prints; empty if it does not run.

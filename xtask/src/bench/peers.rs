@@ -13,6 +13,7 @@ use super::topology::Topology;
 /// How many idle connections to a service a contender may keep: more than any workload has clients,
 /// or, where there are many services, than it has for each.
 const KEPT: usize = 1024;
+const FEW: usize = 3;
 const KEPT_FOR_EACH_OF_MANY: usize = 64;
 
 /// A proxy that others have made.
@@ -54,7 +55,7 @@ impl Place<'_> {
 
     fn kept(&self) -> usize {
         match self.topology.services.len() {
-            1 => KEPT,
+            few if few <= FEW => KEPT,
             _ => KEPT_FOR_EACH_OF_MANY,
         }
     }

@@ -14,8 +14,9 @@ use super::table::{Table, number};
 use super::{Options, machine};
 
 const PAGE: &str = "docs/benchmarks.md";
-const BEGIN: &str = "<!-- results: written by `cargo xtask bench gateway` -->";
-const END: &str = "<!-- end of results -->";
+/// What stands between `<!-- NAME: ... -->` and `<!-- end of NAME -->` on the page is written here.
+pub(super) const RESULTS: &str = "results";
+pub(super) const INSTRUCTIONS: &str = "instructions";
 
 pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> {
     let figures = &session.figures;
@@ -33,11 +34,8 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
         println!("{PAGE} is left as it is: it is refreshed by whole runs");
         return Ok(());
     }
-    let page = session.root.join(PAGE);
     let results = results(session, &place, &all, &goals);
-    refresh(&page, &results)?;
-    println!("written to {PAGE}");
-    Ok(())
+    refresh(&session.root, RESULTS, &results)
 }
 
 fn figures_table(figures: &Figures) -> Table {
@@ -74,7 +72,8 @@ fn figures_table(figures: &Figures) -> Table {
 /// What Polity has over what `figure` says of a peer.
 fn ratio(figures: &Figures, figure: &Figure) -> Option<f64> {
     let mine = figures.find(figure.workload, figure.metric, POLITY)?;
-    mine.ratio(figure).filter(|_| figure.contender != POLITY)
+    let ratio = mine.ratio(figure).filter(|ratio| ratio.is_finite());
+    ratio.filter(|_| figure.contender != POLITY)
 }
 
 fn goals_table(figures: &Figures) -> Table {
@@ -141,16 +140,24 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
     )
 }
 
-fn refresh(page: &Path, results: &str) -> anyhow::Result<()> {
-    let old = fs::read_to_string(page).with_context(|| format!("could not read {PAGE}"))?;
-    let new = replaced(&old, results).with_context(|| format!("{PAGE} has lost its markers"))?;
-    Ok(fs::write(page, new)?)
+/// Replaces the part called `name` of the page.
+pub(super) fn refresh(root: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let page = root.join(PAGE);
+    let old = fs::read_to_string(&page).with_context(|| format!("could not read {PAGE}"))?;
+    let new = replaced(&old, name, text);
+    fs::write(
+        page,
+        new.with_context(|| format!("{PAGE} has lost its markers for {name}"))?,
+    )?;
+    println!("written to {PAGE}");
+    Ok(())
 }
 
-fn replaced(page: &str, results: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{results}\n{END}{after}"))
+fn replaced(page: &str, name: &str, text: &str) -> Option<String> {
+    let begin = page.find(&format!("<!-- {name}:"))?;
+    let begin = begin + page[begin..].find('\n')?;
+    let end = begin + page[begin..].find(&format!("<!-- end of {name} -->"))?;
+    Some(format!("{}\n\n{text}\n{}", &page[..begin], &page[end..]))
 }
 
 #[cfg(test)]
@@ -159,9 +166,10 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_markers_is_replaced() {
-        let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let expected = format!("a\n{BEGIN}\n\nnew\n{END}\nb\n");
-        assert_eq!(replaced(&page, "new"), Some(expected));
-        assert_eq!(replaced("no markers", "new"), None);
+        let page = "a\n<!-- x: by y -->\nold\n<!-- end of x -->\nb\n<!-- z: -->\n<!-- end of z -->";
+        let expected =
+            "a\n<!-- x: by y -->\n\nnew\n\n<!-- end of x -->\nb\n<!-- z: -->\n<!-- end of z -->";
+        assert_eq!(replaced(page, "x", "new\n").as_deref(), Some(expected));
+        assert_eq!(replaced(page, "y", "new"), None);
     }
 }

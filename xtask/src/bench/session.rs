@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
 use super::build::{self, Programs};
-use super::contenders::{Contender, Stable};
+use super::contenders::{Contender, POLITY, Stable};
 use super::figures::{Figures, Metric};
 use super::machine::Cores;
 use super::process::{Process, first_line, pinned};
@@ -76,8 +76,7 @@ impl Session {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("xtask has no parent folder")?;
-        println!("building polity and the instruments in release mode");
-        let programs = build::release(root)?;
+        let programs = build::release(root, options.polity.as_deref())?;
         let cores = Cores::of_this_machine()?;
         let folder = tempfile::Builder::new().prefix("polity-bench-").tempdir()?;
         let peers = options.peers.as_deref();
@@ -106,19 +105,31 @@ impl Session {
             println!("{peer} is not installed and left out: {install}");
         }
         let workloads = workloads::chosen(&options.only)?;
-        let names: Vec<String> = self.stable.names().map(str::to_owned).collect();
-        for name in names {
-            let contender = self
-                .stable
-                .start(&name, self.origin, &Topology::single(), "/1k")?;
-            self.contenders.push(contender);
-        }
+        self.start_contenders()?;
         for workload in workloads {
             println!("{}", workload.name());
             workload.run(&mut self)?;
         }
         report::write(&self, options)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// A peer that does not start is left out; Polity must.
+    fn start_contenders(&mut self) -> anyhow::Result<()> {
+        let names: Vec<String> = self.stable.names().map(str::to_owned).collect();
+        for name in names {
+            let started = self
+                .stable
+                .start(&name, self.origin, &Topology::single(), "/1k");
+            match started {
+                Ok(contender) => self.contenders.push(contender),
+                Err(error) if name == POLITY => return Err(error),
+                Err(error) => println!("left out: {error:#}"),
+            }
+        }
+        let started: Vec<&str> = self.contenders.iter().map(|it| it.name.as_str()).collect();
+        self.stable.keep(&started);
+        Ok(())
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -14,7 +14,6 @@ pub(super) const PEER: Peer = Peer {
 const GLOBAL: &str = "{
     admin off
     auto_https off
-    persist_config off
     log {
         level ERROR
     }
