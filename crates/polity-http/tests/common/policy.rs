@@ -12,6 +12,9 @@ use polity_http::{
 pub(crate) const SOMEWHERE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
+/// The host of a request that names none.
+pub(crate) const NAMELESS: &str = "nameless.example";
+
 /// The plainest policy there is.
 pub(crate) struct Forward {
     /// Attempts that a request gets, if it can be made again at all.
@@ -82,7 +85,11 @@ impl Exchange for Forwarding {
     }
 
     fn write_fields(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("host: {}\r\n", head.authority).as_bytes());
+        let host = match head.authority {
+            "" => NAMELESS,
+            host => host,
+        };
+        out.extend_from_slice(format!("host: {host}\r\n").as_bytes());
     }
 
     fn time_to_answer(&self) -> Option<Duration> {

@@ -1,5 +1,6 @@
 //! Seeded exploration: messages bred from a corpus, and the smallest that still fails.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::corpus::escape;
@@ -205,7 +206,7 @@ pub(crate) fn explore(
         let fails = |bytes: &[u8]| {
             let mut random = Random::new(!seed);
             let checked = catch_unwind(AssertUnwindSafe(|| check(bytes, &mut random)));
-            checked.unwrap_or_else(|_| Err("it panicked".into())).err()
+            checked.unwrap_or_else(|panic| Err(said(&*panic))).err()
         };
         if let Some(failure) = fails(&bytes) {
             let least = smallest(bytes, |bytes| fails(bytes).is_some());
@@ -216,6 +217,13 @@ pub(crate) fn explore(
             );
         }
     }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it panicked").to_owned()
 }
 
 /// Takes away what can be taken away with the failure left, in ever smaller pieces.

@@ -7,6 +7,7 @@ mod answers;
 mod compose;
 #[path = "../common/corpus.rs"]
 mod corpus;
+#[path = "../common/expected.rs"]
 mod expected;
 mod hyper;
 #[path = "../common/memory.rs"]

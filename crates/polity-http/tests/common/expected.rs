@@ -2,6 +2,7 @@
 //! without the data plane's own code.
 
 use crate::message::{End, Field, Message, Start};
+use crate::policy::NAMELESS;
 
 /// Fields of one connection, and of framing, which the next hop has of its own.
 const OF_CONNECTION: &[&str] = &[
@@ -38,9 +39,13 @@ const NEVER_LISTED: &[&str] = &[
 
 /// The request that an instance has to get when a client sends `sent`.
 pub(crate) fn request(sent: &Message) -> Message {
-    let Start::Request { authority, .. } = &sent.start else {
+    let mut expected = sent.clone();
+    let Start::Request { authority, .. } = &mut expected.start else {
         unreachable!("it is a request");
     };
+    if authority.is_empty() {
+        NAMELESS.clone_into(authority);
+    }
     let mut fields = end_to_end(sent, |name| {
         let dashed = name.replace('_', "-");
         let aliases = dashed != name && (is_of_connection(&dashed) || dashed == "host");
@@ -60,7 +65,7 @@ pub(crate) fn request(sent: &Message) -> Message {
     Message {
         is_11: true,
         fields,
-        ..sent.clone()
+        ..expected
     }
 }
 
