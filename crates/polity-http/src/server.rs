@@ -282,9 +282,13 @@ impl<P: Policy> Thread<P> {
                     .iter()
                     .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)));
                 let drained: Vec<_> = drained.flat_map(|(_, groups)| groups.clone()).collect();
-                let left = drain(&self.worker, &drained, bound).await;
-                self.worker.policy.tick();
-                let _ = cut_short.send(left);
+                let worker = self.worker.clone();
+                // A task of its own: the thread has commands to obey and ticks to keep meanwhile.
+                tokio::task::spawn_local(async move {
+                    let left = drain(&worker, &drained, bound).await;
+                    worker.policy.tick();
+                    let _ = cut_short.send(left);
+                });
             }
         }
     }

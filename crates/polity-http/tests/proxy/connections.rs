@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use polity_http::socket::{Sharing, listen};
 use polity_http::{Fault, ListenerId, Protocol};
 
 use crate::support::*;
@@ -306,4 +307,43 @@ async fn a_drain_waits_for_requests_and_cuts_what_does_not_end() {
     let _silent = origin.accept().await;
     assert_eq!(proxy.server.drain(Duration::from_millis(50)).await, 1);
     assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_thread_that_drains_one_listener_goes_on_with_others() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut silent = origin.accept().await;
+    silent.head().await;
+    let server = proxy.server.clone();
+    let bound = PATIENCE * 2;
+    let drained = async move { server.drain_listeners([ListenerId(0)].into(), bound).await };
+    let drained = tokio::spawn(drained);
+    // Closed, so the drain has begun.
+    until_refused(proxy.address).await;
+    let socket = listen(([127, 0, 0, 1], 0).into(), Sharing::Exclusive).unwrap();
+    let address = socket.local_addr().unwrap();
+    let listening = proxy.server.listen(ListenerId(1), 0, socket, ());
+    let listening = tokio::time::timeout(PATIENCE, listening).await;
+    listening.expect("it is not kept waiting").unwrap();
+    let mut other = Peer::new(tokio::net::TcpStream::connect(address).await.unwrap());
+    other.send(GET).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(OK).await;
+    other.until("ok").await;
+    silent.send(OK).await;
+    assert!(client.rest().await.ends_with("ok"));
+    assert_eq!(drained.await.unwrap(), 0);
+}
+
+async fn until_refused(address: std::net::SocketAddr) {
+    let refused = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
 }
