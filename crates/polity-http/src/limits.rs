@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::pace::Demand;
 
 /// The size of a connection's buffer: a head, and the longest body that can be sent twice, fit in it.
-pub const BUFFER: usize = 64 * 1024;
+/// A body of 64 KiB fits in together with its head.
+pub const BUFFER: usize = 68 * 1024;
 
 /// The longest head of a request or an answer. Below [`BUFFER`], so that a head in a buffer always
 /// leaves room to read on.
@@ -24,8 +25,19 @@ pub const MAX_CHUNK_EXTENSION: usize = 256;
 /// How many interim (1xx) answers one request may get before its origin is called broken.
 pub const MAX_INTERIM_ANSWERS: usize = 16;
 
-/// Buffers a thread keeps for later; more are freed (16 MiB a thread at most).
+/// Buffers a thread keeps for later; more are freed (17 MiB a thread at most).
 pub const MAX_SPARE_BUFFERS: usize = 256;
+
+/// Buffers a thread keeps for later even if none is used.
+pub const MIN_SPARE_BUFFERS: usize = 4;
+
+/// Bytes for which a waiting connection gives up its buffer for a small one, once more buffers than
+/// [`MAX_SPARE_BUFFERS`] are in use.
+pub const MAX_PARKED: usize = 8 * 1024;
+
+/// Bytes of a body from which on they are written from where they were read, rather than copied to
+/// what goes before them: copying less costs less than a second piece.
+pub const MIN_LOOSE: usize = 2 * 1024;
 
 /// Idle connections to one place that a thread keeps.
 pub const MAX_IDLE_UPSTREAM: usize = 256;

@@ -1,7 +1,7 @@
 //! What the data plane asks of a byte stream: TCP today; TLS, in-memory pipes and io_uring fit behind it.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -115,6 +115,24 @@ pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
     let mut read = ReadBuf::new(buffer);
     ready!(Pin::new(stream).poll_read(context, &mut read))?;
     Poll::Ready(Ok(read.filled().len()))
+}
+
+/// Writes once from `first` and what follows it, not both empty.
+pub(crate) fn poll_write_both<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    first: &[u8],
+    second: &[u8],
+) -> Poll<io::Result<usize>> {
+    if first.is_empty() || second.is_empty() {
+        let one = if first.is_empty() { second } else { first };
+        return poll_write_from(stream, context, one);
+    }
+    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+    match ready!(Pin::new(stream).poll_write_vectored(context, &pieces))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => Poll::Ready(Ok(written)),
+    }
 }
 
 /// Writes once from `bytes`, which are not empty. A stream that takes nothing is an error.

@@ -92,6 +92,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         let now = Instant::now();
         self.ticks.set(self.ticks.get().wrapping_add(1));
         self.upstreams.sweep(now);
+        self.buffers.trim();
         self.peers.report(now);
         self.policy.tick();
     }

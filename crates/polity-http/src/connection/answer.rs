@@ -37,7 +37,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         let written = poll_fn(|context| {
             while !output.pending().is_empty() {
                 match poll_write_from(&mut self.stream, context, output.pending()) {
-                    Poll::Ready(Ok(written)) => output.wrote(written),
+                    Poll::Ready(Ok(written)) => drop(output.wrote(written)),
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
                     Poll::Pending => return self.deadline.poll(context).map(|()| false),
                 }

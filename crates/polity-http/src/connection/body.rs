@@ -6,8 +6,9 @@ use crate::body::{BodyError, Decoder, Step, write_chunk_start, write_last_chunk}
 use crate::buffer::{Input, Output};
 use crate::connection::request::Traits;
 use crate::head::Framing;
+use crate::limits::MIN_LOOSE;
 use crate::policy::{Fault, Replay};
-use crate::stream::{Stream, poll_read_into, poll_write_from};
+use crate::stream::{Stream, poll_write_both};
 
 /// What a chunk adds to its data at most, with the last chunk: sizes, line ends.
 const CHUNK_OVERHEAD: usize = 32;
@@ -18,6 +19,9 @@ pub(crate) struct Transfer {
     decoder: Decoder,
     to: Framing,
     state: State,
+    /// Bytes of body at the front of the input that are to be written from where they are, after
+    /// what is in the output.
+    loose: usize,
     /// Bytes of body so far.
     pub(crate) bytes: u64,
 }
@@ -38,6 +42,7 @@ impl Transfer {
             decoder: Decoder::new(from),
             to,
             state: State::Flowing,
+            loose: 0,
             bytes: 0,
         };
         if transfer.decoder.is_done() {
@@ -46,12 +51,28 @@ impl Transfer {
         transfer
     }
 
-    /// Whether all of it is in the output.
+    /// Whether all of it has been decoded.
     pub(crate) fn has_ended(&self) -> bool {
         self.state == State::Ended
     }
 
-    /// Moves what it can from `input` to `output`; returns how many bytes of input are used up.
+    /// What of `input`, as it is after [`pass`](Self::pass), is to be written after the output.
+    pub(crate) fn loose<'i>(&self, input: &'i [u8]) -> &'i [u8] {
+        &input[..self.loose]
+    }
+
+    /// Notes that `count` bytes of the [loose](Self::loose) ones are written. They are used up.
+    pub(crate) fn wrote_loose(&mut self, count: usize) {
+        self.loose -= count;
+    }
+
+    /// Forgets the [loose](Self::loose) bytes; returns how many there were.
+    fn drop_loose(&mut self) -> usize {
+        std::mem::take(&mut self.loose)
+    }
+
+    /// Moves what it can from `input` to `output`; returns how many bytes of input are used up. What
+    /// is worth it stays in the input, [loose](Self::loose), and must be written before the next call.
     /// `keep` has a say about each trailer.
     pub(crate) fn pass(
         &mut self,
@@ -61,17 +82,21 @@ impl Transfer {
     ) -> Result<usize, BodyError> {
         self.check()?;
         let mut used = 0;
-        while self.state == State::Flowing {
+        while self.state == State::Flowing && self.loose == 0 {
             let room = output.room().saturating_sub(CHUNK_OVERHEAD);
             if room == 0 {
                 break;
             }
             let rest = &input[used..];
             let step = self.step(rest, room)?;
-            let data = &rest[step.data];
+            let data = &rest[step.data.clone()];
             self.bytes += data.len() as u64;
-            append(data, self.to, output.buffer());
-            used += step.consumed;
+            if self.goes_loose(&step) {
+                self.loose = data.len();
+            } else {
+                append(data, self.to, output);
+                used += step.consumed;
+            }
             if self.decoder.is_done() {
                 self.end(output, &keep);
             } else if step.consumed == 0 {
@@ -122,6 +147,12 @@ impl Transfer {
         step
     }
 
+    /// Whether what a step found needs nothing around it and is long enough to be left where it is.
+    fn goes_loose(&self, step: &Step) -> bool {
+        let unframed = matches!(self.to, Framing::Length(_) | Framing::UntilClose);
+        unframed && step.data == (0..step.consumed) && step.consumed >= MIN_LOOSE
+    }
+
     fn end(&mut self, output: &mut Output, keep: impl Fn(&str) -> bool) {
         self.state = State::Ended;
         if self.to == Framing::Chunked {
@@ -130,9 +161,12 @@ impl Transfer {
     }
 }
 
-fn append(data: &[u8], framing: Framing, out: &mut Vec<u8>) {
+fn append(data: &[u8], framing: Framing, output: &mut Output) {
+    if data.is_empty() {
+        return;
+    }
+    let out = output.buffer();
     match framing {
-        _ if data.is_empty() => {}
         Framing::Chunked => {
             write_chunk_start(out, data.len());
             out.extend_from_slice(data);
@@ -231,10 +265,13 @@ impl Sending {
             if self.transfer.bytes > self.limit {
                 return Poll::Ready(Err(Fault::BodyTooLarge));
             }
-            if !output.pending().is_empty() {
-                match ready!(poll_write_from(upstream, context, output.pending())) {
+            let loose = self.unwritten(input);
+            if !output.pending().is_empty() || !loose.is_empty() {
+                match ready!(poll_write_both(upstream, context, output.pending(), loose)) {
                     Ok(written) => {
-                        output.wrote(written);
+                        let of_input = output.wrote(written);
+                        self.transfer.wrote_loose(of_input);
+                        self.position += of_input;
                         self.sent_any = true;
                     }
                     Err(_) => {
@@ -251,6 +288,12 @@ impl Sending {
         }
     }
 
+    /// What of the client's input is to be written as it is.
+    pub(crate) fn unwritten<'i>(&self, input: &'i Input) -> &'i [u8] {
+        let rest = input.data().get(self.position..).unwrap_or_default();
+        self.transfer.loose(rest)
+    }
+
     fn poll_more<C: Stream>(
         &mut self,
         context: &mut Context<'_>,
@@ -260,12 +303,9 @@ impl Sending {
         if input.is_full() {
             self.release(input);
         }
-        match ready!(poll_read_into(client, context, input.space())) {
+        match ready!(input.poll_read(client, context)) {
             Ok(0) | Err(_) => Poll::Ready(Err(Fault::ClientGone)),
-            Ok(read) => {
-                input.filled(read);
-                Poll::Ready(Ok(()))
-            }
+            Ok(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -276,8 +316,15 @@ impl Sending {
         self.held = false;
     }
 
+    /// Nothing more of it is to be sent. What has been decoded is used up even if it was not
+    /// written: taken for the next request, it would be one that the client has never made.
+    pub(crate) fn abandon(&mut self) {
+        self.position += self.transfer.drop_loose();
+    }
+
     /// Reads over the part of the body that is there already, for an answer made here.
     pub(crate) fn skip(&mut self, input: &Input) -> Result<(), BodyError> {
+        self.abandon();
         let rest = input.data().get(self.position..).unwrap_or_default();
         self.position += self.transfer.skip(rest)?;
         Ok(())

@@ -17,19 +17,19 @@ use std::task::{Context, Poll};
 use super::body::{SendState, Sending};
 use super::exchange::Exchanging;
 use crate::policy::{Fault, Policy};
-use crate::stream::{Dial, Stream, poll_read_into};
+use crate::stream::{Dial, Stream};
 
 impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     /// Watches a client from whom nothing is needed: what it sends is kept. Ready only once it is gone.
     pub(super) fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
         while self.connection.half_closed.is_none() && !self.input.is_full() {
             let client = &mut self.connection.stream;
-            match poll_read_into(client, context, self.input.space()) {
+            match self.input.poll_read(client, context) {
                 Poll::Ready(Ok(0)) if self.may_be_whole() => {
                     self.connection.half_closed = Some(self.connection.stream.watch());
                 }
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Fault::ClientGone),
-                Poll::Ready(Ok(read)) => self.input.filled(read),
+                Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -20,7 +20,7 @@ use crate::head::request::Asks;
 use crate::head::{Framing, Version};
 use crate::pace::Pace;
 use crate::policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Replay, Target};
-use crate::stream::{Dial, Stream, poll_read_into, poll_write_from};
+use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::{Origin, Upstream};
 
 /// A request on its way through a client's connection.
@@ -81,6 +81,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         self.connection.deadline.lift();
         // An abandoned request keeps its client's connection from being used again, so what is
         // left in the input does not matter then.
+        self.sending.abandon();
         self.sending.release(self.input);
         self.exchange.finished(&Outcome {
             status: self.status,
@@ -254,12 +255,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             if let Poll::Ready(fault) = self.poll_request(context, upstream) {
                 return Poll::Ready(Err(fault));
             }
-            match ready!(poll_read_into(
-                &mut upstream.stream,
-                context,
-                upstream.input.space()
-            )) {
-                Ok(read) if read > 0 => upstream.input.filled(read),
+            match ready!(upstream.poll_read(context)) {
+                Ok(read) if read > 0 => {}
                 _ => return Poll::Ready(Err(self.broken(upstream, waiting))),
             }
             match self.take_answer(upstream, waiting) {
@@ -268,6 +265,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Err(fault) => return Poll::Ready(Err(fault)),
             }
         }
+    }
+
+    /// Bytes of the request that the instance has not taken yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.to_upstream.pending().len() + self.sending.unwritten(self.input).len()
     }
 
     fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &Waiting) -> Fault {
@@ -284,7 +286,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         upstream: &mut Upstream<D::Stream>,
     ) -> Poll<Fault> {
         if self.sending.state() == SendState::Flowing {
-            let (bytes, pending) = (self.sending.bytes(), self.to_upstream.pending().len());
+            let before = (self.sending.bytes(), self.unsent());
             let client = &mut self.connection.stream;
             let sent = self.sending.poll(
                 context,
@@ -301,8 +303,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                     self.arm_if_waiting();
                 }
                 Poll::Pending => {
-                    if (bytes, pending) != (self.sending.bytes(), self.to_upstream.pending().len())
-                    {
+                    if before != (self.sending.bytes(), self.unsent()) {
                         self.arm_if_waiting();
                     }
                     return Poll::Pending;

@@ -8,7 +8,7 @@ use super::Connection;
 use crate::buffer::Input;
 use crate::limits::MAX_LINGER_BYTES;
 use crate::policy::Policy;
-use crate::stream::{Dial, Stream, poll_read_into};
+use crate::stream::{Dial, Stream};
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Ends the sending side; what the client sends is not expected to be anything.
@@ -32,7 +32,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         poll_fn(|context| {
             while left > 0 {
                 input.consume(input.len());
-                match poll_read_into(&mut self.stream, context, input.space()) {
+                match input.poll_read(&mut self.stream, context) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
                     Poll::Ready(Ok(read)) => left = left.saturating_sub(read),
                     Poll::Pending => return self.deadline.poll(context),

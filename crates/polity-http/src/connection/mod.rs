@@ -23,7 +23,7 @@ use crate::deadline::Deadline;
 use crate::group::Membership;
 use crate::head::may_be_complete;
 use crate::policy::{Exchange, Fault, Policy, Protocol};
-use crate::stream::{Dial, Stream, Watch, poll_read_into};
+use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
 use exchange::Exchanging;
 use request::{Prepared, Started, prepare};
@@ -72,20 +72,18 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
 
     async fn serve_requests(&mut self) {
         let mut served = 0u64;
-        let mut input: Option<Input> = None;
+        let mut input = self.worker.buffers.input();
         loop {
-            if input.as_ref().is_none_or(Input::is_empty) {
-                // An idle connection holds no buffer.
-                input = None;
+            if input.is_empty() {
+                input.rest();
                 if !self.wait_for_request(served).await {
                     return;
                 }
             }
-            let buffer = input.get_or_insert_with(|| self.worker.buffers.input());
-            let after = match self.read_request(buffer).await {
+            let after = match self.read_request(&mut input).await {
                 Arrival::Request(mut started) => {
                     started.traits.keeps_alive &= self.may_go_on(served);
-                    Exchanging::new(self, buffer, started).run().await
+                    Exchanging::new(self, &mut input, started).run().await
                 }
                 Arrival::Refused(fault) => self.refuse(&fault).await,
                 Arrival::Closed => return,
@@ -94,7 +92,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             match after {
                 After::KeepAlive => {}
                 After::Close => return self.close().await,
-                After::Linger => return self.linger(buffer).await,
+                After::Linger => return self.linger(&mut input).await,
                 After::Reset => return self.stream.reset_on_close(),
             }
         }
@@ -174,12 +172,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         input: &mut Input,
         begun: &mut bool,
     ) -> Poll<Result<usize, Fault>> {
-        match poll_read_into(&mut self.stream, context, input.space()) {
-            Poll::Ready(Ok(read)) => {
-                input.filled(read);
-                Poll::Ready(Ok(read))
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Fault::ClientGone)),
+        match input.poll_read(&mut self.stream, context) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|_| Fault::ClientGone)),
             Poll::Pending => {
                 // Only now: most heads are whole after the first read, and need no timer.
                 if !std::mem::replace(begun, true) {

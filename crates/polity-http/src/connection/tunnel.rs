@@ -7,16 +7,15 @@ use std::time::Instant;
 
 use super::exchange::Exchanging;
 use super::{After, Connection};
-use crate::buffer::{BufferPool, Input};
+use crate::buffer::Input;
 use crate::deadline::Deadline;
 use crate::policy::{Exchange, Fault, Next, Outcome, Policy, Replay};
-use crate::stream::{Dial, Stream, poll_read_into, poll_write_from};
+use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::Upstream;
 
-/// One direction. It holds a buffer only while there is something in it: a WebSocket that is
-/// silent for an hour costs two sockets and no memory.
+/// One direction. A WebSocket that is silent for an hour costs two sockets and no buffer.
 struct Flow {
-    input: Option<Input>,
+    input: Input,
     state: FlowState,
     bytes: u64,
 }
@@ -30,7 +29,7 @@ enum FlowState {
 }
 
 impl Flow {
-    fn new(input: Option<Input>) -> Self {
+    fn new(input: Input) -> Self {
         Self {
             input,
             state: FlowState::Open,
@@ -44,12 +43,11 @@ impl Flow {
         context: &mut Context<'_>,
         reader: &mut R,
         writer: &mut W,
-        buffers: &BufferPool,
     ) -> Poll<std::io::Result<()>> {
         loop {
-            if let Some(input) = self.input.as_mut().filter(|input| !input.is_empty()) {
-                let written = ready!(poll_write_from(writer, context, input.data()))?;
-                input.consume(written);
+            if !self.input.is_empty() {
+                let written = ready!(poll_write_from(writer, context, self.input.data()))?;
+                self.input.consume(written);
                 self.bytes += written as u64;
                 continue;
             }
@@ -60,18 +58,8 @@ impl Flow {
                     self.state = FlowState::Ended;
                 }
                 FlowState::Open => {
-                    if self.input.is_none() {
-                        ready!(reader.poll_readable(context))?;
-                    }
-                    let input = self.input.get_or_insert_with(|| buffers.input());
-                    match poll_read_into(reader, context, input.space()) {
-                        Poll::Ready(Ok(0)) => self.state = FlowState::Ending,
-                        Poll::Ready(Ok(read)) => input.filled(read),
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => {
-                            self.input = None;
-                            return Poll::Pending;
-                        }
+                    if ready!(self.input.poll_read(reader, context))? == 0 {
+                        self.state = FlowState::Ending;
                     }
                 }
             }
@@ -87,13 +75,12 @@ async fn pass_both_ways<C: Stream, U: Stream>(
     flows: (&mut Flow, &mut Flow),
     deadline: &mut Deadline,
     idle: std::time::Duration,
-    buffers: &BufferPool,
 ) -> Option<Fault> {
     let (up, down) = flows;
     let mut seen = None;
     poll_fn(|context| {
-        let sent = up.poll(context, client, upstream, buffers);
-        let answered = down.poll(context, upstream, client, buffers);
+        let sent = up.poll(context, client, upstream);
+        let answered = down.poll(context, upstream, client);
         match (sent, answered) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
                 return Poll::Ready(Some(Fault::Broke));
@@ -125,15 +112,14 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         self.sending.release(self.input);
         let buffers = connection.worker.buffers.clone();
         let early = std::mem::replace(self.input, buffers.input());
-        let mut up = Flow::new(Some(early));
-        let mut down = Flow::new(Some(upstream.input));
+        let mut up = Flow::new(early);
+        let mut down = Flow::new(upstream.input);
         let fault = pass_both_ways(
             &mut connection.stream,
             &mut upstream.stream,
             (&mut up, &mut down),
             &mut connection.deadline,
             connection.worker.timeouts().stream_idle,
-            &buffers,
         )
         .await;
         self.note_tunnelled(up.bytes, down.bytes);
@@ -153,14 +139,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         };
         let upstream = self.connect_tunnel(exchange, &mut outcome).await;
         if let Some(mut upstream) = upstream {
-            let (mut up, mut down) = (Flow::new(None), Flow::new(None));
+            let buffers = &self.worker.buffers;
+            let (mut up, mut down) = (Flow::new(buffers.input()), Flow::new(upstream.input));
             outcome.fault = pass_both_ways(
                 &mut self.stream,
                 &mut upstream.stream,
                 (&mut up, &mut down),
                 &mut self.deadline,
                 self.worker.timeouts().stream_idle,
-                &self.worker.buffers,
             )
             .await;
             (outcome.request_bytes, outcome.answer_bytes) = (up.bytes, down.bytes);

@@ -2,6 +2,8 @@
 
 mod pool;
 
+use std::io;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::time::timeout_at;
@@ -9,7 +11,7 @@ use tokio::time::timeout_at;
 use crate::Policy;
 use crate::buffer::Input;
 use crate::policy::{Fault, Reuse, Target};
-use crate::stream::Dial;
+use crate::stream::{Dial, Stream};
 use crate::worker::Worker;
 pub(crate) use pool::Pool;
 
@@ -28,6 +30,13 @@ pub(crate) enum Origin {
     Fresh,
     /// It has carried others.
     Reused,
+}
+
+impl<S: Stream> Upstream<S> {
+    /// Reads once; 0 is the end of the stream.
+    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.poll_read(&mut self.stream, context)
+    }
 }
 
 impl<P: Policy, D: Dial> Worker<P, D> {

@@ -8,7 +8,7 @@ use crate::connection::body::SendState;
 use crate::connection::head::AnswerHead;
 use crate::pace::Pace;
 use crate::policy::{Exchange, Policy};
-use crate::stream::{Dial, Stream, poll_read_into};
+use crate::stream::{Dial, Stream};
 use crate::upstream::Upstream;
 
 impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
@@ -39,16 +39,10 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 return Poll::Ready(());
             }
             // Whether it closes or says more than its answer: it is no longer reading.
-            let space = upstream.input.space();
-            match poll_read_into(&mut upstream.stream, context, space) {
-                Poll::Ready(Ok(read)) => {
-                    upstream.input.filled(read);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => {}
+            if upstream.poll_read(context).is_ready() {
+                return Poll::Ready(());
             }
-            let now = Some((self.sending.bytes(), self.to_upstream.pending().len()));
+            let now = Some((self.sending.bytes(), self.unsent()));
             if std::mem::replace(&mut progress, now) != now {
                 self.arm_for_sending();
             }

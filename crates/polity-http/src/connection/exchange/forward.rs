@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Exchanging;
 use crate::connection::body::Transfer;
 use crate::policy::{Exchange, Fault, Policy};
-use crate::stream::{Dial, Stream, poll_read_into};
+use crate::stream::{Dial, Stream, poll_write_both};
 use crate::upstream::Upstream;
 
 impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
@@ -28,8 +28,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 return Poll::Ready(Err(fault));
             }
             let timeouts = self.connection.worker.timeouts();
-            let blocked = !self.to_client.pending().is_empty();
-            let progress = (blocked, self.to_client.pending().len());
+            let unwritten = self.unwritten(upstream, transfer);
+            let blocked = unwritten > 0;
+            let progress = (blocked, unwritten);
             if before != transfer.bytes || armed != Some(progress) {
                 armed = Some(progress);
                 let (demand, now) = (timeouts.of_answer(), Instant::now());
@@ -64,22 +65,53 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 self.exchange.keeps_of_answer(name)
             });
             upstream.input.consume(used.map_err(malformed)?);
-            if !self.to_client.pending().is_empty() {
-                ready!(self.poll_flush(context))?;
+            if self.unwritten(upstream, transfer) > 0 {
+                ready!(self.poll_flush_body(context, upstream, transfer))?;
+                // Behind what was left where it is, there may be more.
                 continue;
             }
             if transfer.has_ended() {
                 return Poll::Ready(Ok(()));
             }
-            let space = upstream.input.space();
-            match ready!(poll_read_into(&mut upstream.stream, context, space)) {
+            match ready!(upstream.poll_read(context)) {
                 Ok(0) => {
                     let ended = transfer.end_of_stream(&mut self.to_client);
                     ended.map_err(|_| Fault::Broke)?;
                 }
-                Ok(read) => upstream.input.filled(read),
+                Ok(_) => {}
                 Err(_) => return Poll::Ready(Err(Fault::Broke)),
             }
+        }
+    }
+
+    /// Bytes of the answer that the client has not taken yet.
+    fn unwritten(&self, upstream: &Upstream<D::Stream>, transfer: &Transfer) -> usize {
+        self.to_client.pending().len() + transfer.loose(upstream.input.data()).len()
+    }
+
+    /// Writes all that is to be written.
+    fn poll_flush_body(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+        transfer: &mut Transfer,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            let (head, loose) = (
+                self.to_client.pending(),
+                transfer.loose(upstream.input.data()),
+            );
+            if head.is_empty() && loose.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let client = &mut self.connection.stream;
+            let Ok(written) = ready!(poll_write_both(client, context, head, loose)) else {
+                return Poll::Ready(Err(Fault::ClientGone));
+            };
+            let of_input = self.to_client.wrote(written);
+            transfer.wrote_loose(of_input);
+            upstream.input.consume(of_input);
+            self.forwarded = true;
         }
     }
 }

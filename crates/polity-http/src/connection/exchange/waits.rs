@@ -24,6 +24,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     /// The time for the answer; while the request is on its way, that for either side to move.
     pub(in crate::connection) fn arm_for_sending(&mut self) {
         let permission_due = self.awaits_permission();
+        let unsent = self.unsent();
         let timeouts = self.connection.worker.timeouts();
         let deadline = &mut self.connection.deadline;
         match self.answer_due {
@@ -32,9 +33,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             None if permission_due => deadline.set_after(timeouts.permission),
             None => {
                 let (now, sent) = (Instant::now(), self.sending.bytes());
-                deadline.set(match self.to_upstream.pending().is_empty() {
-                    true => self.pace.wait(timeouts.of_body(), sent, now),
-                    false => {
+                deadline.set(match unsent {
+                    0 => self.pace.wait(timeouts.of_body(), sent, now),
+                    _ => {
                         self.pace.rest(timeouts.of_body(), sent, now);
                         now + timeouts.body
                     }
@@ -44,7 +45,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     }
 
     pub(super) fn overdue(&self) -> Fault {
-        match self.to_upstream.pending().is_empty() && !self.sending.is_received() {
+        match self.unsent() == 0 && !self.sending.is_received() {
             true => Fault::ClientTooSlow,
             false => Fault::Deadline,
         }

@@ -1,0 +1,173 @@
+//! Bytes read and not used yet.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncRead;
+
+use super::BufferPool;
+use crate::limits::{BUFFER, MAX_PARKED};
+use crate::stream::poll_read_into;
+
+/// Bytes read and not used yet.
+///
+/// It holds a buffer of the pool only while there is something in it: a connection that waits
+/// costs none. Where many wait with something in it (a request that is held until its answer has
+/// come, a head that trickles in) that moves to a place of its own size.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// None, one of [`BUFFER`] bytes from the pool, or a small one of its own.
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+    pool: BufferPool,
+}
+
+impl Input {
+    pub(super) fn new(pool: BufferPool) -> Self {
+        Self {
+            bytes: Box::default(),
+            start: 0,
+            end: 0,
+            pool,
+        }
+    }
+
+    /// What is there.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// How much is there.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether nothing more fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() == BUFFER
+    }
+
+    /// Forgets the first `count` bytes.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start += count.min(self.len());
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Reads once from `stream`, unless it [is full](Input::is_full); 0 is the end of the stream.
+    pub(crate) fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        debug_assert!(!self.is_full(), "read into a full buffer");
+        let read = poll_read_into(stream, context, self.space());
+        if read.is_pending() {
+            self.rest();
+        }
+        let read = ready!(read)?;
+        self.end += read;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Where to read more into.
+    fn space(&mut self) -> &mut [u8] {
+        if self.bytes.len() != BUFFER {
+            let small = std::mem::replace(&mut self.bytes, self.pool.lend_input());
+            let kept = &small[self.start..self.end];
+            self.bytes[..kept.len()].copy_from_slice(kept);
+            (self.start, self.end) = (0, kept.len());
+        } else if self.end == BUFFER {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.len());
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Nothing is to be read for now.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            self.replace(Box::default());
+        } else if self.len() <= MAX_PARKED && self.pool.is_short() {
+            self.replace(self.data().into());
+        }
+    }
+
+    /// Returns the pool's buffer for one that holds just what is there.
+    fn replace(&mut self, bytes: Box<[u8]>) {
+        (self.start, self.end) = (0, bytes.len());
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if before.len() == BUFFER {
+            self.pool.return_input(before);
+        }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.replace(Box::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::limits::MAX_SPARE_BUFFERS;
+
+    async fn read(input: &mut Input, from: &mut (impl AsyncRead + Unpin)) -> Option<usize> {
+        poll_fn(|context| {
+            Poll::Ready(match input.poll_read(from, context) {
+                Poll::Ready(read) => Some(read.expect("a stream in memory does not fail")),
+                Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_full_buffer_makes_room_by_consuming_and_loses_nothing() {
+        let mut input = BufferPool::default().input();
+        let mut from = &[b'a'; BUFFER + 10][..];
+        assert_eq!(read(&mut input, &mut from).await, Some(BUFFER));
+        assert!(input.is_full());
+        input.consume(10);
+        assert_eq!(read(&mut input, &mut from).await, Some(10));
+        assert!(input.is_full() && input.data() == [b'a'; BUFFER]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_holds_no_buffer_and_what_little_it_has_is_kept() {
+        let pool = BufferPool::default();
+        let (mut near, mut far) = tokio::io::duplex(64);
+        let mut input = pool.input();
+        assert_eq!(read(&mut input, &mut near).await, None);
+        assert_eq!(input.bytes.len(), 0, "nothing is there");
+
+        far.write_all(b"head").await.expect("room");
+        assert_eq!(read(&mut input, &mut near).await, Some(4));
+        assert_eq!(read(&mut input, &mut near).await, None);
+        assert_eq!(input.bytes.len(), BUFFER, "few are in use");
+
+        let others: Vec<_> = (0..MAX_SPARE_BUFFERS).map(|_| pool.lend_input()).collect();
+        input.consume(1);
+        assert_eq!(read(&mut input, &mut near).await, None);
+        assert_eq!((input.bytes.len(), input.data()), (3, &b"ead"[..]));
+        assert!(!pool.is_short());
+
+        far.write_all(b"er").await.expect("room");
+        assert_eq!(read(&mut input, &mut near).await, Some(2));
+        assert_eq!(input.data(), b"eader");
+        drop(others);
+    }
+}
