@@ -90,8 +90,10 @@ mod tests {
             let to = if to.is_empty() { "/".to_owned() } else { to };
             if let Ok(path) = normalise(&path) {
                 let rewrite = Rewrite::Replace(to);
-                let forwarded = rewrite.apply(&PathPattern::Prefix(prefix), &path);
+                let matched = PathPattern::Prefix(prefix);
+                let forwarded = rewrite.apply(&matched, &path);
                 prop_assert_eq!(normalise(&forwarded), Ok(forwarded.clone()));
+                prop_assert!(matched.rest(&path).is_none() || !forwarded.starts_with("//"));
             }
         }
     }
