@@ -37,11 +37,14 @@ pub(crate) fn parse_redirect(text: &str) -> Result<(Option<String>, String), Fla
             "it ends with its path: the query of the request goes along",
         ));
     }
-    if text.starts_with("//") {
-        return Err(wrong("a URL has a scheme"));
-    }
     if text.starts_with('/') {
-        return Ok((None, parse_path(text)?));
+        let path = parse_path(text)?;
+        if path.starts_with("//") {
+            return Err(wrong(
+                "a URL has a scheme, and a path begins with one slash",
+            ));
+        }
+        return Ok((None, path));
     }
     let (scheme, rest) = split(text)?;
     if !matches!(scheme.as_str(), "http" | "https") {
@@ -156,6 +159,7 @@ mod tests {
             "",
             "new",
             "//evil.example",
+            "/.//evil.example",
             "/a?b",
             "/a#b",
             "/..",
