@@ -2,11 +2,24 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 
-use crate::limits::LISTEN_BACKLOG;
+use crate::limits::{LISTEN_BACKLOG, MAX_LOST_PROBES, PROBE_INTERVAL};
+
+/// The silence after which the system asks whether a client is still there: one that has vanished
+/// without a word would else hold its request, or its event stream, for as long as nothing is sent.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+
+/// How the system asks, from `silence` on.
+pub(crate) fn probes(silence: Duration) -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(silence)
+        .with_interval(PROBE_INTERVAL)
+        .with_retries(MAX_LOST_PROBES)
+}
 
 /// Whether several sockets may share the address, each with a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +50,9 @@ pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> 
         socket.set_only_v6(!dual)?;
     }
     socket.bind(&SockAddr::from(address))?;
-    // Accepted sockets inherit it: answers are written whole, so there is nothing to wait for.
+    // Accepted sockets inherit both. Answers are written whole, so there is nothing to wait for.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&probes(PROBE_AFTER))?;
     socket.listen(LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -126,6 +140,20 @@ mod tests {
             second.map_err(|error| error.kind()).err(),
             Some(io::ErrorKind::AddrInUse)
         );
+    }
+
+    #[test]
+    fn clients_that_vanish_are_asked_after() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Exclusive);
+        let listener = listener.expect("a free port");
+        listener.set_nonblocking(false).expect("it can wait");
+        let address = listener.local_addr().expect("bound");
+        let _client = std::net::TcpStream::connect(address).expect("it listens");
+        let (accepted, _) = listener.accept().expect("a connection");
+        let accepted = socket2::SockRef::from(&accepted);
+        assert!(accepted.keepalive().expect("it says"));
+        assert_eq!(accepted.tcp_keepalive_time().expect("it says"), PROBE_AFTER);
+        assert!(accepted.tcp_nodelay().expect("it says"));
     }
 
     #[tokio::test]

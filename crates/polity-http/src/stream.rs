@@ -7,11 +7,10 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::limits::{MAX_LOST_PROBES, PROBE_INTERVAL};
+use crate::limits::PROBE_INTERVAL;
 
 /// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -83,10 +82,7 @@ impl Stream for TcpStream {
     }
 
     fn watch(&self) -> Watch {
-        let probes = TcpKeepalive::new()
-            .with_time(PROBE_INTERVAL)
-            .with_interval(PROBE_INTERVAL)
-            .with_retries(MAX_LOST_PROBES);
+        let probes = crate::socket::probes(PROBE_INTERVAL);
         // Where the system refuses these, the answer's deadline and what is written have to tell.
         let _ = socket2::SockRef::from(self).set_tcp_keepalive(&probes);
         // A second registration, as that of `self` tells nothing more once reading has ended.
