@@ -5,7 +5,8 @@ use tokio::net::TcpListener;
 use crate::support::*;
 
 const PLAN: &str = "[service.orders]\nrun = \"orders\"\n[[service.orders.routes]]\npath = \"/orders\"\nbody_size = \"10B\"\n\
-     [[service.orders.routes]]\npath = \"/orders/all\"\nbody_size = false\n";
+     [[service.orders.routes]]\npath = \"/orders/all\"\nbody_size = false\n\
+     [[service.orders.routes]]\npath = \"/orders/long\"\nbody_size = \"1MB\"\n";
 
 /// A system whose only instance is played by the test.
 async fn played() -> (System, TcpListener) {
@@ -99,6 +100,33 @@ async fn chunks_are_cut_where_they_cross_the_limit() {
         (&line["status"], &line["reason"]),
         (&413.into(), &"body-too-large".into())
     );
+}
+
+#[tokio::test]
+async fn no_more_than_the_limit_of_a_long_body_reaches_the_service() {
+    const LIMIT: usize = 1_000_000;
+    const CHUNK: usize = 64_000;
+    let (system, listener) = played().await;
+    let mut client = system.client().await;
+    client
+        .send("POST /orders/long HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
+    let mut upstream = Client::new(listener.accept().await.unwrap().0);
+    upstream.head().await.expect("a head");
+    let service = tokio::spawn(async move {
+        let mut received = 0;
+        while let Some(bytes) = upstream.exactly(64).await {
+            received += bytes.iter().filter(|byte| **byte == b'x').count();
+        }
+        received
+    });
+    let chunk = format!("{CHUNK:x}\r\n{}\r\n", "x".repeat(CHUNK));
+    for _ in 0..=LIMIT / CHUNK {
+        client.send(&chunk).await;
+    }
+    check(&client.answer().await.unwrap(), "maybe");
+    let received = service.await.unwrap();
+    assert!((1..=LIMIT).contains(&received), "{received}");
 }
 
 #[tokio::test]
