@@ -176,6 +176,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 self.answer_bytes = 0;
                 Err(fault)
             }
+            // What the system still holds for a client that does not take it would stay there.
+            Err(Fault::ClientTooSlow) => Ok((After::Reset, Some(Fault::ClientTooSlow))),
             // Closing is what tells a client that an answer with a length, or in chunks, is cut
             // short; where closing is the end of the body, only a reset does.
             Err(fault) if head.to == Framing::UntilClose => Ok((After::Reset, Some(fault))),

@@ -106,7 +106,8 @@ impl<'a> RequestHead<'a> {
                 }
                 4 if is("host") => host = Some(header.value),
                 6 if is("expect") => {
-                    self.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
+                    self.expects_continue |= list(header.value)
+                        .any(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
                 }
                 // Two are a list of two (RFC 9110, section 5.3), and no list is passed on.
                 7 if is("upgrade") && upgrade.is_some() => upgrade = Some(&b""[..]),

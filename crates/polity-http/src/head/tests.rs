@@ -53,6 +53,19 @@ fn connections_stay_open_by_the_rules_of_their_version() {
 }
 
 #[test]
+fn the_permission_to_send_a_body_is_one_expectation_of_a_list() {
+    let check = |head: &str, expected| {
+        let bytes = format!("PUT / {head}\r\n\r\n");
+        let expects = request(bytes.as_bytes(), |head| head.expects_continue);
+        assert_eq!(expects, Ok(Some(expected)), "{head}");
+    };
+    check("HTTP/1.1\r\nhost: a\r\nexpect: 100-Continue", true);
+    check("HTTP/1.1\r\nhost: a\r\nexpect: x, 100-continue", true);
+    check("HTTP/1.1\r\nhost: a\r\nexpect: x", false);
+    check("HTTP/1.0\r\nhost: a\r\nexpect: 100-continue", false);
+}
+
+#[test]
 fn a_body_follows_by_status_method_and_fields() {
     let check = |asks, head: &str, expected| {
         let bytes = format!("{head}\r\n\r\n");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use polity_http::{Fault, Protocol, Timeouts};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::*;
 
@@ -136,6 +137,28 @@ async fn an_answer_that_stands_still_for_too_long_is_cut() {
         .await;
     assert!(client.rest().await.ends_with("1\r\na\r\n"));
     assert_eq!(proxy.ended(1).await[0].fault, Some(Fault::Idle));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_reset() {
+    let timeouts = Timeouts {
+        send: SHORT,
+        ..long()
+    };
+    let origin = Origin::new().await;
+    let proxy = proxy_with(&[origin.address], Protocol::Http, timeouts, PATIENCE).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    const SIZE: usize = 64 << 20;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n");
+    upstream.send(head).await;
+    // Until it is cut off.
+    let _ = upstream.stream.write_all(&vec![b'x'; SIZE]).await;
+    assert_eq!(proxy.ended(1).await[0].fault, Some(Fault::ClientTooSlow));
+    let (got, reset) = client.rest_or_reset().await;
+    assert!(reset && got.len() < SIZE, "{}", got.len());
 }
 
 #[tokio::test]
