@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::contenders::Contender;
-use super::cpu::Usage;
+use super::cpu::{Core, Usage};
 use super::figures::{CPU, RATE};
 use super::session::Session;
 use super::wrk::{self, Load, Outcome};
@@ -125,28 +125,44 @@ pub(super) fn measure(
     load: &ClosedLoop,
     script: &str,
 ) -> anyhow::Result<Measured> {
-    session.check_interrupt()?;
-    let url = contender.url(load.path);
-    let run = |seconds: usize| {
-        let load = Load {
-            url: &url,
-            connections: load.connections,
-            seconds,
-            script,
-        };
-        wrk::run(&load, &session.cores, session.folder())
-    };
-    run(session.pace.warm_up_seconds)?;
+    send(
+        session,
+        contender,
+        load,
+        script,
+        session.pace.warm_up_seconds,
+    )?;
     sleep(SETTLE);
-    let before = Usage::of(contender.pid());
-    let outcome = run(session.pace.seconds)?;
+    let (core, before) = (Core::read(&session.cores.proxy), Usage::of(contender.pid()));
+    let outcome = send(session, contender, load, script, session.pace.seconds)?;
     sleep(SETTLE);
     let used = Usage::of(contender.pid()).since(&before);
+    if let (Some(core), Some(now)) = (core, Core::read(&session.cores.proxy)) {
+        session.note_others(now.taken_by_others(&core, used.nanoseconds));
+    }
     Ok(Measured {
         cpu_us: used.nanoseconds as f64 / 1000.0 / outcome.requests as f64,
         rate: outcome.requests as f64 / outcome.seconds,
         defect: defect(&outcome, used.ended_threads),
     })
+}
+
+/// Nothing but the load.
+pub(super) fn send(
+    session: &Session,
+    contender: &Contender,
+    load: &ClosedLoop,
+    script: &str,
+    seconds: usize,
+) -> anyhow::Result<Outcome> {
+    session.check_interrupt()?;
+    let load = Load {
+        url: &contender.url(load.path),
+        connections: load.connections,
+        seconds,
+        script,
+    };
+    wrk::run(&load, &session.cores, session.folder())
 }
 
 fn defect(outcome: &Outcome, ended_threads: usize) -> Option<String> {

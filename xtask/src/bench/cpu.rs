@@ -5,9 +5,19 @@ use std::fs;
 
 use super::machine::field;
 
+/// Nanoseconds of what `/proc/stat` counts in: always a hundredth of a second (proc(5), `USER_HZ`).
+const TICK: u64 = 10_000_000;
+
 /// Time on a core of each thread of a family of processes, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Usage(BTreeMap<u32, u64>);
+
+/// How busy one core was until now with whatever, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Core {
+    pub(super) busy: u64,
+    pub(super) idle: u64,
+}
 
 /// What was used between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +52,39 @@ impl Usage {
                 .filter(|it| !self.0.contains_key(it))
                 .count(),
         }
+    }
+}
+
+impl Core {
+    pub(super) fn read(number: &str) -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/stat").ok()?, number)
+    }
+
+    /// The numbers behind `cpuN`: user, nice, system, idle, iowait, irq, softirq, steal, and those that
+    /// are in the first two already.
+    fn parse(stat: &str, number: &str) -> Option<Self> {
+        let name = format!("cpu{number} ");
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+        let ticks: Vec<u64> = line
+            .split_whitespace()
+            .take(8)
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .ok()?;
+        let idle = ticks.get(3)? + ticks.get(4)?;
+        let all: u64 = ticks.iter().sum();
+        Some(Self {
+            busy: (all - idle) * TICK,
+            idle: idle * TICK,
+        })
+    }
+
+    /// The share of the time since `before` in which it did neither nothing nor what used `known`
+    /// nanoseconds.
+    pub(super) fn taken_by_others(&self, before: &Self, known: u64) -> f64 {
+        let busy = self.busy.saturating_sub(before.busy);
+        let all = busy + self.idle.saturating_sub(before.idle);
+        busy.saturating_sub(known) as f64 / all.max(1) as f64
     }
 }
 
@@ -131,6 +174,17 @@ mod tests {
             ended_threads: 1,
         };
         assert_eq!(after.since(&before), expected);
+    }
+
+    #[test]
+    fn what_others_take_of_a_core_is_what_is_left() {
+        let stat = "cpu  9 9 9 9\ncpu0 10 0 10 70 10 0 0 0 7 7\ncpu1 1 1 1 1 1 1 1 1\n";
+        let before = Core::parse(stat, "0").expect("eight numbers");
+        assert_eq!((before.busy, before.idle), (20 * TICK, 80 * TICK));
+        let stat = "cpu0 40 0 30 110 20 0 0 0 7 7\n";
+        let after = Core::parse(stat, "0").expect("eight numbers");
+        assert_eq!(after.taken_by_others(&before, 40 * TICK), 0.1);
+        assert!(Core::parse(stat, "1").is_none());
     }
 
     #[test]

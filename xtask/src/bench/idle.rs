@@ -56,7 +56,7 @@ fn connections() -> usize {
 
 fn once(session: &mut Session, contender: &Contender, connections: usize) -> anyhow::Result<()> {
     // Whatever is set up by the first requests belongs to none of the connections.
-    closed_loop::measure(session, contender, &GET_64, GET_64.script)?;
+    closed_loop::send(session, contender, &GET_64, GET_64.script, 1)?;
     let before = settled(contender.pid());
     let mut command = pinned(&session.cores.load, &session.programs.instruments);
     command

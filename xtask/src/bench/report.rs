@@ -14,6 +14,9 @@ use super::table::{Table, number};
 use super::{Options, machine};
 
 const PAGE: &str = "docs/benchmarks.md";
+/// What others may take of the proxy's core.
+const QUIET_PER_CENT: f64 = 5.0;
+
 /// What stands between `<!-- NAME: ... -->` and `<!-- end of NAME -->` on the page is written here.
 pub(super) const RESULTS: &str = "results";
 pub(super) const INSTRUCTIONS: &str = "instructions";
@@ -22,6 +25,7 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
     let figures = &session.figures;
     let (all, goals) = (figures_table(figures), goals_table(figures));
     println!("\n{}\n{}", all.aligned(), goals.aligned());
+    println!("{}", quiet(session));
     let place = machine::describe();
     let text = serde_json::to_string_pretty(&json(session, &place))?;
     if let Some(folder) = options.json.parent() {
@@ -36,6 +40,16 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
     }
     let results = results(session, &place, &all, &goals);
     refresh(&session.root, RESULTS, &results)
+}
+
+/// Whether the machine was left alone.
+fn quiet(session: &Session) -> String {
+    let per_cent = session.others().unwrap_or_default() * 100.0;
+    let verdict = match per_cent {
+        quiet if quiet < QUIET_PER_CENT => "",
+        _ => ": the machine was busy, and the figures are worth little",
+    };
+    format!("Others took {per_cent:.0} % of the proxy's core (median over the runs){verdict}.")
 }
 
 fn figures_table(figures: &Figures) -> Table {
@@ -106,6 +120,7 @@ fn json(session: &Session, machine: &Value) -> Value {
         "missing": session.stable.missing,
         "rounds": session.pace.rounds,
         "seconds": session.pace.seconds,
+        "others_on_the_core": session.others(),
         "figures": figures.all().iter().map(Figure::json).collect::<Vec<_>>(),
         "goals": GOALS.iter().map(|goal| goal.json(figures)).collect::<Vec<_>>(),
     })
@@ -126,7 +141,7 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
         .map(|name| format!("- {name}: was not installed\n"))
         .collect();
     format!(
-        "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {} rounds of {} s.\n\n{versions}{missing}\n{}\n{}",
+        "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {} rounds of {} s. {}\n\n{versions}{missing}\n{}\n{}",
         text("date"),
         text("commit"),
         text("cpu"),
@@ -135,6 +150,7 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
         text("kernel"),
         session.pace.rounds,
         session.pace.seconds,
+        quiet(session),
         goals.markdown(),
         figures.markdown(),
     )

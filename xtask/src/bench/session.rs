@@ -1,5 +1,6 @@
 //! One benchmark from start to end: what runs meanwhile, and in which order the contenders have their turn.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use super::build::{self, Programs};
 use super::contenders::{Contender, POLITY, Stable};
-use super::figures::{Figures, Metric};
+use super::figures::{Figures, Metric, median};
 use super::machine::Cores;
 use super::process::{Process, first_line, pinned};
 use super::topology::Topology;
@@ -57,6 +58,8 @@ pub(super) struct Session {
     pub(super) root: PathBuf,
     /// Where the unlimited origin listens.
     pub(super) origin: SocketAddr,
+    /// What others took of the proxy's core in each run, as a share of one.
+    others: RefCell<Vec<f64>>,
     _origin: Process,
     folder: TempDir,
     interrupted: Arc<AtomicBool>,
@@ -93,6 +96,7 @@ impl Session {
             programs,
             root: root.to_owned(),
             origin,
+            others: RefCell::default(),
             _origin: process,
             folder,
             interrupted,
@@ -153,6 +157,15 @@ impl Session {
         for metric in metrics {
             self.figures.defect(workload, *metric, contender, defect);
         }
+    }
+
+    pub(super) fn note_others(&self, share: f64) {
+        self.others.borrow_mut().push(share);
+    }
+
+    /// In half of the runs others took less than this share of the proxy's core.
+    pub(super) fn others(&self) -> Option<f64> {
+        median(&self.others.borrow())
     }
 
     /// Fails once Ctrl-C has been pressed.
