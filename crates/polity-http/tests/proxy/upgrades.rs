@@ -81,11 +81,18 @@ async fn a_change_of_protocol_nobody_asked_for_is_a_broken_answer() {
     assert!(client.head().await.starts_with("HTTP/1.1 502 "));
 }
 
+/// Bound and not listening: a port let go could be another test's by now.
+fn closed() -> tokio::net::TcpSocket {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket
+}
+
 #[tokio::test]
 async fn a_connection_that_is_not_http_passes_as_it_is() {
-    let closed = Origin::new().await.address;
+    let closed = closed();
     let origin = Origin::new().await;
-    let origins = [closed, origin.address];
+    let origins = [closed.local_addr().unwrap(), origin.address];
     let proxy = proxy_with(&origins, Protocol::Tcp, long(), PATIENCE).await;
     let mut client = proxy.client().await;
     client.send(b"\x00\x01anything").await;
@@ -102,8 +109,9 @@ async fn a_connection_that_is_not_http_passes_as_it_is() {
 
 #[tokio::test]
 async fn a_tunnel_to_nowhere_is_reset() {
-    let closed = Origin::new().await.address;
-    let proxy = proxy_with(&[closed], Protocol::Tcp, long(), PATIENCE).await;
+    let closed = closed();
+    let origins = [closed.local_addr().unwrap()];
+    let proxy = proxy_with(&origins, Protocol::Tcp, long(), PATIENCE).await;
     // The reset may be quicker than the word that the connection stands.
     if let Ok(stream) = tokio::net::TcpStream::connect(proxy.address).await {
         assert!(Peer::new(stream).rest_or_reset().await.1);
