@@ -76,7 +76,7 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             return stream.reset_on_close();
         };
         self.wait_for_room(was_full).await;
-        let connection = open(
+        let mut connection = open(
             &self.worker,
             &self.group,
             self.listener.clone(),
@@ -85,7 +85,8 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             of_peer,
         );
         let ending = connection.member.ending();
-        ending(tokio::task::spawn_local(connection.serve()).abort_handle());
+        let serving = async move { connection.serve().await };
+        ending(tokio::task::spawn_local(serving).abort_handle());
     }
 
     fn place_of(&self, peer: SocketAddr) -> Result<Option<peers::Place>, TooMany> {

@@ -28,10 +28,10 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) connection: &'c mut Connection<P, D, S>,
     /// From the client: this request's head and body, then the next requests.
     pub(super) input: &'c mut Input,
-    pub(super) exchange: P::Exchange,
+    pub(super) exchange: &'c mut P::Exchange,
     pub(super) traits: Traits,
     pub(super) sending: Sending,
-    pub(super) to_upstream: Output,
+    pub(super) to_upstream: &'c mut Output,
     pub(super) to_client: Output,
     first: Option<Result<Target, Answer>>,
     /// When the answer must have begun, over all attempts; known once the request is all there.
@@ -52,19 +52,19 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     pub(super) fn new(
         connection: &'c mut Connection<P, D, S>,
         input: &'c mut Input,
-        started: Started<P::Exchange>,
+        started: &'c mut Started<P::Exchange>,
     ) -> Self {
         let traits = started.traits;
         let to_client = connection.worker.buffers.output();
         Self {
             connection,
             input,
-            exchange: started.exchange,
+            exchange: &mut started.exchange,
             traits,
             sending: Sending::new(&traits),
-            to_upstream: started.output,
+            to_upstream: &mut started.output,
             to_client,
-            first: Some(started.next),
+            first: started.next.take(),
             answer_due: None,
             status: None,
             final_head: None,
@@ -121,7 +121,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                         return (After::Close, Some(Fault::ClientGone));
                     }
                     next = self.exchange.next();
-                    rewrite(&self.exchange, self.input.data(), &mut self.to_upstream);
+                    rewrite(self.exchange, self.input.data(), self.to_upstream);
                     self.take_back_answer();
                     last = Some(fault);
                 }
@@ -141,7 +141,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             Some(upstream) => upstream,
             None => {
                 let worker = self.connection.worker.clone();
-                let connecting = worker.connect(target, self.answer_due);
+                // Boxed, as all that is rare: every connection has room for what is not.
+                let connecting = Box::pin(worker.connect(target, self.answer_due));
                 self.unless_gone(connecting).await??
             }
         };
@@ -150,7 +151,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         self.pace = Pace::default();
         self.connection.deadline.lift();
         if head.status == 101 {
-            return Ok(self.upgraded(upstream).await);
+            return Ok(Box::pin(self.upgraded(upstream)).await);
         }
         let mut transfer = Transfer::new(head.from, head.to);
         let result = self.forward(&mut upstream, &mut transfer).await;
@@ -295,7 +296,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 client,
                 self.input,
                 &mut upstream.stream,
-                &mut self.to_upstream,
+                self.to_upstream,
                 |name| self.exchange.keeps(name),
             );
             match sent {

@@ -54,25 +54,28 @@ pub(crate) enum After {
     Reset,
 }
 
-enum Arrival<E> {
-    Request(Started<E>),
+enum Arrival {
+    /// It is in its place.
+    Request,
     Refused(Fault),
     Closed,
 }
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Serves the connection to its end.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(&mut self) {
         self.member.note_waker().await;
         match self.worker.policy.protocol(&self.listener) {
             Protocol::Http => self.serve_requests().await,
-            Protocol::Tcp => self.serve_tunnel().await,
+            Protocol::Tcp => Box::pin(self.serve_tunnel()).await,
         }
     }
 
     async fn serve_requests(&mut self) {
         let mut served = 0u64;
         let mut input = self.worker.buffers.input();
+        // The request that is worked on, if any: where it is, it stays.
+        let mut place = None;
         loop {
             if input.is_empty() {
                 input.rest();
@@ -80,14 +83,16 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                     return;
                 }
             }
-            let after = match self.read_request(&mut input).await {
-                Arrival::Request(mut started) => {
+            let arrival = self.read_request(&mut input, &mut place).await;
+            let after = match (arrival, &mut place) {
+                (Arrival::Request, Some(started)) => {
                     started.traits.keeps_alive &= self.may_go_on(served);
                     Exchanging::new(self, &mut input, started).run().await
                 }
-                Arrival::Refused(fault) => self.refuse(&fault).await,
-                Arrival::Closed => return,
+                (Arrival::Refused(fault), _) => self.refuse(&fault).await,
+                (Arrival::Closed | Arrival::Request, _) => return,
             };
+            place = None;
             served += 1;
             match after {
                 After::KeepAlive => {}
@@ -138,9 +143,13 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     }
 
     /// Reads until a request's head is whole, and asks the policy where it goes.
-    async fn read_request(&mut self, input: &mut Input) -> Arrival<P::Exchange> {
+    async fn read_request(
+        &mut self,
+        input: &mut Input,
+        place: &mut Option<Started<P::Exchange>>,
+    ) -> Arrival {
         if !input.is_empty()
-            && let Some(arrival) = self.take_request(input)
+            && let Some(arrival) = self.take_request(input, place)
         {
             return arrival;
         }
@@ -160,7 +169,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             if known > 0 && may_grow && !may_be_complete(input.data(), known) {
                 continue;
             }
-            if let Some(arrival) = self.take_request(input) {
+            if let Some(arrival) = self.take_request(input, place) {
                 return arrival;
             }
         }
@@ -187,7 +196,11 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     }
 
     /// The request whose head is in `input`; none while it is not whole.
-    fn take_request(&mut self, input: &Input) -> Option<Arrival<P::Exchange>> {
+    fn take_request(
+        &mut self,
+        input: &Input,
+        place: &mut Option<Started<P::Exchange>>,
+    ) -> Option<Arrival> {
         match prepare(&self.worker, &self.listener, self.peer, input.data()) {
             Prepared::Partial if input.len() >= self.worker.limits().header_size => {
                 Some(Arrival::Refused(Fault::HeadTooLarge))
@@ -196,7 +209,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             Prepared::Refused(fault) => Some(Arrival::Refused(fault)),
             Prepared::Request(started) => {
                 self.deadline.lift();
-                Some(Arrival::Request(started))
+                *place = Some(started);
+                Some(Arrival::Request)
             }
         }
     }

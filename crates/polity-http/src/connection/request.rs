@@ -24,7 +24,8 @@ pub(crate) enum Prepared<E> {
 pub(crate) struct Started<E> {
     pub(crate) exchange: E,
     pub(crate) traits: Traits,
-    pub(crate) next: Result<Target, Answer>,
+    /// Until it is taken.
+    pub(crate) next: Option<Result<Target, Answer>>,
     pub(crate) output: Output,
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
         write_head(&exchange, &head, output.buffer());
     }
     Prepared::Request(Started {
-        next,
+        next: Some(next),
         output,
         traits: Traits {
             head_length,

@@ -32,7 +32,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 &mut self.connection.stream,
                 self.input,
                 &mut upstream.stream,
-                &mut self.to_upstream,
+                self.to_upstream,
                 |name| self.exchange.keeps(name),
             );
             if sent.is_ready() {

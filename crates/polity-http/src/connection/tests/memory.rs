@@ -23,6 +23,10 @@ use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
 use crate::{RequestHead, ResponseHead, Timeouts};
 
+/// Bytes of a connection's task with this small policy. Ten thousand idle ones cost ten thousand
+/// times that: what is rare is boxed, and what is moved is moved once.
+const MAX_TASK: usize = 1536;
+
 /// What a stream holds in each direction.
 const CAPACITY: usize = 64;
 
@@ -253,7 +257,7 @@ pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Durat
     let worker = Worker::new(script, MemoryDial(sender), Timeouts::default(), 8);
     let worker = Rc::new(worker);
     let (stream, client) = pair();
-    let connection = Connection {
+    let mut connection = Connection {
         member: join(&worker, &Rc::new(Group::default()), None),
         worker,
         listener: (),
@@ -262,7 +266,10 @@ pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Durat
         deadline: Deadline::default(),
         half_closed: None,
     };
-    tokio::task::spawn_local(connection.serve());
+    let serving = async move { connection.serve().await };
+    let size = size_of_val(&serving);
+    assert!(size <= MAX_TASK, "a connection's task has {size} bytes");
+    tokio::task::spawn_local(serving);
     Served {
         client,
         origins,
