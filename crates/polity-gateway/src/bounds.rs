@@ -1,6 +1,18 @@
 //! The plan's bounds as the data plane takes them.
 
-use polity_http::Timeouts;
+use polity_http::{Limits, Timeouts};
+
+/// What a plan lets clients ask of the data plane.
+pub(crate) fn limits(planned: &polity_plan::Limits) -> Limits {
+    Limits {
+        connections_per_address: planned.connections_per_address,
+        requests_per_connection: planned.requests_per_connection,
+        header_count: planned.header_count as usize,
+        // The plan's are at most the data plane's own.
+        header_size: usize::try_from(planned.header_size.0).unwrap_or(usize::MAX),
+        ..Limits::default()
+    }
+}
 
 /// The waits a plan asks for; those it says nothing of are the data plane's own.
 pub(crate) fn timeouts(planned: &polity_plan::Timeouts) -> Timeouts {
@@ -18,7 +30,6 @@ pub(crate) fn timeouts(planned: &polity_plan::Timeouts) -> Timeouts {
 #[cfg(test)]
 mod tests {
     use polity_http::limits::{MAX_HEAD, MAX_HEADERS};
-    use polity_plan::Limits;
 
     use super::*;
 
@@ -30,7 +41,10 @@ mod tests {
 
     #[test]
     fn a_plan_can_ask_for_no_more_than_the_data_plane_has_room_for() {
-        assert_eq!(Limits::MAX_HEADER_COUNT as usize, MAX_HEADERS);
-        assert_eq!(Limits::MAX_HEADER_SIZE.0 as usize, MAX_HEAD);
+        let planned = limits(&polity_plan::Limits::default());
+        assert_eq!(planned.header_count, MAX_HEADERS);
+        assert_eq!(planned.header_size, MAX_HEAD);
+        let most = polity_plan::Limits::MAX_HEADER_SIZE;
+        assert_eq!(most, polity_plan::Limits::default().header_size);
     }
 }

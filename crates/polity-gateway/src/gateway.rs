@@ -107,6 +107,9 @@ impl Gateway {
         let server = Server::start(&config.data_plane, timeouts, move || {
             GatewayPolicy::new(thread_builder.reader(), queue.clone().map(LogBuffer::new))
         })?;
+        server
+            .set_limits(bounds::limits(&plan.gateway.limits))
+            .await;
         let opened = Listeners::open(server.clone(), &plan).await;
         let listeners = match opened {
             Ok(listeners) => listeners,
@@ -183,15 +186,24 @@ impl Gateway {
         let before = self.builder.current().planned.plan.clone();
         let extended = self.listeners.extend(&before, &plan).await;
         if extended.is_ok() {
-            if before.gateway.timeouts != plan.gateway.timeouts {
-                let timeouts = bounds::timeouts(&plan.gateway.timeouts);
-                self.server.set_timeouts(timeouts).await;
-            }
+            self.bound(&before, &plan).await;
             self.builder.replan(plan);
         }
         self.addresses.store(self.listeners.addresses());
         self.listeners.close(extended?).await;
         Ok(())
+    }
+
+    /// Changes the data plane's bounds where the plan does.
+    async fn bound(&self, before: &Plan, plan: &Plan) {
+        let (before, now) = (&before.gateway, &plan.gateway);
+        if before.timeouts != now.timeouts {
+            let timeouts = bounds::timeouts(&now.timeouts);
+            self.server.set_timeouts(timeouts).await;
+        }
+        if before.limits != now.limits {
+            self.server.set_limits(bounds::limits(&now.limits)).await;
+        }
     }
 
     fn rotate(&self) {

@@ -1,7 +1,7 @@
 //! The gateway's answers to what the data plane asks about connections and requests.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -78,6 +78,15 @@ impl Policy for GatewayPolicy {
         match protocol {
             Some(polity_plan::Protocol::Tcp) => Protocol::Tcp,
             Some(polity_plan::Protocol::Http) | None => Protocol::Http,
+        }
+    }
+
+    fn counts(&self, listener: &Listener, peer: IpAddr) -> bool {
+        match listener {
+            // A proxy speaks for many.
+            Listener::Public => !self.thread.look(|snapshot| snapshot.planned.trusts(peer)),
+            // All services of the machine have one address.
+            Listener::Call(_) => false,
         }
     }
 

@@ -10,6 +10,7 @@ mod deadlines;
 mod errors;
 mod fields;
 mod headers;
+mod limits;
 mod log;
 mod redirects;
 mod retries;
