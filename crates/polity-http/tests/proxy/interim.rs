@@ -53,7 +53,7 @@ async fn an_interim_answer_has_no_body_whatever_it_says() {
     let mut upstream = origin.accept().await;
     upstream.head().await;
     upstream
-        .send("HTTP/1.1 103 Early\r\nconnection: x-hop\r\nx-hop: 1\r\nx-a: b\r\n\r\n")
+        .send("HTTP/1.1 103 Early\r\nconnection: x-hop\r\nx-hop: 1\r\ncontent-length: 5\r\nx-a: b\r\n\r\n")
         .await;
     assert_eq!(client.head().await, "HTTP/1.1 103 Early\r\nx-a: b\r\n\r\n");
     upstream.send(OK).await;

@@ -44,6 +44,45 @@ async fn an_upgrade_becomes_a_tunnel_with_two_ends() {
 }
 
 #[tokio::test]
+async fn a_client_that_only_listens_may_end_its_sending_before_the_upgrade() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(format!("{UPGRADE}early")).await;
+    client.finish_sending().await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(SWITCH).await;
+    client.head().await;
+    assert_eq!(upstream.rest().await, "early");
+    upstream.send("events").await;
+    client.until("events").await;
+    upstream.finish_sending().await;
+    assert_eq!(client.rest().await, "");
+    let outcome = &proxy.ended(1).await[0];
+    assert_eq!((outcome.status, &outcome.fault), (Some(101), &None));
+}
+
+#[tokio::test]
+async fn data_sent_ahead_of_an_upgrade_that_is_declined_is_the_next_request() {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(format!("{UPGRADE}{GET}")).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream
+        .send(
+            "HTTP/1.1 426 No\r\nupgrade: other\r\nconnection: upgrade\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
+    assert!(client.head().await.starts_with("HTTP/1.1 426 "));
+    assert!(upstream.head().await.starts_with("GET / "));
+    upstream.send(OK).await;
+    client.until("ok").await;
+}
+
+#[tokio::test]
 async fn an_upgrade_that_is_declined_is_an_answer_like_any_other() {
     let origin = Origin::new().await;
     let proxy = proxy(&[origin.address]).await;
