@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 
 use super::machine;
 use super::peers::{PEERS, Peer, Place};
@@ -16,6 +18,11 @@ use super::process::{Process, pinned};
 use super::topology::Topology;
 
 pub(super) const POLITY: &str = "polity";
+/// Polity and the peers that are in one class with it: what needs rates alike, or is long, is measured of
+/// these only.
+pub(super) const CLASS: [&str; 3] = [POLITY, "nginx", "haproxy"];
+/// Where contenders listen.
+const PORTS: Range<u16> = 10_000..20_000;
 /// From start to the first answer.
 const START: Duration = Duration::from_secs(30);
 const READ: Duration = Duration::from_secs(2);
@@ -58,7 +65,7 @@ impl Stable {
         let names: Vec<&str> = PEERS.iter().map(|peer| peer.name).collect();
         for name in wanted.unwrap_or_default() {
             let known = names.contains(&name.as_str());
-            anyhow::ensure!(
+            ensure!(
                 known,
                 "no peer is called {name}; there are {}",
                 names.join(", ")
@@ -181,9 +188,20 @@ fn peer(name: &str) -> Option<&'static Peer> {
     PEERS.iter().find(|peer| peer.name == name)
 }
 
-/// An address on which nobody listens; somebody could before it is used, and that would be told.
+/// An address on which nobody listens, below the ports that connections are given: many thousands of
+/// these are in use here, and would be in the way of who listens a moment later.
 pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Two benchmarks at once begin at different places.
+    let first = (std::process::id() % u32::from(PORTS.end - PORTS.start)) as u16;
+    for _ in PORTS {
+        let offset = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + offset % (PORTS.end - PORTS.start);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    bail!("no port from {} to {} is free", PORTS.start, PORTS.end)
 }
 
 /// Whether a GET of `path` is answered with 200.

@@ -2,15 +2,13 @@
 //! plan and to a large one, taking turns.
 
 use super::closed_loop::{self, ClosedLoop};
-use super::contenders::{Contender, POLITY};
+use super::contenders::{CLASS, Contender};
 use super::figures::Metric;
 use super::session::{Session, start_origin};
 use super::topology::{Depth, Topology};
 
 pub(super) const ROUTES: &str = "routes";
 pub(super) const SERVICES: &str = "services";
-/// Who is measured: Polity, and for comparison those who are made for many of them.
-const MEASURED: [&str; 3] = [POLITY, "nginx", "haproxy"];
 
 const FEW_ROUTES: usize = 10;
 const MANY_ROUTES: usize = 10_000;
@@ -82,10 +80,7 @@ fn compare(
     let (_process, origin) = start_origin(&session.programs, &session.cores, &folder, &arguments)?;
     let names: Vec<String> = session.stable.names().map(str::to_owned).collect();
     let mut pairs = Vec::new();
-    for name in names
-        .iter()
-        .filter(|name| MEASURED.contains(&name.as_str()))
-    {
+    for name in names.iter().filter(|name| CLASS.contains(&name.as_str())) {
         let start = |topology| session.stable.start(name, origin, topology, "/g0/r0/1k");
         pairs.push([start(topologies[0])?, start(topologies[1])?]);
     }

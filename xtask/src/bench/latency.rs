@@ -1,11 +1,12 @@
-//! Latency at half of what the slowest contender can do: the same rate for all, and for the origin by
-//! itself, so that what a proxy adds can be told.
+//! Latency at half of what the slowest contender of the class can do: the same rate for all, and for the
+//! origin by itself, so that what a proxy adds can be told. One far slower would make it a rate that
+//! nobody else notices.
 
 use std::net::SocketAddr;
 
 use super::closed_loop::{self, GET_64};
-use super::contenders::POLITY;
-use super::figures::Metric;
+use super::contenders::CLASS;
+use super::figures::{Figure, Metric, RATE};
 use super::open_loop::{self, Schedule};
 use super::session::Session;
 
@@ -13,8 +14,6 @@ pub(super) const NAME: &str = "latency-half";
 /// The origin, asked directly.
 const DIRECT: &str = "direct";
 const CONNECTIONS: usize = 64;
-/// Of the fastest contender's rate, for a peer to take part.
-const LEAST_SHARE: f64 = 0.6;
 
 /// How they are called in the table and in what the instrument reports.
 const PERCENTILES: [(Metric, &str); 3] = [
@@ -33,7 +32,10 @@ const fn microseconds(name: &'static str) -> Metric {
 }
 
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
-    let (rate, taking_part) = rate_for_all(session)?;
+    let all = 0..session.contenders.len();
+    let is_in_class = |place: &usize| CLASS.contains(&session.contenders[*place].name.as_str());
+    let class: Vec<usize> = all.filter(is_in_class).collect();
+    let rate = saturation(session, &class)? / 2.0;
     session.figures.add(NAME, OFFERED, DIRECT, rate);
     let schedule = Schedule {
         rate,
@@ -44,7 +46,7 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     for round in 0..session.pace.rounds {
         let direct = once(session, DIRECT, session.origin, &schedule)?;
         for place in session.in_turn(round) {
-            if !taking_part.contains(&place) {
+            if !class.contains(&place) {
                 continue;
             }
             let contender = &session.contenders[place];
@@ -56,26 +58,19 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Half of what the slowest contender does when it is given as many requests as it takes, and who takes
-/// part: whoever is far slower than the fastest would make the rate one that nobody else notices.
-fn rate_for_all(session: &Session) -> anyhow::Result<(f64, Vec<usize>)> {
-    let mut rates = Vec::new();
-    for contender in &session.contenders {
-        let measured = closed_loop::measure(session, contender, &GET_64, GET_64.script)?;
-        rates.push(measured.rate);
+/// Requests a second of the slowest of them when it is given as many as it takes.
+fn saturation(session: &Session, class: &[usize]) -> anyhow::Result<f64> {
+    let mut least = f64::INFINITY;
+    for place in class {
+        let contender = &session.contenders[*place];
+        let known = session.figures.find(GET_64.name, RATE, &contender.name);
+        let rate = match known.and_then(Figure::median) {
+            Some(rate) => rate,
+            None => closed_loop::measure(session, contender, &GET_64, GET_64.script)?.rate,
+        };
+        least = least.min(rate);
     }
-    let fastest = rates.iter().copied().fold(0.0, f64::max);
-    let (mut slowest, mut taking_part) = (fastest, Vec::new());
-    for (place, rate) in rates.into_iter().enumerate() {
-        let name = &session.contenders[place].name;
-        if name != POLITY && rate < LEAST_SHARE * fastest {
-            println!("{NAME}: {name} is left out, as it makes {rate:.0} requests a second");
-            continue;
-        }
-        slowest = slowest.min(rate);
-        taking_part.push(place);
-    }
-    Ok((slowest / 2.0, taking_part))
+    Ok(least)
 }
 
 /// Gives the 99th percentile.

@@ -21,7 +21,8 @@ const QUIET_PER_CENT: f64 = 5.0;
 pub(super) const RESULTS: &str = "results";
 pub(super) const INSTRUCTIONS: &str = "instructions";
 
-pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> {
+/// The page is for runs that were whole, and in which no workload `failed` to run.
+pub(super) fn write(session: &Session, options: &Options, failed: bool) -> anyhow::Result<()> {
     let figures = &session.figures;
     let (all, goals) = (figures_table(figures), goals_table(figures));
     println!("\n{}\n{}", all.aligned(), goals.aligned());
@@ -34,7 +35,8 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
     fs::write(&options.json, text + "\n")
         .with_context(|| format!("could not write {}", options.json.display()))?;
     println!("written to {}", options.json.display());
-    if options.quick || !options.only.is_empty() || options.peers.is_some() {
+    let is_part = options.quick || !options.only.is_empty() || options.peers.is_some();
+    if is_part || failed {
         println!("{PAGE} is left as it is: it is refreshed by whole runs");
         return Ok(());
     }

@@ -110,12 +110,20 @@ impl Session {
         }
         let workloads = workloads::chosen(&options.only)?;
         self.start_contenders()?;
+        let mut failed = false;
         for workload in workloads {
             println!("{}", workload.name());
-            workload.run(&mut self)?;
+            if let Err(error) = workload.run(&mut self) {
+                self.check_interrupt()?;
+                println!("DEFECT {}: {error:#}", workload.name());
+                failed = true;
+            }
         }
-        report::write(&self, options)?;
-        Ok(ExitCode::SUCCESS)
+        report::write(&self, options, failed)?;
+        Ok(match failed {
+            true => ExitCode::FAILURE,
+            false => ExitCode::SUCCESS,
+        })
     }
 
     /// A peer that does not start is left out; Polity must.
