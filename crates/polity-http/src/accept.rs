@@ -53,19 +53,21 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
 
     /// The next connection; none once the group closes and the kernel holds no more.
     async fn accept(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-        loop {
-            let accepted = poll_fn(|context| match self.socket.poll_accept(context) {
-                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-                Poll::Pending if self.group.is_closing() => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            });
+        if !self.group.is_closing() {
             tokio::select! {
                 biased;
-                accepted = accepted => return accepted,
-                // Nothing is lost: what is waiting is accepted in the next round.
+                accepted = self.socket.accept() => return Some(accepted),
+                // Nothing is lost: what is waiting is accepted below.
                 () = self.group.closed.notified() => {}
             }
         }
+        // What the kernel holds is not known before the event loop has looked.
+        tokio::task::yield_now().await;
+        poll_fn(|context| match self.socket.poll_accept(context) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
     }
 
     async fn admit(&self, stream: TcpStream, peer: SocketAddr, was_full: &mut bool) {
@@ -105,10 +107,15 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
     /// Waits until there is room for one more connection, which those make that are idle.
     async fn wait_for_room(&self, was_full: &mut bool) {
         let (worker, group) = (&self.worker, &self.group);
-        while group.len() >= worker.max_connections && !group.is_closing() {
+        loop {
+            // Begun before the look: whatever happens from here on ends the wait.
+            let (changed, closed) = (worker.changed(), group.closed.notified());
+            if group.len() < worker.limits().connections || group.is_closing() {
+                return;
+            }
             if !std::mem::replace(was_full, true) {
                 tracing::warn!(
-                    most = worker.max_connections,
+                    most = worker.limits().connections,
                     "a listener has all the connections that one thread may; the longest idle are \
                      closed for new ones, and where none is idle these wait: where that is too \
                      few, raise the limit of open files (`ulimit -n`)"
@@ -118,8 +125,8 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             group.set_wanted(true);
             // Cancelling either loses nothing: both are looked at again.
             tokio::select! {
-                () = worker.changed() => {}
-                () = group.closed.notified() => {}
+                () = changed => {}
+                () = closed => {}
             }
             group.set_wanted(false);
         }

@@ -87,6 +87,9 @@ pub(crate) fn max_connections(descriptors: Option<u64>, threads: usize) -> usize
 /// What clients may ask of the data plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Connections of one listener that one thread serves at once; fewer where the system grants
+    /// fewer file descriptors.
+    pub connections: usize,
     /// Connections at once from one IPv4 address or one IPv6 /64, over all threads, of those that
     /// [count](crate::Policy::counts); none for any number.
     pub connections_per_address: Option<u32>,
@@ -102,6 +105,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: MAX_CONNECTIONS,
             connections_per_address: None,
             requests_per_connection: None,
             header_count: MAX_HEADERS,

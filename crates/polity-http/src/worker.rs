@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::buffer::BufferPool;
 use crate::group::Group;
@@ -26,7 +27,7 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) buffers: BufferPool,
     pub(crate) upstreams: Pool<D::Stream>,
     /// Of one listener: clients that take all of theirs leave the calls between services room.
-    pub(crate) max_connections: usize,
+    max_connections: usize,
     /// Ticks so far: the time, as exactly as an idle connection's age has to be known.
     ticks: Cell<u32>,
     /// Told whenever a connection ends, or becomes idle where that is waited for.
@@ -39,7 +40,10 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             policy,
             dial,
             timeouts: Cell::new(timeouts),
-            limits: Cell::default(),
+            limits: Cell::new(Limits {
+                connections: max_connections,
+                ..Limits::default()
+            }),
             peers: Arc::default(),
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
@@ -70,6 +74,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
 
     pub(crate) fn set_limits(&self, limits: Limits) {
         self.limits.set(Limits {
+            connections: limits.connections.min(self.max_connections),
             header_count: limits.header_count.min(MAX_HEADERS),
             header_size: limits.header_size.min(MAX_HEAD),
             ..limits
@@ -97,9 +102,10 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         self.policy.tick();
     }
 
-    /// Waits until a connection has ended, or become idle where that was asked for.
-    pub(crate) async fn changed(&self) {
-        self.change.notified().await;
+    /// Comes about once a connection has ended, or become idle where that was asked for, after this
+    /// was called.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.change.notified()
     }
 
     pub(crate) fn note_change(&self) {

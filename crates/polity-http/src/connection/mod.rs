@@ -79,7 +79,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         loop {
             if input.is_empty() {
                 input.rest();
-                if !self.wait_for_request(served).await {
+                if !self.wait_for_request(served, &mut input).await {
                     return;
                 }
             }
@@ -109,8 +109,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         limit.is_none_or(|limit| served + 1 < u64::from(limit))
     }
 
-    /// Waits for the first byte of a request. False when none is to come.
-    async fn wait_for_request(&mut self, served: u64) -> bool {
+    /// Reads the first bytes of a request. False when none are to come.
+    async fn wait_for_request(&mut self, served: u64, input: &mut Input) -> bool {
         let timeouts = self.worker.timeouts();
         self.deadline.set_after(match served {
             0 => timeouts.head,
@@ -119,8 +119,11 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         self.member.begin_idle(self.worker.ticks());
         let mut closing = false;
         let ready = poll_fn(|context| {
-            if let Poll::Ready(readable) = self.stream.poll_readable(context) {
-                return Poll::Ready(readable.is_ok());
+            // A new connection looks readable before anything has come: only a read tells.
+            if self.stream.poll_readable(context).is_ready()
+                && let Poll::Ready(read) = input.poll_read(&mut self.stream, context)
+            {
+                return Poll::Ready(read.is_ok_and(|read| read > 0));
             }
             if self.member.is_evicted() {
                 return Poll::Ready(false);

@@ -13,6 +13,7 @@ mod desync;
 mod endings;
 mod half_close;
 mod interim;
+mod limits;
 mod reuse;
 mod support;
 mod timeouts;

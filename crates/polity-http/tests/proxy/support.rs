@@ -1,7 +1,7 @@
 //! A proxy with the plainest policy, and the two ends to hold it by.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,8 @@ pub(crate) struct Plain {
     pub(crate) outcomes: Arc<Mutex<Vec<Outcome>>>,
     pub(crate) faults: Arc<Mutex<Vec<Fault>>>,
     pub(crate) live: Arc<AtomicUsize>,
+    /// Of this address, any number of connections.
+    pub(crate) exempt: Option<IpAddr>,
 }
 
 pub(crate) struct PlainExchange {
@@ -80,7 +82,12 @@ impl Policy for Plain {
         self.protocol
     }
 
+    fn counts(&self, (): &(), peer: IpAddr) -> bool {
+        self.exempt != Some(peer)
+    }
+
     fn request(&self, (): &(), _: SocketAddr, head: &RequestHead<'_>) -> PlainExchange {
+        assert_ne!(head.target, PANIC, "on purpose");
         self.exchange(head.method != "POST")
     }
 
@@ -188,6 +195,7 @@ pub(crate) async fn proxy_with(
         outcomes: Arc::default(),
         faults: Arc::default(),
         live: Arc::default(),
+        exempt: None,
     };
     let plane = DataPlane::start(1).unwrap();
     let made = policy.clone();
@@ -329,6 +337,17 @@ impl Peer {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
+    /// Reads an answer to [`GET`] from [`OK`]; false when the connection ends before.
+    pub(crate) async fn answer_or_end(&mut self) -> bool {
+        while !self.read.ends_with(b"ok") {
+            if !self.more().await {
+                return false;
+            }
+        }
+        self.read.clear();
+        true
+    }
+
     /// Reads to the end of the connection; whether that was a reset.
     pub(crate) async fn rest_or_reset(&mut self) -> (Vec<u8>, bool) {
         loop {
@@ -354,6 +373,9 @@ impl Peer {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
+
+/// A target that is the end of its connection's task.
+pub(crate) const PANIC: &str = "/panic";
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
