@@ -9,6 +9,8 @@ pub(crate) struct Manifest {
     pub(crate) path: String,
     /// None for the virtual root.
     pub(crate) package: Option<String>,
+    /// Whether it is the root of a workspace: ours, or one of a package that stands apart.
+    pub(crate) is_root: bool,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -51,6 +53,7 @@ impl Manifest {
         Ok(Self {
             path: path.to_owned(),
             package,
+            is_root: table.contains_key("workspace"),
             dependencies,
         })
     }

@@ -45,7 +45,10 @@ impl Repository {
             if path == "Cargo.toml" || path.ends_with("/Cargo.toml") {
                 let manifest = Manifest::parse(path, text)
                     .with_context(|| format!("{path} is no manifest"))?;
-                repository.manifests.push(manifest);
+                // A package that is a workspace of its own answers to none of our rules for packages.
+                if manifest.package.is_none() || !manifest.is_root {
+                    repository.manifests.push(manifest);
+                }
             }
         }
         let test_modules: Vec<String> = repository
@@ -169,6 +172,18 @@ mod tests {
                 "a/tests/t.rs"
             ]
         );
+    }
+
+    #[test]
+    fn a_package_that_is_a_workspace_of_its_own_is_none_of_ours() {
+        let files = [
+            ("Cargo.toml", "[workspace]\n"),
+            ("a/Cargo.toml", "[package]\nname = \"a\"\n"),
+            ("b/Cargo.toml", "[package]\nname = \"b\"\n[workspace]\n"),
+        ];
+        let repository = Repository::with(&files);
+        let paths = repository.manifests().iter().map(|it| it.path.as_str());
+        assert_eq!(paths.collect::<Vec<_>>(), ["Cargo.toml", "a/Cargo.toml"]);
     }
 
     #[test]
