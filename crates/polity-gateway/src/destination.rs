@@ -24,7 +24,7 @@ pub(crate) enum Destination {
         /// Bytes of body it may have.
         body_limit: u64,
         /// What its route does to it and to its answer.
-        treated: Option<Treated>,
+        treated: Option<Box<Treated>>,
     },
     /// No further: the route is answered by the gateway itself.
     Here {
@@ -106,7 +106,7 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
                 path: path.into_owned(),
                 target,
                 body_limit: lead.body_limit,
-                treated: treatment.map(|treatment| Treated::new(treatment.clone(), head)),
+                treated: treatment.map(|it| Box::new(Treated::new(it.clone(), head))),
             }
         }
         Lead::Redirect(redirect) => Destination::Here {

@@ -145,7 +145,7 @@ impl Exchange {
     /// What the route does to request and answer, if anything.
     fn treated(&self) -> Option<&Treated> {
         match &self.destination {
-            Destination::Service { treated, .. } => treated.as_ref(),
+            Destination::Service { treated, .. } => treated.as_deref(),
             Destination::Here { .. } | Destination::Nowhere { .. } => None,
         }
     }
