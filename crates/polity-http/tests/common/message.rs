@@ -214,10 +214,12 @@ fn read_body(message: &mut Message, framing: Framing, bytes: &[u8]) -> usize {
         };
         message.body.extend_from_slice(&bytes[used..][step.data]);
         used += step.consumed;
-        let starved = step.consumed == 0 && !decoder.is_done();
-        if starved && decoder.end_of_stream().is_err() {
-            message.end = End::Cut;
-            return used;
+        if step.consumed == 0 {
+            if decoder.end_of_stream().is_err() {
+                message.end = End::Cut;
+                return used;
+            }
+            break;
         }
     }
     let lines = decoder.trailers().split(|&byte| byte == b'\n');

@@ -19,17 +19,19 @@ use crate::world::{self, Client, Ending, Got, Network, runtime};
 use crate::{compose, expected};
 
 /// Messages bred from the corpus in an ordinary run, each in other pieces.
-const ROUNDS: u64 = 10_000;
+const ROUNDS: u64 = 5_000;
 
 /// The most fields that the proxy adds to an answer, of its connection and of framing.
 const FIELDS_ADDED: usize = 2;
 
-/// The answer to every request but the first.
-const SECOND: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Second: 1\r\n\r\nsecond";
+/// The answer to every request but the first, on the connection of this number.
+fn second(number: usize) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Second: {number}\r\n\r\nsecond")
+}
 
-/// Answers the first request of all with `first` and each other with [`SECOND`]; closes when the proxy
+/// Answers the first request of all with `first` and each other with [`second`]; closes when the proxy
 /// does, or `ends` at once after `first`.
-async fn answer(mut side: Side, first: Rc<RefCell<Option<Vec<u8>>>>, ends: bool) {
+async fn answer(number: usize, mut side: Side, first: Rc<RefCell<Option<Vec<u8>>>>, ends: bool) {
     let mut request = Vec::new();
     let mut byte = [0];
     while let Ok(1) = side.read(&mut byte).await {
@@ -40,8 +42,9 @@ async fn answer(mut side: Side, first: Rc<RefCell<Option<Vec<u8>>>>, ends: bool)
         request.clear();
         let answer = first.take();
         let is_first = answer.is_some();
+        let answer = answer.unwrap_or_else(|| second(number).into_bytes());
         // A proxy that has had enough of an answer closes.
-        let written = side.write_all(answer.as_deref().unwrap_or(SECOND)).await;
+        let written = side.write_all(&answer).await;
         if written.is_err() || (is_first && ends) {
             break;
         }
@@ -89,7 +92,7 @@ fn ask(runtime: &Runtime, question: Question, first: &[u8], ends: bool, network:
         then: Ending::Wait,
     };
     let first = Rc::new(RefCell::new(Some(first.to_vec())));
-    let instance = move |_, side| answer(side, first.clone(), ends);
+    let instance = move |number, side| answer(number, side, first.clone(), ends);
     world::run(runtime, Forward { attempts: 1 }, network, &client, instance)
 }
 
@@ -173,6 +176,7 @@ fn check_second(question: Question, rest: &[u8]) -> Result<(), String> {
     match read.messages.first() {
         None if rest.is_empty() => Ok(()),
         Some(second) if read.used == rest.len() && read.stop == Stop::Closes => {
+            // The first connection has ended, or holds more than it should.
             let is_it = second.fields.contains(&("x-second".into(), b"1".to_vec()));
             let body: &[u8] = if question.asks == Asks::Head {
                 b""

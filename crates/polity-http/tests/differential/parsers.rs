@@ -13,7 +13,7 @@ use crate::message::{self as ours, End, Message, Reading, Start, Stop};
 use crate::random::{Random, explore};
 
 /// Messages bred from the corpus in an ordinary run.
-const ROUNDS: u64 = 60_000;
+const ROUNDS: u64 = 40_000;
 
 /// Follows the message that is compared: what is left over must be read as the next one.
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\n\r\n";

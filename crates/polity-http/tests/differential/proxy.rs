@@ -22,10 +22,10 @@ use crate::world::{self, Client, Ending, Network, runtime};
 use crate::{compose, expected};
 
 /// Messages bred from the corpus in an ordinary run, each in other pieces.
-const ROUNDS: u64 = 6_000;
+const ROUNDS: u64 = 4_000;
 
 /// Requests are split at each place up to this one.
-const LONGEST_SPLIT: usize = 250;
+const LONGEST_SPLIT: usize = 160;
 
 /// What one run of the proxy came to.
 struct Run {

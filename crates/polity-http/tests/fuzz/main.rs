@@ -39,7 +39,7 @@ fn check(target: fn(&[u8])) -> impl Fn(&[u8], &mut Random) -> Result<(), String>
 fn heads_of_requests() {
     let corpus = corpus::parents(corpus::requests());
     explore(
-        15_000,
+        8_000,
         &corpus,
         compose::requests,
         check(parsers::request_head),
@@ -49,18 +49,13 @@ fn heads_of_requests() {
 #[test]
 fn heads_of_answers() {
     let corpus = corpus::parents(corpus::answers());
-    explore(
-        15_000,
-        &corpus,
-        compose::answer,
-        check(parsers::answer_head),
-    );
+    explore(8_000, &corpus, compose::answer, check(parsers::answer_head));
 }
 
 #[test]
 fn bodies_in_chunks() {
     explore(
-        60_000,
+        30_000,
         &seeds::chunked(),
         seeds::compose_chunked,
         check(parsers::chunked),
@@ -70,7 +65,7 @@ fn bodies_in_chunks() {
 #[test]
 fn the_proxy() {
     explore(
-        6_000,
+        3_000,
         &seeds::proxy(),
         seeds::compose_proxy,
         check(proxy::proxy),
