@@ -185,6 +185,27 @@ async fn an_answer_that_has_begun_is_not_followed_by_another() {
 }
 
 #[tokio::test]
+async fn what_follows_an_early_answer_is_cut_there_as_well() {
+    let (system, listener) = played().await;
+    let mut client = system.client().await;
+    client
+        .send(
+            "POST /orders HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n6\r\n012345\r\n",
+        )
+        .await;
+    let mut upstream = Client::new(listener.accept().await.unwrap().0);
+    upstream.head().await.expect("a head");
+    assert_eq!(upstream.exactly(11).await.unwrap(), b"6\r\n012345\r\n");
+    upstream
+        .send("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.unwrap().status, 202);
+    client.send("5\r\n6789a\r\n").await;
+    assert!(upstream.exactly(1).await.is_none(), "it breaks off");
+    assert!(client.head().await.is_none(), "no second answer");
+}
+
+#[tokio::test]
 async fn a_new_limit_holds_from_the_next_request_on() {
     let plan_of =
         |limit: &str| format!("{limit}[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n");
