@@ -1,6 +1,5 @@
 //! The public entry: where it listens, what it bounds, what it redirects.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use polity_core::ByteSize;
@@ -76,11 +75,10 @@ pub struct Redirect {
     pub status: u16,
 }
 
-/// The largest limits, which are the defaults: what the data plane has room for.
 impl Limits {
-    /// The most fields a head may have.
+    /// The most fields of a head that a plan may allow: what the data plane has room for.
     pub const MAX_HEADER_COUNT: u32 = 100;
-    /// The longest head.
+    /// The longest head that a plan may allow, likewise.
     pub const MAX_HEADER_SIZE: ByteSize = ByteSize(32 * KIB);
     /// The shortest bound on a head: any browser's fits.
     pub const MIN_HEADER_SIZE: ByteSize = ByteSize(KIB);
@@ -90,7 +88,7 @@ impl Default for Gateway {
     fn default() -> Self {
         Self {
             listen: ListenAddress {
-                host: None::<IpAddr>,
+                host: None,
                 port: PORT,
             },
             trusted_proxies: Vec::new(),
