@@ -11,6 +11,7 @@ use polity_plan::Plan;
 use polity_runtime::Published;
 
 use crate::instance::Instance;
+use crate::overload::Load;
 use crate::service::{Service, ServicePolicy, Shared};
 use crate::snapshot::{Planned, Snapshot};
 
@@ -112,7 +113,7 @@ impl Builder {
             let same = state.sources.get(&service.name).is_some_and(|old| {
                 Arc::ptr_eq(old, &source) || (old.is_empty() && source.is_empty())
             });
-            let policy = ServicePolicy::of(service);
+            let policy = ServicePolicy::of(service, &planned.plan.gateway.limits);
             sources.insert(service.name.clone(), source.clone());
             match known {
                 Some(known) if same && known.policy == policy => known.clone(),
@@ -154,6 +155,8 @@ fn build_service(
         }
         _ => Arc::new(Shared::new(&policy, now)),
     };
+    let before = known.map(|known| (&known.policy.bounds, &known.load));
+    let load = Load::new(&policy.bounds, before, now);
     let (mut ready, mut unready) = (Vec::new(), Vec::new());
     for listed in source.values() {
         let kept = known.and_then(|known| {
@@ -176,6 +179,7 @@ fn build_service(
         name: name.clone(),
         policy,
         shared,
+        load,
         ready,
         unready,
     }

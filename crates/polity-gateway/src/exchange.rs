@@ -15,6 +15,7 @@ use polity_resilience::Backoff;
 use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
+use crate::overload::{Admission, Caller};
 use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
@@ -44,6 +45,8 @@ pub(crate) struct Exchange {
     request_id: RequestId,
     trace: Option<TraceParent>,
     timeout: Duration,
+    /// Its places, once it has been let in.
+    admission: Option<Admission>,
     current: Option<InFlight<Instance>>,
     tried: Vec<Instance>,
     attempts: u32,
@@ -124,6 +127,7 @@ impl Exchange {
             request_id: RequestId::None,
             trace: None,
             timeout: Duration::MAX,
+            admission: None,
             current: None,
             tried: Vec::new(),
             attempts: 0,
@@ -178,6 +182,30 @@ impl Exchange {
             .look(|snapshot| snapshot.service(service.name.as_str()).cloned());
         if let Some(now) = now {
             *service = now;
+        }
+    }
+
+    /// Lets the request in, once.
+    fn admit(&mut self) -> Result<(), Answer> {
+        let Some(service) = self.service().filter(|_| self.admission.is_none()) else {
+            return Ok(());
+        };
+        let from = match self.listener {
+            Listener::Public => Caller::Outside,
+            Listener::Call(_) => Caller::Service,
+        };
+        let mut rng = self.thread.rng.borrow_mut();
+        let admitted = self
+            .thread
+            .gate
+            .admit(service, from, &mut *rng, self.arrived);
+        drop(rng);
+        match admitted {
+            Ok(admission) => {
+                self.admission = Some(admission);
+                Ok(())
+            }
+            Err(refusal) => Err(self.give(Cause::Overloaded, Reached::No, refusal.detail())),
         }
     }
 
@@ -240,6 +268,7 @@ impl polity_http::Exchange for Exchange {
                 return Err(self.give(cause, Reached::No, &detail));
             }
         }
+        self.admit()?;
         if !self.tried.is_empty() {
             self.refresh();
         }
@@ -266,6 +295,9 @@ impl polity_http::Exchange for Exchange {
         }
         self.attempts += 1;
         self.attempted = now;
+        if let Some(admission) = self.admission.as_mut().filter(|_| !first) {
+            admission.sent(now);
+        }
         self.current = Some(place);
         let reuse = match (self.tried.is_empty(), is_idempotent(&self.method)) {
             (false, _) => Reuse::Never,
@@ -322,6 +354,9 @@ impl polity_http::Exchange for Exchange {
 
     fn received(&mut self, at: Instant) {
         self.received = Some(at);
+        if let Some(admission) = &mut self.admission {
+            admission.sent(at);
+        }
     }
 
     fn time_to_answer(&self) -> Option<Duration> {
@@ -362,7 +397,11 @@ impl polity_http::Exchange for Exchange {
     }
 
     fn answered(&mut self, _head: &ResponseHead<'_>) {
-        self.upstream_time = Some(self.attempted.elapsed());
+        let now = Instant::now();
+        self.upstream_time = Some(now.saturating_duration_since(self.attempted));
+        if let Some(admission) = &mut self.admission {
+            admission.answered(now);
+        }
     }
 
     fn keeps_of_answer(&self, name: &str) -> bool {

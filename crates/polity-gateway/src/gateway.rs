@@ -11,15 +11,18 @@ use polity_catalog::Catalog;
 use polity_core::InstanceId;
 use polity_http::Server;
 use polity_plan::Plan;
+use polity_resilience::{Bulkhead, adaptive_limit};
 use polity_runtime::published::Subscription;
 use polity_runtime::{DataPlane, Drain, Published, task};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::bounds;
 use crate::builder::Builder;
 use crate::handle::{Command, Handle};
 use crate::listeners::{ListenError, Listeners};
+use crate::overload::Gate;
 use crate::policy::GatewayPolicy;
 use crate::resolve::keep_resolved;
 use crate::statistics::WINDOW;
@@ -104,8 +107,10 @@ impl Gateway {
         let builder = Arc::new(Builder::new(plan.clone(), catalog));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
+        let in_flight = Arc::<Bulkhead>::default();
         let server = Server::start(&config.data_plane, timeouts, move || {
-            GatewayPolicy::new(thread_builder.reader(), queue.clone().map(LogBuffer::new))
+            let log = queue.clone().map(LogBuffer::new);
+            GatewayPolicy::new(thread_builder.reader(), log, Gate::new(in_flight.clone()))
         })?;
         server
             .set_limits(bounds::limits(&plan.gateway.limits))
@@ -159,8 +164,10 @@ impl Gateway {
     async fn follow_until<T>(&mut self, end: impl Future<Output = T>) -> T {
         let mut end = pin!(end);
         let mut rotation = tokio::time::interval(WINDOW / 2);
+        let mut look = tokio::time::interval(adaptive_limit::PERIOD);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.resolve_names();
         loop {
-            self.resolve_names();
             // Cancelling any of these loses nothing: what has changed is still changed in the next
             // round, and a command is taken only when its arm is.
             tokio::select! {
@@ -169,7 +176,12 @@ impl Gateway {
                 Some(_) = self.changes.changed() => self.builder.rebuild(),
                 Some(command) = self.commands.recv() => self.obey(command).await,
                 _ = rotation.tick() => self.rotate(),
+                _ = look.tick() => {
+                    self.look_at_load();
+                    continue;
+                }
             }
+            self.resolve_names();
         }
     }
 
@@ -203,6 +215,13 @@ impl Gateway {
         }
         if before.limits != now.limits {
             self.server.set_limits(bounds::limits(&now.limits)).await;
+        }
+    }
+
+    fn look_at_load(&self) {
+        let now = Instant::now();
+        for service in &self.builder.current().services {
+            service.load.advance(service.name.as_str(), now);
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polity_core::{ServiceName, SplitMix64};
 use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
@@ -13,6 +14,7 @@ use crate::builder::SnapshotReader;
 use crate::destination::{by_route, to_callee};
 use crate::exchange::Exchange;
 use crate::fields::Trust;
+use crate::overload::Gate;
 use crate::problem::{Cause, Reached};
 use crate::snapshot::Snapshot;
 
@@ -37,6 +39,7 @@ pub(crate) struct Thread {
     snapshot: RefCell<SnapshotReader>,
     pub(crate) rng: RefCell<SplitMix64>,
     pub(crate) log: Option<LogBuffer>,
+    pub(crate) gate: Gate,
 }
 
 impl Thread {
@@ -52,12 +55,13 @@ pub(crate) struct GatewayPolicy {
 }
 
 impl GatewayPolicy {
-    pub(crate) fn new(snapshot: SnapshotReader, log: Option<LogBuffer>) -> Self {
+    pub(crate) fn new(snapshot: SnapshotReader, log: Option<LogBuffer>, gate: Gate) -> Self {
         Self {
             thread: Rc::new(Thread {
                 snapshot: RefCell::new(snapshot),
                 rng: RefCell::new(SplitMix64::from_system()),
                 log,
+                gate,
             }),
         }
     }
@@ -132,6 +136,12 @@ impl Policy for GatewayPolicy {
             log.write(&line);
         }
         answer
+    }
+
+    fn waited(&self, delay: Duration) {
+        let limits = |snapshot: &Snapshot| snapshot.planned.plan.gateway.limits;
+        let target = self.thread.look(limits).queue_delay;
+        self.thread.gate.waited(delay, target);
     }
 
     fn tick(&self) {

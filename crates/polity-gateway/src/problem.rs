@@ -20,6 +20,7 @@ pub(crate) enum Cause {
     AnswerBroke,
     MalformedAnswer,
     NoInstance,
+    Overloaded,
     Deadline,
 }
 
@@ -68,6 +69,7 @@ impl Cause {
             Self::AnswerBroke => (502, "answer-broke", "The service broke off its answer"),
             Self::MalformedAnswer => (502, "malformed-answer", "The service's answer is malformed"),
             Self::NoInstance => (503, "no-instance", "No instance of the service is ready"),
+            Self::Overloaded => (503, "overloaded", "Too many requests at once"),
             Self::Deadline => (504, "deadline", "The service did not answer in time"),
         }
     }

@@ -9,6 +9,7 @@ use polity_plan::{Balance, Origin, Protocol, Retry};
 use polity_resilience::RetryBudget;
 
 use crate::instance::Instance;
+use crate::overload::{Bounds, Load};
 use crate::statistics::{Statistics, Summary};
 
 /// Retries a second that are allowed however few requests there are.
@@ -20,6 +21,7 @@ pub(crate) struct Service {
     pub(crate) name: ServiceName,
     pub(crate) policy: ServicePolicy,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) load: Load,
     /// Those that may be given requests.
     pub(crate) ready: Vec<Instance>,
     /// Those that may not, for now.
@@ -34,6 +36,7 @@ pub(crate) struct ServicePolicy {
     pub(crate) retry: Retry,
     pub(crate) balance: Balance,
     pub(crate) locality: Locality,
+    pub(crate) bounds: Bounds,
 }
 
 /// Whether Polity runs it.
@@ -53,7 +56,7 @@ pub(crate) struct Shared {
 }
 
 impl ServicePolicy {
-    pub(crate) fn of(service: &polity_plan::Service) -> Self {
+    pub(crate) fn of(service: &polity_plan::Service, gateway: &polity_plan::Limits) -> Self {
         Self {
             protocol: service.protocol,
             timeout: service.timeout,
@@ -63,6 +66,7 @@ impl ServicePolicy {
                 Origin::Run(_) => Locality::Internal,
                 Origin::External(_) => Locality::External,
             },
+            bounds: Bounds::of(service, gateway),
         }
     }
 }

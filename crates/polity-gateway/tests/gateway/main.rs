@@ -12,6 +12,7 @@ mod fields;
 mod headers;
 mod limits;
 mod log;
+mod overload;
 mod redirects;
 mod retries;
 mod routes;

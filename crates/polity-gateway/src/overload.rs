@@ -1,0 +1,219 @@
+//! Who is let in: what gateway, service or thread cannot bear is refused at once, before it costs anything.
+//!
+//! Calls between services have bounds of their own, so that a flood from outside does not keep them
+//! from finishing what was let in.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polity_core::Rng;
+use polity_resilience::{AdaptiveLimit, Bulkhead, Overloaded, Place, Priority, Shedder, Waiting};
+
+use crate::service::Service;
+
+/// How many times as long as for the gateway itself (`queue_delay`) requests may stand in line in a
+/// service. A queue is no fault yet: one that a handful of clients fills is emptied by them.
+const SERVICE_DELAY: u32 = 5;
+
+/// The bounds of requests to a service, the gateway's included: a request looks in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// From outside, to all services.
+    gateway: Option<u64>,
+    /// To this one; once for those from outside, and once for calls.
+    service: Option<u64>,
+    /// How long they may stand in line there.
+    delay: Option<Duration>,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Outside,
+    Service,
+}
+
+/// A service's counts. They outlive snapshots, as the requests do.
+#[derive(Debug)]
+pub(crate) struct Load {
+    public: Arc<Bulkhead>,
+    calls: Arc<Bulkhead>,
+    line: Option<Arc<AdaptiveLimit>>,
+}
+
+/// A data-plane thread's part.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Requests from outside, over all threads.
+    in_flight: Arc<Bulkhead>,
+    shedder: RefCell<Shedder>,
+    /// Its share, where requests look: none, nearly always.
+    share: Cell<f64>,
+}
+
+/// A request's places, given up when dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    gateway: Option<Place<Arc<Bulkhead>>>,
+    service: Option<Place<Arc<Bulkhead>>>,
+    waiting: Option<Waiting<Arc<AdaptiveLimit>>>,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Thread,
+    Gateway,
+    Service,
+    Line,
+}
+
+impl Bounds {
+    pub(crate) fn of(service: &polity_plan::Service, gateway: &polity_plan::Limits) -> Self {
+        // What passes through a tunnel has no latency that could be seen.
+        let measured = service.protocol == polity_plan::Protocol::Http;
+        let delay = gateway.queue_delay.filter(|_| measured);
+        Self {
+            gateway: gateway.max_in_flight.map(u64::from),
+            service: service.max_in_flight.map(u64::from),
+            delay: delay.map(|delay| delay.saturating_mul(SERVICE_DELAY)),
+        }
+    }
+}
+
+impl Load {
+    /// The load of a service that is bound so from now on; what is known of it is kept.
+    pub(crate) fn new(bounds: &Bounds, known: Option<(&Bounds, &Self)>, now: Instant) -> Self {
+        let line = match known {
+            Some((before, load)) if before.delay == bounds.delay => load.line.clone(),
+            _ => bounds
+                .delay
+                .map(|delay| Arc::new(AdaptiveLimit::new(delay, now))),
+        };
+        let counts = known.map(|(_, load)| (load.public.clone(), load.calls.clone()));
+        let (public, calls) = counts.unwrap_or_default();
+        Self {
+            public,
+            calls,
+            line,
+        }
+    }
+
+    /// Draws the conclusions of what requests to `service` took, and says when a limit begins or ends.
+    pub(crate) fn advance(&self, service: &str, now: Instant) {
+        let Some(line) = &self.line else {
+            return;
+        };
+        let before = line.limit();
+        line.advance(now);
+        match (before, line.limit()) {
+            (None, Some(limit)) => tracing::warn!(
+                service,
+                limit,
+                waiting = line.waiting(),
+                "requests stand in line in the service: so many may wait for an answer, and more \
+                 are refused with 503 until it keeps up"
+            ),
+            (Some(_), None) => tracing::info!(service, "the service keeps up again"),
+            _ => {}
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(in_flight: Arc<Bulkhead>) -> Self {
+        Self {
+            in_flight,
+            shedder: RefCell::default(),
+            share: Cell::new(0.0),
+        }
+    }
+
+    /// What was ready on this thread has waited so long; `target` is how long it may.
+    pub(crate) fn waited(&self, delay: Duration, target: Option<Duration>) {
+        let mut shedder = self.shedder.borrow_mut();
+        match target {
+            Some(target) => shedder.measured(delay, target, Instant::now()),
+            None => *shedder = Shedder::default(),
+        }
+        let share = shedder.share();
+        if self.share.replace(share) == 0.0 && share > 0.0 {
+            tracing::warn!(
+                delay_ms = delay.as_millis() as u64,
+                "the gateway cannot keep up on one of its threads: a share of the requests from \
+                 outside is refused with 503"
+            );
+        }
+    }
+
+    /// Lets a request to `service` in.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub(crate) fn admit(
+        &self,
+        service: &Service,
+        from: Caller,
+        rng: &mut dyn Rng,
+        now: Instant,
+    ) -> Result<Admission, Refusal> {
+        let (bounds, load) = (&service.policy.bounds, &service.load);
+        let mut admission = Admission::default();
+        let (count, priority) = match from {
+            Caller::Outside => (&load.public, Priority::Normal),
+            Caller::Service => (&load.calls, Priority::High),
+        };
+        if from == Caller::Outside {
+            let share = self.share.get();
+            if share > 0.0 && rng.unit() < share {
+                return Err(Refusal::Thread);
+            }
+            admission.gateway = place(&self.in_flight, bounds.gateway, Refusal::Gateway)?;
+        }
+        admission.service = place(count, bounds.service, Refusal::Service)?;
+        if let Some(line) = &load.line {
+            let waiting = Waiting::begin(line.clone(), priority, now);
+            admission.waiting = Some(waiting.map_err(|Overloaded| Refusal::Line)?);
+        }
+        Ok(admission)
+    }
+}
+
+/// A place, where there is a limit.
+fn place(
+    bulkhead: &Arc<Bulkhead>,
+    limit: Option<u64>,
+    refusal: Refusal,
+) -> Result<Option<Place<Arc<Bulkhead>>>, Refusal> {
+    let place = limit.map(|limit| Place::take(bulkhead.clone(), limit));
+    place.transpose().map_err(|Overloaded| refusal)
+}
+
+impl Admission {
+    /// The request is all there, or made again: from here on it is the service that takes its time.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.received(now);
+        }
+    }
+
+    /// The answer has begun: the request stands in no line any more.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.answered(now);
+        }
+    }
+}
+
+impl Refusal {
+    /// What to tell the client.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            Self::Thread => "the gateway cannot keep up",
+            Self::Gateway => "as many requests are in flight as the gateway takes on",
+            Self::Service => "as many requests are in flight as the service takes on",
+            Self::Line => "too many requests wait for the service already",
+        }
+    }
+}
