@@ -1,4 +1,7 @@
 //! Instructions per request: a number that does not depend on what else the machine does.
+//!
+//! Polity's guardian cannot be started from within valgrind, which takes the place of the program that
+//! it would run. Polity says so and tries again at ever longer intervals; requests go on.
 
 use std::fs;
 use std::net::SocketAddr;
