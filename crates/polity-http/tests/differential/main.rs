@@ -22,5 +22,6 @@ mod policy;
 mod proxy;
 #[path = "../common/random.rs"]
 mod random;
+mod sweeps;
 #[path = "../common/world.rs"]
 mod world;
