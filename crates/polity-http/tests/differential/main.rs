@@ -7,6 +7,7 @@ mod answers;
 mod compose;
 #[path = "../common/corpus.rs"]
 mod corpus;
+mod early;
 #[path = "../common/expected.rs"]
 mod expected;
 mod hyper;

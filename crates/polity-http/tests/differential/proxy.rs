@@ -220,6 +220,44 @@ fn check_facts(case: &Case, arrived: &Message) -> Result<(), String> {
     }
 }
 
+/// Every way to send a message in two pieces, up to a length; byte by byte; and at once.
+fn splits(bytes: &[u8]) -> impl Iterator<Item = Network> {
+    let two = (1..bytes.len().min(LONGEST_SPLIT)).map(|at| vec![usize::MAX, at]);
+    let all = two.chain([vec![1], Vec::new()]);
+    all.map(|from_client| Network {
+        from_client,
+        ..Network::default()
+    })
+}
+
+#[test]
+fn every_request_of_the_corpus_that_is_refused_is_refused_wherever_it_is_split() {
+    let runtime = runtime();
+    let refused = corpus::requests()
+        .into_iter()
+        .filter(|case| case.expectation != "accept");
+    for case in refused {
+        let sent = message::requests(&case.bytes);
+        let status = case.expectation.parse().expect("a status");
+        for network in splits(&case.bytes) {
+            let pieces = network.from_client.clone();
+            let run = run(&runtime, &case.bytes, Ending::Wait, network);
+            let read = message::answer(&run.answers, Asks::Answer);
+            let said = read.messages.first().map(|answer| answer.start.clone());
+            // What is refused for how it ends may be waited for where no end of a head is in sight.
+            let is_it = [status, 408].map(|status| Some(Start::Answer { status }));
+            assert!(
+                is_it.contains(&said),
+                "{} in {pieces:?}: {said:?}",
+                case.name
+            );
+            let checked = check_received(&sent, &run.received)
+                .and_then(|()| check_answers(&sent, &run.received, &run.answers));
+            assert_eq!(checked, Ok(()), "{} in {pieces:?}", case.name);
+        }
+    }
+}
+
 #[test]
 fn every_request_of_the_corpus_that_is_accepted_arrives_wherever_it_is_split() {
     let runtime = runtime();
@@ -232,12 +270,7 @@ fn every_request_of_the_corpus_that_is_accepted_arrives_wherever_it_is_split() {
         if may_refuse(&sent.messages[0]) {
             continue;
         }
-        let two = (1..case.bytes.len().min(LONGEST_SPLIT)).map(|at| vec![usize::MAX, at]);
-        for from_client in two.chain([vec![1], Vec::new()]) {
-            let network = Network {
-                from_client,
-                ..Network::default()
-            };
+        for network in splits(&case.bytes) {
             let pieces = network.from_client.clone();
             let run = run(&runtime, &case.bytes, Ending::Wait, network);
             let checked = check_received(&sent, &run.received)

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use polity_http::head::request::Asks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::corpus::escape;
@@ -14,6 +15,10 @@ use crate::memory::{End as Side, Pieces};
 use crate::message::{self, End, Message, Reading, Start, Stop};
 use crate::policy::Forward;
 use crate::world::{self, Client, Ending, Got, Network, runtime};
+
+thread_local! {
+    static RUNTIME: Runtime = runtime();
+}
 
 /// Parts what instances send: a part for each request they get, over all connections.
 pub(crate) const PART: &[u8] = b"\xfe|";
@@ -155,7 +160,10 @@ pub(crate) fn proxy(input: &[u8]) {
     let Some(scenario) = Scenario::read(input) else {
         return;
     };
-    let runtime = runtime();
+    RUNTIME.with(|runtime| live(runtime, scenario));
+}
+
+fn live(runtime: &Runtime, scenario: Scenario<'_>) {
     let log = Rc::new(RefCell::new(Log::default()));
     let parts = Rc::new(scenario.parts);
     let instance = {
@@ -170,7 +178,7 @@ pub(crate) fn proxy(input: &[u8]) {
         attempts: scenario.attempts,
     };
     let began = runtime.block_on(async { Instant::now() });
-    let got = world::run(&runtime, policy, scenario.network, &client, instance);
+    let got = world::run(runtime, policy, scenario.network, &client, instance);
     let took = runtime.block_on(async { began.elapsed() });
     let sent = message::requests(scenario.client);
     let log = log.take();
