@@ -82,7 +82,8 @@ pub struct Service {
     pub retry: Retry,
     /// How one of its instances is chosen.
     pub balance: Balance,
-    /// Requests in flight at all its instances together; none for no limit.
+    /// Requests from outside in flight at all its instances together, and as many calls; none for
+    /// no limit.
     pub max_in_flight: Option<u32>,
 }
 

@@ -94,7 +94,7 @@ pub(crate) static LIMITS: Table = Table {
         Key::new(
             "queue_delay",
             Shape::Either(&[Shape::Text(&DURATION), Shape::False]),
-            "How long requests may wait for the gateway itself before new ones are refused with 503. `false`: as long as it takes.",
+            "How long requests may wait in line for the gateway itself, and five times that in a service, before new ones are refused with 503. `false`: as long as it takes.",
         )
         .default("\"100ms\""),
     ],

@@ -133,7 +133,7 @@ pub(crate) static SERVICE: Table = Table {
         Key::new(
             "max_in_flight",
             IN_FLIGHT,
-            "Requests in flight at all its instances together; beyond, new ones are refused with 503. `false`: any number.",
+            "Requests from outside in flight at all its instances together, and as many calls from services; beyond, new ones are refused with 503. `false`: any number.",
         )
         .default("false"),
         Key::new(

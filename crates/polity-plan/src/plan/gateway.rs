@@ -41,7 +41,8 @@ pub struct Limits {
     pub body_size: Option<ByteSize>,
     /// Requests from outside that are in flight, over all services and threads.
     pub max_in_flight: Option<u32>,
-    /// How long a request may wait for a data-plane thread before new ones are refused.
+    /// How long requests may wait in line for a data-plane thread, and a few times that in a
+    /// service, before new ones are refused.
     pub queue_delay: Option<Duration>,
 }
 
