@@ -125,12 +125,13 @@ impl Policy for GatewayPolicy {
         Exchange::tunnel(self.thread.clone(), listener, peer, service)
     }
 
-    fn refuse(&self, listener: &Listener, peer: SocketAddr, fault: &Fault) -> Answer {
+    fn refuse(&self, listener: &Listener, peer: SocketAddr, bytes: &[u8], fault: &Fault) -> Answer {
         let cause = Cause::of(fault);
         let answer = cause.answer(Reached::No, &fault.to_string(), None);
         if let Some(log) = &self.thread.log {
             let mut line = Line::new(peer.ip());
             line.caller = caller(listener);
+            (line.method, line.path) = method_and_path(bytes);
             line.status = Some(answer.status);
             line.reason = Some(cause.name());
             log.write(&line);
@@ -153,10 +154,65 @@ impl Policy for GatewayPolicy {
     }
 }
 
+/// The longest method and the longest path that are logged of what is no request.
+const MAX_LOGGED_METHOD: usize = 32;
+const MAX_LOGGED_PATH: usize = 1024;
+
+/// What the first line of a malformed request says, as far as that is sure: each is empty unless it
+/// is well-formed by itself, and no query is told. An absolute target may hold a password.
+fn method_and_path(bytes: &[u8]) -> (&str, &str) {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let mut words = bytes.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    let (method, target) = (words.next(), words.next());
+    let method = method.filter(|method| {
+        let is_token = method.iter().all(u8::is_ascii_uppercase);
+        is_token && method.len() <= MAX_LOGGED_METHOD && method.len() < bytes.len()
+    });
+    let path = target.filter(|_| method.is_some());
+    let path = path.and_then(|target| target.split(|byte| *byte == b'?').next());
+    let path = path.filter(|path| {
+        let is_path = path.starts_with(b"/") && path.iter().all(u8::is_ascii_graphic);
+        is_path && path.len() <= MAX_LOGGED_PATH
+    });
+    (
+        method.map(text).unwrap_or_default(),
+        path.map(text).unwrap_or_default(),
+    )
+}
+
 /// The name of the calling service, for calls.
 pub(crate) fn caller(listener: &Listener) -> Option<&str> {
     match listener {
         Listener::Public => None,
         Listener::Call(call) => Some(call.caller.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_no_request_only_what_is_sure_is_told() {
+        let check = |bytes: &[u8], method, path| {
+            assert_eq!(method_and_path(bytes), (method, path), "{bytes:?}");
+        };
+        check(
+            b"POST /a/b?secret HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            "POST",
+            "/a/b",
+        );
+        check(b"GET /slow", "GET", "/slow");
+        check(b"GET", "", "");
+        check(b"GET /\x1b[31m HTTP/1.1\r\n", "GET", "");
+        check(b"GET http://me:password@a/ HTTP/1.1\r\n", "GET", "");
+        check(b"\x16\x03\x01 /a \x02", "", "");
+        check(b"what is this\r\n\r\n", "", "");
+        check(&[b'A'; 40_000], "", "");
+        check(
+            [b"GET /", [b'a'; 40_000].as_slice()].concat().as_slice(),
+            "GET",
+            "",
+        );
     }
 }

@@ -35,7 +35,14 @@ pub trait Policy: 'static {
     fn tunnel(&self, listener: &Self::Listener, peer: SocketAddr) -> Self::Exchange;
 
     /// What came in is no request: the answer to give before the connection is closed.
-    fn refuse(&self, listener: &Self::Listener, peer: SocketAddr, fault: &Fault) -> Answer;
+    /// `bytes` are what came of it, as they came.
+    fn refuse(
+        &self,
+        listener: &Self::Listener,
+        peer: SocketAddr,
+        bytes: &[u8],
+        fault: &Fault,
+    ) -> Answer;
 
     /// What was ready on this thread has just waited for its turn for so long: measured at every
     /// tick, and more often while it is long.

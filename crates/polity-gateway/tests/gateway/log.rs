@@ -13,7 +13,8 @@ async fn each_request_is_a_line() {
         .ask("POST /orders/%6d?secret=1 HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-request-id: r\"1\r\n\r\nbody")
         .await;
     client.get("/no\"where").await;
-    system.client().await.ask("what is this\r\n\r\n").await;
+    let doubled = "PUT /orders?secret=1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n";
+    system.client().await.ask(doubled).await;
     let mut lines = system.lines(3).await;
     // Each thread writes its own lines; those of one connection are in order.
     lines.sort_by_key(|line| line["status"].as_u64());
@@ -41,6 +42,8 @@ async fn each_request_is_a_line() {
         "{time}"
     );
     assert_eq!(lines[1]["status"], 400);
+    assert_eq!(lines[1]["method"], "PUT");
+    assert_eq!(lines[1]["path"], "/orders");
     assert_eq!(lines[1]["reason"], "malformed-request");
     assert_eq!(lines[2]["status"], 404);
     assert_eq!(lines[2]["path"], "/no\"where");

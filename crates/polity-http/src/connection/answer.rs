@@ -19,10 +19,11 @@ pub(crate) enum Part {
 }
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
-    /// Answers what was no request, and has the connection closed: where the next request would
+    /// Answers what was no request, which are `bytes`, and has the connection closed: where the next request would
     /// begin is not known.
-    pub(super) async fn refuse(&mut self, fault: &Fault) -> After {
-        let answer = self.worker.policy.refuse(&self.listener, self.peer, fault);
+    pub(super) async fn refuse(&mut self, bytes: &[u8], fault: &Fault) -> After {
+        let policy = &self.worker.policy;
+        let answer = policy.refuse(&self.listener, self.peer, bytes, fault);
         let mut output = self.worker.buffers.output();
         write_answer(&answer, Part::Whole, Some("close"), output.buffer());
         match self.flush(&mut output).await {

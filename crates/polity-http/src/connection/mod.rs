@@ -50,7 +50,7 @@ pub(crate) enum After {
     /// It is closed once the client had a chance to read the answer: bytes of it may be unread,
     /// and closing would reset the connection under the answer.
     Linger,
-    /// It is reset: the client must not take what it got for the whole.
+    /// It is reset: the client must not take what it got for the whole, or takes nothing.
     Reset,
 }
 
@@ -89,7 +89,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                     started.traits.keeps_alive &= self.may_go_on(served);
                     Exchanging::new(self, &mut input, started).run().await
                 }
-                (Arrival::Refused(fault), _) => self.refuse(&fault).await,
+                (Arrival::Refused(fault), _) => self.refuse(input.data(), &fault).await,
                 (Arrival::Closed | Arrival::Request, _) => return,
             };
             place = None;

@@ -60,7 +60,7 @@ impl Policy for Forward {
         }
     }
 
-    fn refuse(&self, (): &(), _: SocketAddr, fault: &Fault) -> Answer {
+    fn refuse(&self, (): &(), _: SocketAddr, _: &[u8], fault: &Fault) -> Answer {
         answer(fault)
     }
 

@@ -95,7 +95,7 @@ impl Policy for Plain {
         self.exchange(false)
     }
 
-    fn refuse(&self, (): &(), _: SocketAddr, fault: &Fault) -> Answer {
+    fn refuse(&self, (): &(), _: SocketAddr, _: &[u8], fault: &Fault) -> Answer {
         self.faults.lock().unwrap().push(fault.clone());
         answer(status_of(fault), &fault.to_string())
     }

@@ -182,7 +182,7 @@ impl Policy for Script {
         unreachable!("no connection here is one")
     }
 
-    fn refuse(&self, (): &(), _: SocketAddr, _: &Fault) -> Answer {
+    fn refuse(&self, (): &(), _: SocketAddr, _: &[u8], _: &Fault) -> Answer {
         answer(400)
     }
 
