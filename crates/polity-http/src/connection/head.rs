@@ -21,6 +21,8 @@ pub(super) struct AnswerHead {
     pub(super) to: Framing,
     /// Whether the instance's connection can carry another request, the framing permitting.
     pub(super) reusable: bool,
+    /// Whether the instance goes on to read a request that it has answered early.
+    pub(super) takes_rest: bool,
     /// Whether the client's can.
     pub(super) keeps_alive: bool,
 }
@@ -152,14 +154,13 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,
             (known, _) => known,
         };
+        let reusable = head.keeps_alive() && from != Framing::UntilClose;
         // An error before the request has ended is most likely meant to keep the rest from being
-        // sent, and whether a client still sends what it was not permitted to is its own choice:
-        // it is told that the connection ends with the answer.
-        let cut_short =
-            !self.sending.is_received() && (head.status >= 400 || self.awaits_permission());
+        // sent, and whether a client still sends what it was not permitted to is its own choice.
+        let takes_rest = reusable && head.status < 400 && !self.awaits_permission();
         let keeps_alive = self.traits.keeps_alive
             && to != Framing::UntilClose
-            && !cut_short
+            && (takes_rest || self.sending.is_received())
             && !self.connection.member.is_closing();
         let framing = match (from, head.declared_length()) {
             (Framing::None, Some(length)) if asks == Asks::Head || head.status == 304 => {
@@ -181,7 +182,8 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             status: head.status,
             from,
             to,
-            reusable: head.keeps_alive() && from != Framing::UntilClose,
+            reusable,
+            takes_rest,
             keeps_alive,
         }
     }

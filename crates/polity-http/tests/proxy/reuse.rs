@@ -239,7 +239,8 @@ async fn an_origin_that_is_done_before_the_request_is_gets_no_more_of_it() {
     upstream
         .send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
         .await;
-    client.until("ok").await;
+    let answer = client.until("ok").await;
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert_eq!(client.rest().await, "");
     assert_eq!(upstream.rest().await, "");
 }

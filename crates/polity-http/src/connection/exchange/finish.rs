@@ -20,8 +20,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         upstream: &mut Upstream<D::Stream>,
         head: &AnswerHead,
     ) {
-        let reads_on = head.reusable && head.status < 400 && !self.awaits_permission();
-        if !reads_on || self.sending.state() != SendState::Flowing {
+        if !head.takes_rest || self.sending.state() != SendState::Flowing {
             return;
         }
         self.pace = Pace::default();
