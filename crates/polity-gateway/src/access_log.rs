@@ -25,11 +25,11 @@ pub(crate) use line::Line;
 use line::Stamp;
 
 /// Batches that may wait for the disk; with [`BATCH`], 4 MiB.
-const MAX_WAITING_BATCHES: usize = 256;
+const MAX_WAITING_BATCHES: usize = 64;
 
 /// Bytes of lines that a thread gathers before it hands them over. What is gathered is also handed
 /// over at every tick of the data plane, so a line is in the file within a moment.
-const BATCH: usize = 16 * 1024;
+const BATCH: usize = 64 * 1024;
 
 /// Room for a batch and the line that fills it, so that gathering never moves what is gathered.
 const BATCH_CAPACITY: usize = BATCH + 4096;

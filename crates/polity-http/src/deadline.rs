@@ -14,6 +14,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Deadline {
     due: Option<Instant>,
     armed: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer knows whom to wake. A deadline belongs to one task.
+    watched: bool,
 }
 
 impl Deadline {
@@ -40,7 +42,10 @@ impl Deadline {
         let sleep = self.armed.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if sleep.deadline() > due {
             sleep.as_mut().reset(due);
+        } else if self.watched && !sleep.is_elapsed() {
+            return Poll::Pending;
         }
+        self.watched = true;
         while sleep.as_mut().poll(context).is_ready() {
             if Instant::now() >= due {
                 return Poll::Ready(());
@@ -89,5 +94,23 @@ mod tests {
         deadline.lift();
         let waited = tokio::time::timeout(Duration::from_secs(60), poll_fn(|cx| deadline.poll(cx)));
         assert!(waited.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_fired_for_nobody_does_not_keep_a_later_deadline_from_firing() {
+        let start = Instant::now();
+        let mut deadline = Deadline::default();
+        let look = async |deadline: &mut Deadline| {
+            poll_fn(|context| Poll::Ready(deadline.poll(context))).await
+        };
+        deadline.set_after(Duration::from_secs(1));
+        assert!(look(&mut deadline).await.is_pending());
+        deadline.lift();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        deadline.set_after(Duration::from_secs(3));
+        assert!(look(&mut deadline).await.is_pending());
+        assert!(look(&mut deadline).await.is_pending());
+        poll_fn(|context| deadline.poll(context)).await;
+        assert_eq!(start.elapsed().as_secs(), 8);
     }
 }

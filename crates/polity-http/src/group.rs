@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use foldhash::fast::FixedState;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -29,7 +30,8 @@ pub(crate) struct Group {
     /// Somebody waits for a place.
     wanted: Cell<bool>,
     next: Cell<u64>,
-    members: RefCell<HashMap<u64, Rc<Member>>>,
+    /// Keys are counted here, so the hash need not be secret.
+    members: RefCell<HashMap<u64, Rc<Member>, FixedState>>,
 }
 
 struct Member {

@@ -96,7 +96,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             served += 1;
             match after {
                 After::KeepAlive => {}
-                After::Close => return self.close().await,
+                // What is dropped is closed, in order: nothing is unread.
+                After::Close => return,
                 After::Linger => return self.linger(&mut input).await,
                 After::Reset => return self.stream.reset_on_close(),
             }
