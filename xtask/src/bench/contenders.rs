@@ -161,7 +161,9 @@ impl Contender {
 /// The plan that a user would write, and the access log that a user would ask for.
 pub(super) fn configure_polity(place: &Place, command: &mut Command) -> anyhow::Result<()> {
     let mut plan = format!(
-        "[gateway]\nlisten = \"127.0.0.1:{}\"\n\n[console]\nlisten = \"127.0.0.1:0\"\n",
+        // All clients come from one address.
+        "[gateway]\nlisten = \"127.0.0.1:{}\"\nlimits.connections_per_address = false\n\n\
+         [console]\nlisten = \"127.0.0.1:0\"\n",
         place.port
     );
     for service in &place.topology.services {
