@@ -60,11 +60,24 @@ pub(crate) struct Options {
     json: PathBuf,
 }
 
+impl Options {
+    /// Whether this is all there is to measure, of what is checked out: what the page in docs is for.
+    fn is_whole(&self) -> bool {
+        let parts = [
+            self.quick,
+            !self.only.is_empty(),
+            self.peers.is_some(),
+            self.polity.is_some(),
+        ];
+        parts == [false; 4]
+    }
+}
+
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     let Bench::Gateway(options) = bench;
     let session = Session::begin(options)?;
     if options.callgrind {
-        callgrind::run(&session, options.quick)?;
+        callgrind::run(&session, options)?;
         return Ok(ExitCode::SUCCESS);
     }
     session.run(options)

@@ -18,7 +18,7 @@ use super::report::INSTRUCTIONS;
 use super::session::Session;
 use super::table::{Table, number};
 use super::topology::Topology;
-use super::{machine, report};
+use super::{Options, machine, report};
 
 /// Valgrind translates all that it runs for the first time.
 const START: Duration = Duration::from_secs(60);
@@ -59,12 +59,12 @@ struct Counted<'a> {
 }
 
 /// Two runs of different length are compared, so that what does not belong to a request cancels out.
-pub(super) fn run(session: &Session, quick: bool) -> anyhow::Result<()> {
+pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
     ensure!(
         machine::find("valgrind").is_some(),
         "callgrind is part of valgrind, which is not installed: apt-get install valgrind"
     );
-    let requests = if quick { 800 } else { 4000 };
+    let requests = if options.quick { 800 } else { 4000 };
     let mut table = Table::default();
     table.push(["contender", "script", "instructions per request"].map(str::to_owned));
     for name in [POLITY, "nginx"] {
@@ -87,7 +87,7 @@ pub(super) fn run(session: &Session, quick: bool) -> anyhow::Result<()> {
     }
     println!("\n{}", table.aligned());
     println!("where they go: callgrind_annotate target/bench/callgrind-polity-get.out");
-    if quick {
+    if !options.is_whole() {
         return Ok(());
     }
     let results = format!("At commit {}:\n\n{}", machine::commit(), table.markdown());

@@ -35,8 +35,7 @@ pub(super) fn write(session: &Session, options: &Options, failed: bool) -> anyho
     fs::write(&options.json, text + "\n")
         .with_context(|| format!("could not write {}", options.json.display()))?;
     println!("written to {}", options.json.display());
-    let is_part = options.quick || !options.only.is_empty() || options.peers.is_some();
-    if is_part || failed {
+    if failed || !options.is_whole() {
         println!("{PAGE} is left as it is: it is refreshed by whole runs");
         return Ok(());
     }
