@@ -21,6 +21,7 @@ pub(crate) enum Cause {
     MalformedAnswer,
     NoInstance,
     Overloaded,
+    Exhausted,
     Deadline,
 }
 
@@ -70,6 +71,11 @@ impl Cause {
             Self::MalformedAnswer => (502, "malformed-answer", "The service's answer is malformed"),
             Self::NoInstance => (503, "no-instance", "No instance of the service is ready"),
             Self::Overloaded => (503, "overloaded", "Too many requests at once"),
+            Self::Exhausted => (
+                503,
+                "exhausted",
+                "The gateway has no file descriptors, ports or memory left",
+            ),
             Self::Deadline => (504, "deadline", "The service did not answer in time"),
         }
     }
@@ -85,6 +91,7 @@ impl Cause {
             Fault::HeadTooLarge => Self::HeadTooLarge,
             Fault::ClientTooSlow => Self::ClientTooSlow,
             Fault::Connect(_) | Fault::ConnectTimeout => Self::ConnectFailed,
+            Fault::Exhausted => Self::Exhausted,
             Fault::Stale | Fault::Broke | Fault::Idle => Self::AnswerBroke,
             Fault::Answer(_) => Self::MalformedAnswer,
             Fault::Deadline => Self::Deadline,

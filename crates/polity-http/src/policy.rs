@@ -152,6 +152,9 @@ pub enum Fault {
     /// No connection to the instance could be made.
     #[error("could not connect: {0}")]
     Connect(io::ErrorKind),
+    /// No connection was tried: the system has no file descriptor, port or memory left for one.
+    #[error("the gateway has no file descriptor, port or memory left for a connection")]
+    Exhausted,
     /// Connecting took longer than [`crate::limits::Timeouts::connect`].
     #[error("connecting took too long")]
     ConnectTimeout,
@@ -182,7 +185,8 @@ impl Fault {
             | Self::Body(_)
             | Self::BodyTooLarge
             | Self::ClientTooSlow
-            | Self::ClientGone => false,
+            | Self::ClientGone
+            | Self::Exhausted => false,
             Self::Connect(_)
             | Self::ConnectTimeout
             | Self::Stale

@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use crate::Policy;
 use crate::buffer::Input;
 use crate::policy::{Fault, Reuse, Target};
+use crate::socket::is_exhausted;
 use crate::stream::{Dial, Stream};
 use crate::worker::Worker;
 pub(crate) use pool::Pool;
@@ -59,6 +60,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         let until = due.map_or(limit, |due| due.min(limit));
         match timeout_at(until, self.dial.dial(target.address)).await {
             Ok(Ok(stream)) => Ok(self.upstream(stream, Origin::Fresh)),
+            Ok(Err(error)) if is_exhausted(&error) => Err(Fault::Exhausted),
             Ok(Err(error)) => Err(Fault::Connect(error.kind())),
             Err(_) if until < limit => Err(Fault::Deadline),
             Err(_) => Err(Fault::ConnectTimeout),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::memory::{NEVER, ORIGIN, REFUSED, serve};
+use super::memory::{EXHAUSTED, NEVER, ORIGIN, REFUSED, serve};
 use super::{GET, locally};
 use crate::Timeouts;
 use crate::policy::Fault;
@@ -28,6 +28,19 @@ async fn connecting_has_a_bound() {
         let bound = Timeouts::default().connect;
         let fault = ends_after(&[NEVER], MINUTE, MINUTE, bound).await;
         assert_eq!(fault, Fault::ConnectTimeout);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_the_system_has_no_room_for_is_not_laid_to_the_instance() {
+    locally(async {
+        let mut served = serve(&[EXHAUSTED], MINUTE, Some(MINUTE));
+        served.client.send(GET).await;
+        served.client.head().await;
+        let fault = served.fault().expect("it has failed");
+        assert_eq!(fault, Fault::Exhausted);
+        assert!(!fault.is_the_services());
     })
     .await;
 }

@@ -34,6 +34,8 @@ const CAPACITY: usize = 64;
 pub(super) const NEVER: u16 = 1;
 /// An address that refuses.
 pub(super) const REFUSED: u16 = 2;
+/// An address for which there is no file descriptor left.
+pub(super) const EXHAUSTED: u16 = 4;
 /// An address with an origin.
 pub(super) const ORIGIN: u16 = 3;
 
@@ -131,6 +133,7 @@ impl Dial for MemoryDial {
     async fn dial(&self, address: SocketAddr) -> io::Result<Memory> {
         match address.port() {
             NEVER => std::future::pending().await,
+            EXHAUSTED => Err(rustix::io::Errno::MFILE.into()),
             REFUSED => Err(io::ErrorKind::ConnectionRefused.into()),
             _ => {
                 let (memory, peer) = pair();
