@@ -95,8 +95,14 @@ impl<'a> ResponseHead<'a> {
         }
     }
 
-    /// Whether the origin means to serve another request on this connection.
+    /// Whether the origin means to serve another request on this connection, and can be believed to
+    /// know where this answer ends: one that announces a body with a 204 (RFC 9110, section 8.6) may
+    /// send it, too late for anyone to tell it from the next answer.
     pub fn keeps_alive(&self) -> bool {
+        let has_body = !matches!(self.fields, None | Some(Framing::Length(0)));
+        if self.status == 204 && has_body {
+            return false;
+        }
         !self.options.close && (self.version == Version::Http11 || self.options.keep_alive)
     }
 }

@@ -325,3 +325,30 @@ fn a_request_that_comes_after_the_last_answer_does_not_cost_the_client_that_answ
         );
     }
 }
+
+#[test]
+fn a_connection_whose_instance_announces_a_body_that_there_cannot_be_is_not_used_again() {
+    let runtime = runtime();
+    let check = |answer: &[u8], connection: &[u8]| {
+        let got = ask(&runtime, QUESTIONS[0], answer, false, Network::default());
+        let mut ends = got.bytes.windows(connection.len());
+        assert!(
+            ends.any(|it| it == connection),
+            "{}",
+            corpus::escape(&got.bytes)
+        );
+    };
+    check(b"HTTP/1.1 204 No Content\r\n\r\n", b"X-Second: 0\r\n");
+    check(
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+        b"X-Second: 0\r\n",
+    );
+    check(
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        b"X-Second: 1\r\n",
+    );
+    check(
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"X-Second: 1\r\n",
+    );
+}
