@@ -11,6 +11,7 @@ mod early;
 #[path = "../common/expected.rs"]
 mod expected;
 mod hyper;
+mod large;
 #[path = "../common/memory.rs"]
 mod memory;
 #[path = "../common/message.rs"]
