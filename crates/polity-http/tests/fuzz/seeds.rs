@@ -1,5 +1,7 @@
 //! What the targets begin from that take more than a message.
 
+use std::sync::LazyLock;
+
 use crate::proxy::encode;
 use crate::random::{Random, breed};
 use crate::{compose, corpus};
@@ -49,8 +51,8 @@ pub(crate) fn proxy() -> Vec<Vec<u8>> {
 
 /// Requests and answers that were bred, in any pieces.
 pub(crate) fn compose_proxy(random: &mut Random) -> Vec<u8> {
-    let requests = corpus::parents(corpus::requests());
-    let answers = corpus::parents(corpus::answers());
+    static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus::parents(corpus::requests()));
+    static ANSWERS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus::parents(corpus::answers()));
     let sizes: Vec<Vec<u8>> = (0..4)
         .map(|_| {
             let most = *random.pick(&[1, 4, 30, 256]);
@@ -61,12 +63,12 @@ pub(crate) fn compose_proxy(random: &mut Random) -> Vec<u8> {
         .collect();
     let client = match random.one_in(2) {
         true => compose::requests(random),
-        false => breed(random, &requests, compose::requests),
+        false => breed(random, &REQUESTS, compose::requests),
     };
     let parts: Vec<Vec<u8>> = (0..random.below(4))
         .map(|_| match random.one_in(2) {
             true => compose::answer(random),
-            false => breed(random, &answers, compose::answer),
+            false => breed(random, &ANSWERS, compose::answer),
         })
         .collect();
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
