@@ -226,17 +226,17 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("it panicked").to_owned()
 }
 
-/// How often a failing message is tried with less of it.
-const MAX_SMALLER: usize = 3000;
+/// How many bytes are tried in all to make a failing message smaller.
+const MAX_TRIED: usize = 1 << 20;
 
 /// Takes away what can be taken away with the failure left, in ever smaller pieces.
 fn smallest(mut bytes: Vec<u8>, fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut size = bytes.len().div_ceil(2);
-    let mut left = MAX_SMALLER;
+    let mut tried = 0;
     while size > 0 {
         let mut at = 0;
-        while at < bytes.len() && left > 0 {
-            left -= 1;
+        while at < bytes.len() && tried < MAX_TRIED {
+            tried += bytes.len();
             let mut less = bytes.clone();
             less.drain(at..(at + size).min(bytes.len()));
             match fails(&less) {
