@@ -82,7 +82,8 @@ pub trait Exchange: 'static {
         u64::MAX
     }
 
-    /// The request is all there, since `at`. Called once at most.
+    /// The request is all there, since `at`. Called once at most, and only where there is a
+    /// [time to answer](Exchange::time_to_answer).
     fn received(&mut self, at: Instant) {
         let _ = at;
     }
@@ -177,7 +178,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether it lies with the service rather than with the client.
+    /// Whether it lies with the service rather than with the client or with this machine.
     pub fn is_the_services(&self) -> bool {
         match self {
             Self::Head(_)
