@@ -396,11 +396,15 @@ impl polity_http::Exchange for Exchange {
         Next::Give(self.give(cause, reached, &detail))
     }
 
-    fn answered(&mut self, _head: &ResponseHead<'_>) {
+    fn answered(&mut self, head: &ResponseHead<'_>) {
         let now = Instant::now();
         self.upstream_time = Some(now.saturating_duration_since(self.attempted));
         if let Some(admission) = &mut self.admission {
             admission.answered(now);
+        }
+        if head.status == 101 {
+            // From here on it is a connection, and those have bounds of their own.
+            self.admission = None;
         }
     }
 

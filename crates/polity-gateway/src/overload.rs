@@ -12,6 +12,10 @@ use polity_resilience::{AdaptiveLimit, Bulkhead, Overloaded, Place, Priority, Sh
 
 use crate::service::Service;
 
+#[cfg(test)]
+#[path = "overload_tests.rs"]
+mod tests;
+
 /// How many times as long as for the gateway itself (`queue_delay`) requests may stand in line in a
 /// service. A queue is no fault yet: one that a handful of clients fills is emptied by them.
 const SERVICE_DELAY: u32 = 5;

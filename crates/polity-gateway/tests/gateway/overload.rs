@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::support::*;
 
@@ -46,7 +47,8 @@ async fn system(limits: &str, of_service: &str) -> (System, TcpListener) {
 /// Sends a request, and waits until it is at the origin; both ends.
 async fn hold(mut client: Client, origin: &TcpListener) -> (Client, Client) {
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut upstream = Client::new(origin.accept().await.unwrap().0);
+    let accepted = timeout(PATIENCE, origin.accept()).await;
+    let mut upstream = Client::new(accepted.expect("it was let in").unwrap().0);
     upstream.head().await.expect("the request");
     (client, upstream)
 }
@@ -80,8 +82,14 @@ async fn past_what_the_gateway_takes_on_others_are_refused_and_calls_are_not() {
     upstream.send(OK).await;
     assert_eq!(second.answer().await.unwrap().status, 200);
     // The same connection, which the refusal has not closed.
-    third.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut upstream = Client::new(origin.accept().await.unwrap().0);
+    let mut upstream = loop {
+        third.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        tokio::select! {
+            // The answer can be here before the place is given up.
+            refused = third.answer() => assert_overloaded(&refused.unwrap()),
+            accepted = origin.accept() => break Client::new(accepted.unwrap().0),
+        }
+    };
     upstream.head().await.expect("there is room again");
     upstream.send(OK).await;
     assert_eq!(third.answer().await.unwrap().status, 200);
@@ -154,6 +162,24 @@ async fn a_place_is_free_again_however_its_request_ended() {
     let (mut client, mut upstream) = hold_soon(&system, &origin).await;
     upstream.send(OK).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
+    hold_soon(&system, &origin).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_changes_its_protocol_is_no_request_any_more() {
+    let (system, origin) = system("max_in_flight = 1", "max_in_flight = 1").await;
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let mut client = system.client().await;
+    client
+        .send(&format!("GET / HTTP/1.1\r\nhost: a\r\n{upgrade}"))
+        .await;
+    let mut upstream = Client::new(origin.accept().await.unwrap().0);
+    upstream.head().await.expect("the request");
+    assert_overloaded(&system.get("/").await);
+    upstream
+        .send(&format!("HTTP/1.1 101 Switching Protocols\r\n{upgrade}"))
+        .await;
+    client.head().await.expect("the answer");
     hold_soon(&system, &origin).await;
 }
 

@@ -8,7 +8,8 @@ use super::profile::Profile;
 use super::window::{Seen, Window};
 
 /// A delay stands once it was above the target in so many windows, one after the other, that had
-/// an answer at all, and for so many requests.
+/// an answer at all, and for so many requests. With half as many, the line is found half a second
+/// sooner, and bursts are taken for one (by the simulation).
 const STANDING_WINDOWS: usize = 10;
 const STANDING_REQUESTS: u64 = 32;
 
