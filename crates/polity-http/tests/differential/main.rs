@@ -25,5 +25,6 @@ mod proxy;
 #[path = "../common/random.rs"]
 mod random;
 mod sweeps;
+mod tunnels;
 #[path = "../common/world.rs"]
 mod world;
