@@ -4,6 +4,7 @@
 //! from finishing what was let in.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,16 +51,21 @@ pub(crate) struct Load {
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// Requests from outside, over all threads.
-    in_flight: Arc<Bulkhead>,
+    in_flight: InFlight,
     shedder: RefCell<Shedder>,
     /// Its share, where requests look: none, nearly always.
     share: Cell<f64>,
 }
 
+/// The gateway's count as one thread holds it: its requests share the thread's share of it, so that
+/// only the count itself is written by all threads.
+#[derive(Debug, Clone)]
+struct InFlight(Rc<Arc<Bulkhead>>);
+
 /// A request's places, given up when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
-    gateway: Option<Place<Arc<Bulkhead>>>,
+    gateway: Option<Place<InFlight>>,
     service: Option<Place<Arc<Bulkhead>>>,
     waiting: Option<Waiting<Arc<AdaptiveLimit>>>,
 }
@@ -128,7 +134,7 @@ impl Load {
 impl Gate {
     pub(crate) fn new(in_flight: Arc<Bulkhead>) -> Self {
         Self {
-            in_flight,
+            in_flight: InFlight(Rc::new(in_flight)),
             shedder: RefCell::default(),
             share: Cell::new(0.0),
         }
@@ -185,13 +191,19 @@ impl Gate {
 }
 
 /// A place, where there is a limit.
-fn place(
-    bulkhead: &Arc<Bulkhead>,
+fn place<H: AsRef<Bulkhead> + Clone>(
+    bulkhead: &H,
     limit: Option<u64>,
     refusal: Refusal,
-) -> Result<Option<Place<Arc<Bulkhead>>>, Refusal> {
+) -> Result<Option<Place<H>>, Refusal> {
     let place = limit.map(|limit| Place::take(bulkhead.clone(), limit));
     place.transpose().map_err(|Overloaded| refusal)
+}
+
+impl AsRef<Bulkhead> for InFlight {
+    fn as_ref(&self) -> &Bulkhead {
+        &self.0
+    }
 }
 
 impl Admission {
