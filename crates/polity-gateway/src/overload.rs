@@ -60,6 +60,10 @@ pub(crate) struct Gate {
 /// The gateway's count as one thread holds it: its requests share the thread's share of it, so that
 /// only the count itself is written by all threads.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::redundant_allocation,
+    reason = "cloning the outer one costs no atomic instruction"
+)]
 struct InFlight(Rc<Arc<Bulkhead>>);
 
 /// A request's places, given up when dropped.
