@@ -1,10 +1,11 @@
 //! One timer per connection for all its deadlines: moved by assignment, and re-armed only when it fires too early.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A deadline that is set far more often than it is met. Most are a request's and are lifted
@@ -46,7 +47,9 @@ impl Deadline {
             return Poll::Pending;
         }
         self.watched = true;
-        while sleep.as_mut().poll(context).is_ready() {
+        // Out of the runtime's budget for a task: a timer that is asked when none is left says that
+        // it is not due without being set.
+        while pin!(unconstrained(sleep.as_mut())).poll(context).is_ready() {
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
@@ -59,6 +62,8 @@ impl Deadline {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
 
     use super::*;
 
@@ -112,5 +117,23 @@ mod tests {
         assert!(look(&mut deadline).await.is_pending());
         poll_fn(|context| deadline.poll(context)).await;
         assert_eq!(start.elapsed().as_secs(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_set_by_a_task_that_has_used_up_its_turn_fires_too() {
+        let task = tokio::spawn(async {
+            let mut deadline = Deadline::default();
+            deadline.set_after(Duration::from_secs(5));
+            let first = poll_fn(|context| {
+                while has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(context);
+                }
+                Poll::Ready(deadline.poll(context))
+            });
+            assert!(first.await.is_pending());
+            poll_fn(|context| deadline.poll(context)).await;
+        });
+        let ended = tokio::time::timeout(Duration::from_secs(60), task).await;
+        assert!(ended.is_ok_and(|task| task.is_ok()));
     }
 }
