@@ -16,6 +16,9 @@ pub const MAX_HEAD: usize = 32 * 1024;
 /// The most fields in a head or a trailer section.
 pub const MAX_HEADERS: usize = 100;
 
+/// The most members of a head's `connection` fields: each is looked for among all fields.
+pub const MAX_CONNECTION_OPTIONS: usize = 32;
+
 /// The longest trailer section.
 pub const MAX_TRAILERS: usize = 8 * 1024;
 
@@ -40,7 +43,7 @@ pub const MAX_PARKED: usize = 8 * 1024;
 pub const MIN_LOOSE: usize = 2 * 1024;
 
 /// Idle connections to one place that a thread keeps.
-pub const MAX_IDLE_UPSTREAM: usize = 256;
+pub const MAX_IDLE_UPSTREAM: usize = 1024;
 
 /// Connections of one listener that a thread serves at once; past it, new ones wait in the kernel's
 /// queue. Where the system grants fewer file descriptors, [`max_connections`] is less.

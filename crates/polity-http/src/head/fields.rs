@@ -1,6 +1,7 @@
 //! Header fields: their lists, and which of them end at the next hop.
 
-use super::Header;
+use super::{HeadError, Header};
+use crate::limits::MAX_CONNECTION_OPTIONS;
 
 /// Names of connection options that mean something to us, or of fields that no client may have
 /// removed by listing them in `Connection`: an end-to-end field is not a connection option (RFC
@@ -57,10 +58,16 @@ pub(crate) struct ConnectionOptions {
     pub(crate) upgrade: bool,
     /// There are further names, of fields to be removed.
     pub(crate) names_fields: bool,
+    /// How many there are, empty ones included.
+    members: usize,
 }
 
 impl ConnectionOptions {
-    pub(crate) fn add(&mut self, value: &[u8]) {
+    pub(crate) fn add(&mut self, value: &[u8]) -> Result<(), HeadError> {
+        self.members += value.split(|&byte| byte == b',').count();
+        if self.members > MAX_CONNECTION_OPTIONS {
+            return Err(HeadError::Malformed("too many connection options"));
+        }
         for option in list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -72,6 +79,7 @@ impl ConnectionOptions {
                 self.names_fields = true;
             }
         }
+        Ok(())
     }
 }
 

@@ -112,7 +112,7 @@ impl<'a> RequestHead<'a> {
                 // Two are a list of two (RFC 9110, section 5.3), and no list is passed on.
                 7 if is("upgrade") && upgrade.is_some() => upgrade = Some(&b""[..]),
                 7 if is("upgrade") => upgrade = Some(header.value),
-                10 if is("connection") => self.options.add(header.value),
+                10 if is("connection") => self.options.add(header.value)?,
                 14 if is("content-length") => framing.content_length(header.value)?,
                 17 if is("transfer-encoding") => framing.transfer_encoding(header.value)?,
                 _ => {}

@@ -56,7 +56,7 @@ impl<'a> ResponseHead<'a> {
         for header in &*response.headers {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             match header.name.len() {
-                10 if is("connection") => options.add(header.value),
+                10 if is("connection") => options.add(header.value)?,
                 14 if is("content-length") => framing.content_length(header.value)?,
                 17 if is("transfer-encoding") => framing.transfer_encoding(header.value)?,
                 _ => {}
