@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::limits::PROBE_INTERVAL;
 
-/// A byte stream in both directions.
+/// A byte stream in both directions. Dropping one closes it, in order as far as the system has it.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Waits until a read would not block, without a buffer to read into: an idle connection
     /// holds none.

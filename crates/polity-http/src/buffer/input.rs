@@ -53,11 +53,23 @@ impl Input {
         self.len() == BUFFER
     }
 
+    /// Whether what is there has left the pool's buffer for a small one, and reading needs another.
+    pub(crate) fn is_parked(&self) -> bool {
+        !self.is_empty() && self.bytes.len() != BUFFER
+    }
+
     /// Forgets the first `count` bytes.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count.min(self.len());
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Forgets empty lines at the front.
+    pub(crate) fn skip_empty_lines(&mut self) {
+        while self.data().starts_with(b"\r\n") {
+            self.consume(2);
         }
     }
 

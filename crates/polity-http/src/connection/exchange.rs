@@ -116,6 +116,10 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             };
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
+                    if !self.sending.is_received() {
+                        // The wait was for an answer of an instance that took no more of it.
+                        self.answer_due = None;
+                    }
                     self.sending = Sending::new(&self.traits);
                     if !self.pause(pause).await {
                         return (After::Close, Some(Fault::ClientGone));

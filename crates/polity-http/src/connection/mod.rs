@@ -57,6 +57,8 @@ pub(crate) enum After {
 enum Arrival {
     /// It is in its place.
     Request,
+    /// Only empty lines have come, which say nothing (RFC 9112, section 2.2).
+    Nothing,
     Refused(Fault),
     Closed,
 }
@@ -77,11 +79,13 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         // The request that is worked on, if any: where it is, it stays.
         let mut place = None;
         loop {
+            input.skip_empty_lines();
             if input.is_empty() {
                 input.rest();
                 if !self.wait_for_request(served, &mut input).await {
                     return;
                 }
+                continue;
             }
             let arrival = self.read_request(&mut input, &mut place).await;
             let after = match (arrival, &mut place) {
@@ -90,13 +94,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                     Exchanging::new(self, &mut input, started).run().await
                 }
                 (Arrival::Refused(fault), _) => self.refuse(input.data(), &fault).await,
+                (Arrival::Nothing, _) => continue,
                 (Arrival::Closed | Arrival::Request, _) => return,
             };
             place = None;
             served += 1;
             match after {
                 After::KeepAlive => {}
-                // What is dropped is closed, in order: nothing is unread.
+                // What is dropped is closed. Nothing of the client's is unread that was to be read.
                 After::Close => return,
                 After::Linger => return self.linger(&mut input).await,
                 After::Reset => return self.stream.reset_on_close(),
@@ -163,7 +168,12 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             let read = poll_fn(|context| self.poll_head(context, input, &mut begun)).await;
             match read {
                 Ok(0) => return Arrival::Closed,
-                Ok(_) => {}
+                Ok(_) => {
+                    input.skip_empty_lines();
+                    if input.is_empty() {
+                        return Arrival::Nothing;
+                    }
+                }
                 Err(fault) if input.is_empty() || fault == Fault::ClientGone => {
                     return Arrival::Closed;
                 }

@@ -30,11 +30,11 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             let timeouts = self.connection.worker.timeouts();
             let unwritten = self.unwritten(upstream, transfer);
             let blocked = unwritten > 0;
-            let progress = (blocked, unwritten);
+            let progress = (unwritten, self.sending.bytes(), self.unsent());
             if before != transfer.bytes || armed != Some(progress) {
                 armed = Some(progress);
                 let (demand, now) = (timeouts.of_answer(), Instant::now());
-                let taken = transfer.bytes.saturating_sub(progress.1 as u64);
+                let taken = transfer.bytes.saturating_sub(unwritten as u64);
                 self.connection.deadline.set(match blocked {
                     true => self.pace.wait(demand, taken, now),
                     false => {

@@ -3,6 +3,7 @@
 mod clients;
 mod deadlines;
 mod expect;
+mod idle;
 mod memory;
 mod rates;
 
