@@ -54,7 +54,7 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 
 /// What is read and thrown away after an answer that came before its request ended, so that the
 /// client sees the answer rather than a reset.
-pub const MAX_LINGER_BYTES: usize = 1024 * 1024;
+pub const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How often the system probes whether a client that sends no more is still there. The system of one
 /// that has closed denies it as soon as it has forgotten the connection: Linux does after a minute.

@@ -46,6 +46,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) pace: Pace,
     /// Whether the client has been told to go on, by a 100.
     pub(super) permitted: bool,
+    /// Whether an attempt before this one may have reached an instance.
+    reached: bool,
 }
 
 impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
@@ -72,6 +74,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             answer_bytes: 0,
             pace: Pace::default(),
             permitted: false,
+            reached: false,
         }
     }
 
@@ -112,7 +115,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             };
             let replay = match fault {
                 Fault::ClientTooSlow | Fault::Body(_) | Fault::BodyTooLarge => Replay::Impossible,
-                _ => self.sending.replay(),
+                _ => self.replay(),
             };
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
@@ -133,6 +136,17 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Next::Again(_) => return (After::Close, Some(fault)),
                 Next::Give(answer) => return (self.answer(&answer).await, Some(fault)),
             }
+        }
+    }
+
+    /// Whether the request could be sent again, and whether anybody has seen any of it.
+    fn replay(&mut self) -> Replay {
+        let replay = self.sending.replay();
+        self.reached |= replay == Replay::Held;
+        match replay {
+            // Not this instance, but one before it.
+            Replay::NotSent if self.reached => Replay::Held,
+            replay => replay,
         }
     }
 
@@ -338,7 +352,12 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     /// Gives an answer made here.
     async fn answer(&mut self, answer: &Answer) -> After {
         let whole = self.sending.skip(self.input).is_ok() && self.sending.is_received();
-        let keeps_alive = whole && self.traits.keeps_alive && !self.connection.member.is_closing();
+        let Traits {
+            keeps_alive,
+            may_go_on,
+            ..
+        } = self.traits;
+        let keeps_alive = whole && keeps_alive && may_go_on && !self.connection.member.is_closing();
         let part = match self.traits.asks {
             Asks::Head => Part::Head,
             Asks::Answer | Asks::Upgrade => Part::Whole,

@@ -159,11 +159,15 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         // sent, and whether a client still sends what it was not permitted to is its own choice.
         let takes_rest = reusable && head.status < 400 && !self.awaits_permission();
         let keeps_alive = self.traits.keeps_alive
+            && self.traits.may_go_on
             && to != Framing::UntilClose
             && (takes_rest || self.sending.is_received())
             && !self.connection.member.is_closing();
         let framing = match (from, head.declared_length()) {
-            (Framing::None, Some(length)) if asks == Asks::Head || head.status == 304 => {
+            // RFC 9110, section 8.6: a 204 has no length to tell.
+            (Framing::None, Some(length))
+                if head.status != 204 && (asks == Asks::Head || head.status == 304) =>
+            {
                 AnswerFraming::Told(length)
             }
             _ => AnswerFraming::Body(to),

@@ -90,7 +90,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             let arrival = self.read_request(&mut input, &mut place).await;
             let after = match (arrival, &mut place) {
                 (Arrival::Request, Some(started)) => {
-                    started.traits.keeps_alive &= self.may_go_on(served);
+                    started.traits.may_go_on = self.may_go_on(served);
                     Exchanging::new(self, &mut input, started).run().await
                 }
                 (Arrival::Refused(fault), _) => self.refuse(input.data(), &fault).await,

@@ -36,7 +36,10 @@ pub(crate) struct Traits {
     pub(crate) framing: Framing,
     pub(crate) version: Version,
     pub(crate) asks: Asks,
+    /// The client means to send another request.
     pub(crate) keeps_alive: bool,
+    /// Another may be sent, as far as the limits go.
+    pub(crate) may_go_on: bool,
     /// The client may wait for a 100 before it sends the body.
     pub(crate) expects_continue: bool,
     /// Bytes the body may have.
@@ -79,6 +82,7 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
             version: head.version,
             asks: head.asks(),
             keeps_alive: head.keeps_alive(),
+            may_go_on: true,
             expects_continue: head.expects_continue && head.framing != Framing::None,
             body_limit,
         },

@@ -228,6 +228,22 @@ async fn the_last_request_of_a_connection_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_for_more_behind_its_last_answer_is_not_reset() {
+    let limits = Limits {
+        requests_per_connection: Some(1),
+        ..Limits::default()
+    };
+    let proxy = limited(1, limits).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    assert!(client.rest().await.ends_with("ok"));
+    // A reset, which would take along what of the answer is still on its way, comes of the first
+    // and fails the second.
+    client.send(GET).await;
+    client.send(GET).await;
+}
+
+#[tokio::test]
 async fn heads_are_held_to_the_limits_however_they_come() {
     let limits = Limits {
         header_count: 3,
