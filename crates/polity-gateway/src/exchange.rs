@@ -237,7 +237,11 @@ impl Exchange {
             && (unsent || service.shared.budget.try_retry(Instant::now()))
     }
 
-    fn pause(&mut self) -> Duration {
+    fn pause(&mut self, fault: &Fault) -> Duration {
+        if matches!(fault, Fault::Stale) {
+            // Nothing is wrong with the instance.
+            return Duration::ZERO;
+        }
         let fresh_one = self.service().is_some_and(|service| {
             service
                 .ready
@@ -299,7 +303,7 @@ impl polity_http::Exchange for Exchange {
             admission.sent(now);
         }
         self.current = Some(place);
-        let reuse = match (self.tried.is_empty(), is_idempotent(&self.method)) {
+        let reuse = match (self.stale == 0, is_idempotent(&self.method)) {
             (false, _) => Reuse::Never,
             (true, true) => Reuse::Likely,
             (true, false) => Reuse::Certain,
@@ -382,7 +386,7 @@ impl polity_http::Exchange for Exchange {
             self.attempts = self.attempts.saturating_sub(1);
         }
         if fault.is_the_services() && *fault != Fault::Deadline && self.may_retry(fault, replay) {
-            return Next::Again(self.pause());
+            return Next::Again(self.pause(fault));
         }
         let reached = match (fault, replay) {
             (Fault::Answer(_), _) => Reached::Yes,
@@ -411,7 +415,7 @@ impl polity_http::Exchange for Exchange {
     fn keeps_of_answer(&self, name: &str) -> bool {
         // A service's own, or one it passes on from a service it called, would say of this request
         // that it was never sent, and so that it may be sent again.
-        !name.eq_ignore_ascii_case(REASON)
+        !fields::same_name(name, REASON)
             && self
                 .treated()
                 .is_none_or(|treated| treated.keeps_of_answer(name))

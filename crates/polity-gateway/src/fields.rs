@@ -43,6 +43,10 @@ const FORWARDED: &[&str] = &[
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
+];
+
+/// Believed of a trusted proxy, and of nobody else from outside.
+const VOUCHED: &[&str] = &[
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-forwarded-server",
@@ -55,7 +59,12 @@ pub(crate) fn is_kept(name: &str, trust: Trust) -> bool {
     // Nearly all other names begin with other letters.
     match name.as_bytes().first().map(u8::to_ascii_lowercase) {
         Some(b'h' | b't' | b'x' | b'f') => {
-            !known(OURS) && (trust == Trust::Service || !known(FORWARDED))
+            !known(OURS)
+                && match trust {
+                    Trust::Service => true,
+                    Trust::Proxy => !known(FORWARDED),
+                    Trust::Client => !known(FORWARDED) && !known(VOUCHED),
+                }
         }
         _ => true,
     }
@@ -145,15 +154,14 @@ mod tests {
 
     #[test]
     fn what_a_client_says_of_itself_is_dropped_in_any_spelling() {
-        for name in [
-            "X-Forwarded-For",
-            "x_forwarded_for",
-            "Forwarded",
-            "X-Real-IP",
-        ] {
+        for name in ["X-Forwarded-For", "x_forwarded_for", "Forwarded"] {
             assert!(!is_kept(name, Trust::Client), "{name}");
             assert!(!is_kept(name, Trust::Proxy), "{name}: written anew");
             assert!(is_kept(name, Trust::Service), "{name}");
+        }
+        for name in ["X-Real-IP", "x_real_ip", "X-Forwarded-Prefix"] {
+            assert!(!is_kept(name, Trust::Client), "{name}");
+            assert!(is_kept(name, Trust::Proxy), "{name}");
         }
         for name in ["Host", "traceparent", "X-Request-Id", "x_request_id"] {
             assert!(!is_kept(name, Trust::Service), "{name}");
