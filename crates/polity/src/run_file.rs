@@ -19,6 +19,9 @@ const FILE_NAME: &str = "run.json";
 /// More than any run.json has.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// The part that clients come to.
+pub const GATEWAY: &str = "gateway";
+
 /// The part whose address the commands need.
 pub const CONSOLE: &str = "console";
 

@@ -134,10 +134,11 @@ impl System {
         let listen = socket_address(&options.plan.console.listen);
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
         let addresses = BTreeMap::from([
-            ("gateway".to_owned(), edge.public_address()),
+            (run_file::GATEWAY.to_owned(), edge.public_address()),
             (run_file::CONSOLE.to_owned(), console_address),
         ]);
-        run_file(&options, addresses.clone()).write(&options.data)?;
+        let run_file = run_file(&options, addresses.clone());
+        run_file.write(&options.data)?;
         let screen = Screen::start(options.json, &logs, &control, addresses);
         screen.warnings(options.warnings);
         Ok(Self {
@@ -149,6 +150,8 @@ impl System {
                 catalog,
                 gateway: edge,
                 supervisor: control,
+                run_file,
+                data: options.data.clone(),
             },
             screen,
             admin,

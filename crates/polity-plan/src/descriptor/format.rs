@@ -12,6 +12,9 @@ use crate::descriptor::{Flaw, Format};
 use crate::origin::{parse_origin, parse_redirect};
 use crate::plan::Limits;
 
+/// The shortest delay that can be told from none.
+const MIN_DELAY: Duration = Duration::from_millis(10);
+
 /// The longest duration a plan may name: beyond, it is a slip, and clocks overflow.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(30 * 86_400);
 
@@ -112,6 +115,18 @@ pub(crate) static DURATION: Format = Format {
         let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
         ensure(!duration.is_zero(), "it cannot be nothing")?;
         ensure(duration <= MAX_DURATION, "it is longer than 30 days")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static DELAY: Format = Format {
+    expected: "a duration of 10ms or more, like \"100ms\"",
+    check: |text| {
+        (DURATION.check)(text)?;
+        // Delays are seen by timers of whole milliseconds.
+        let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
+        ensure(duration >= MIN_DELAY, "it is shorter than 10 ms")
     },
     code: Code::WrongValue,
     pattern: None,

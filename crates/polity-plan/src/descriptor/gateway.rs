@@ -93,7 +93,7 @@ pub(crate) static LIMITS: Table = Table {
         .default("16384"),
         Key::new(
             "queue_delay",
-            Shape::Either(&[Shape::Text(&DURATION), Shape::False]),
+            Shape::Either(&[Shape::Text(&DELAY), Shape::False]),
             "How long requests may wait in line for the gateway itself, and five times that in a service, before new ones are refused with 503. `false`: as long as it takes.",
         )
         .default("\"100ms\""),

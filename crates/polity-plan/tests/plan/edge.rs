@@ -48,7 +48,7 @@ fn limits_have_defaults_and_false_lifts_them() {
     assert_eq!(lifted.gateway.limits, expected);
     let set = plan(&format!(
         "[gateway.limits]\nconnections_per_address = 1\nrequests_per_connection = 2\nheader_count = 3\n\
-         header_size = \"4KiB\"\nbody_size = \"5B\"\nmax_in_flight = 6\nqueue_delay = \"7ms\"\n\
+         header_size = \"4KiB\"\nbody_size = \"5B\"\nmax_in_flight = 6\nqueue_delay = \"70ms\"\n\
          [gateway.timeouts]\nhead = \"1s\"\nkeep_alive = \"2s\"\nbody = \"3s\"\nsend = \"4s\"\n\
          connect = \"5s\"\nidle = \"6s\"\n{SERVICE}max_in_flight = 7\n"
     ));
@@ -59,7 +59,7 @@ fn limits_have_defaults_and_false_lifts_them() {
         header_size: ByteSize(4096),
         body_size: Some(ByteSize(5)),
         max_in_flight: Some(6),
-        queue_delay: Some(Duration::from_millis(7)),
+        queue_delay: Some(Duration::from_millis(70)),
     };
     assert_eq!(set.gateway.limits, expected);
     let timeouts = set.gateway.timeouts;
@@ -88,6 +88,7 @@ fn limits_have_bounds() {
         "header_size = \"99999999TiB\"",
         "body_size = \"10 MB\"",
         "queue_delay = \"0s\"",
+        "queue_delay = \"9ms\"",
         "max_in_flight = 0",
     ] {
         gateway(&format!("[gateway.limits]\n{line}"), &["P0106"]);

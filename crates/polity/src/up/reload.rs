@@ -12,7 +12,9 @@ use polity_runtime::Published;
 
 use super::screen::Screen;
 use super::{InForce, external, requirements};
+use crate::data::DataFolder;
 use crate::plan_file::{PlanFile, PlanText};
+use crate::run_file::{GATEWAY, RunFile};
 
 /// How often the files are looked at. Looking works on every file system, also where there is no
 /// notification (network and WSL2 mounts), and costs two `stat`s.
@@ -26,6 +28,9 @@ pub struct Reload {
     pub catalog: Published<Catalog>,
     pub gateway: polity_gateway::Handle,
     pub supervisor: polity_supervisor::Handle,
+    /// As it was written last.
+    pub run_file: RunFile,
+    pub data: DataFolder,
 }
 
 /// Tells whether a file is another one than before without reading it.
@@ -88,6 +93,7 @@ impl Reload {
             screen.problem(&format!("{error}; the edit changes nothing"));
             return;
         }
+        self.tell_address(screen);
         external::publish(&self.catalog, Some(before), &runnable);
         let applied = self.supervisor.apply(runnable.clone()).await;
         if before.console != runnable.console {
@@ -101,6 +107,19 @@ impl Reload {
         match applied {
             Ok(applied) => screen.applied(&applied),
             Err(error) => screen.problem(&format!("the edit could not be applied: {error}")),
+        }
+    }
+
+    /// Says where the gateway listens, if that is another place than before.
+    fn tell_address(&mut self, screen: &Screen) {
+        let address = self.gateway.public_address();
+        let known = &mut self.run_file.addresses;
+        if known.insert(GATEWAY.to_owned(), address) == Some(address) {
+            return;
+        }
+        screen.say(&format!("the gateway listens on {address}"));
+        if let Err(error) = self.run_file.write(&self.data) {
+            screen.problem(&format!("{error:#}; it names the address from before"));
         }
     }
 

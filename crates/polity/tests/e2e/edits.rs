@@ -128,6 +128,20 @@ fn an_edit_of_what_the_gateway_does_takes_effect_and_rolls_nothing() {
 }
 
 #[test]
+fn where_the_gateway_listens_after_an_edit_is_told() {
+    let service = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\n";
+    let system = system(service).started();
+    let before = system.gateway();
+    let moved = FREE_PORTS.replacen("127.0.0.1:0", "127.0.0.2:0", 1);
+    fs::write(system.path().join("polity.toml"), moved + service).unwrap();
+    let now = wait::until("the new address", || {
+        Some(system.gateway()).filter(|now| *now != before)
+    });
+    assert_eq!(now.ip().to_string(), "127.0.0.2");
+    assert_eq!(get(now, "/").body, "first");
+}
+
+#[test]
 fn a_task_ends_before_its_service_starts() {
     let plan = "[service.says]\nrun = \"python3 says.py\"\nroute = \"/\"\ndatabase = \"sqlite\"\n\
                 [task.prepare]\nbefore = [\"says\"]\n\
