@@ -184,6 +184,7 @@ pub(crate) struct Sending {
     /// Where in the client's input the body goes on.
     position: usize,
     held: bool,
+    /// To any instance, over all attempts.
     sent_any: bool,
     state: SendState,
     /// Bytes it may have.
@@ -211,6 +212,15 @@ impl Sending {
             sent_any: false,
             state: SendState::Flowing,
         }
+    }
+
+    /// Begins anew, for another attempt.
+    pub(crate) fn start_over(&mut self, traits: &Traits) {
+        let sent_any = self.sent_any;
+        *self = Self {
+            sent_any,
+            ..Self::new(traits)
+        };
     }
 
     /// How far it has got.

@@ -46,8 +46,6 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) pace: Pace,
     /// Whether the client has been told to go on, by a 100.
     pub(super) permitted: bool,
-    /// Whether an attempt before this one may have reached an instance.
-    reached: bool,
 }
 
 impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
@@ -74,7 +72,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             answer_bytes: 0,
             pace: Pace::default(),
             permitted: false,
-            reached: false,
         }
     }
 
@@ -115,7 +112,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             };
             let replay = match fault {
                 Fault::ClientTooSlow | Fault::Body(_) | Fault::BodyTooLarge => Replay::Impossible,
-                _ => self.replay(),
+                _ => self.sending.replay(),
             };
             match self.exchange.failed(&fault, replay) {
                 Next::Again(pause) if replay != Replay::Impossible => {
@@ -123,7 +120,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                         // The wait was for an answer of an instance that took no more of it.
                         self.answer_due = None;
                     }
-                    self.sending = Sending::new(&self.traits);
+                    self.sending.start_over(&self.traits);
                     if !self.pause(pause).await {
                         return (After::Close, Some(Fault::ClientGone));
                     }
@@ -136,17 +133,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Next::Again(_) => return (After::Close, Some(fault)),
                 Next::Give(answer) => return (self.answer(&answer).await, Some(fault)),
             }
-        }
-    }
-
-    /// Whether the request could be sent again, and whether anybody has seen any of it.
-    fn replay(&mut self) -> Replay {
-        let replay = self.sending.replay();
-        self.reached |= replay == Replay::Held;
-        match replay {
-            // Not this instance, but one before it.
-            Replay::NotSent if self.reached => Replay::Held,
-            replay => replay,
         }
     }
 

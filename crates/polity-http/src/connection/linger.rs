@@ -12,7 +12,7 @@ use crate::stream::{Dial, Stream};
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Ends the sending side; what the client sends is not expected to be anything.
-    pub(super) async fn close(&mut self) {
+    async fn close(&mut self) {
         self.deadline.set_after(self.worker.timeouts().linger);
         // A failure means that the client has closed already.
         poll_fn(

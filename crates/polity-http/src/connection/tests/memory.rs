@@ -151,6 +151,8 @@ pub(super) struct Script {
     pub(super) pause: Duration,
     pub(super) time_to_answer: Option<Duration>,
     pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
+    /// What could be said of the request after each attempt that failed.
+    pub(super) replays: Rc<RefCell<Vec<Replay>>>,
 }
 
 pub(super) struct Scripted {
@@ -217,6 +219,7 @@ impl Exchange for Scripted {
     }
 
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
+        self.script.replays.borrow_mut().push(replay);
         let status = match fault {
             Fault::ClientTooSlow => 408,
             Fault::Deadline | Fault::ConnectTimeout => 504,
@@ -245,16 +248,19 @@ pub(super) struct Served {
     pub(super) client: Peer,
     pub(super) origins: mpsc::UnboundedReceiver<Peer>,
     pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
+    pub(super) replays: Rc<RefCell<Vec<Replay>>>,
 }
 
 /// Serves a connection whose requests go to `ports`, one after the other. Within a `LocalSet`.
 pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Duration>) -> Served {
     let outcomes = Rc::<RefCell<Vec<Outcome>>>::default();
+    let replays = Rc::<RefCell<Vec<Replay>>>::default();
     let script = Script {
         ports: ports.to_vec(),
         pause,
         time_to_answer,
         outcomes: outcomes.clone(),
+        replays: replays.clone(),
     };
     let (sender, origins) = mpsc::unbounded_channel();
     let worker = Worker::new(script, MemoryDial(sender), Timeouts::default(), 8);
@@ -277,6 +283,7 @@ pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Durat
         client,
         origins,
         outcomes,
+        replays,
     }
 }
 
