@@ -1,5 +1,6 @@
 //! One request at the gateway: which instance it is at, whether it may go to another, and what is noted about it.
 
+mod attempts;
 mod record;
 
 use std::borrow::Cow;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polity_balance::InFlight;
-use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Reuse, Target};
+use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
 use polity_resilience::Backoff;
 
 use crate::destination::Destination;
@@ -22,14 +23,6 @@ use crate::service::{Locality, Service};
 use crate::statistics::Ending;
 use crate::trace::{RequestId, TraceParent};
 use crate::treatment::Treated;
-
-/// The pause before an instance is tried a second time: there was no other. Short, as somebody
-/// waits; an instance that restarts takes longer than any pause would bridge.
-const RETRY_BASE: Duration = Duration::from_millis(20);
-const RETRY_CAP: Duration = Duration::from_millis(200);
-
-/// How often a request may find its reused connection closed before that counts as a failed attempt.
-const STALE_RETRIES: u32 = 2;
 
 /// A request, or a tunnelled connection, on its way.
 pub(crate) struct Exchange {
@@ -132,7 +125,7 @@ impl Exchange {
             tried: Vec::new(),
             attempts: 0,
             stale: 0,
-            backoff: Backoff::new(RETRY_BASE, RETRY_CAP),
+            backoff: attempts::backoff(),
             attempted: now,
             upstream_time: None,
             reason: None,
@@ -151,37 +144,6 @@ impl Exchange {
         match &self.destination {
             Destination::Service { treated, .. } => treated.as_deref(),
             Destination::Here { .. } | Destination::Nowhere { .. } => None,
-        }
-    }
-
-    /// Takes a place at an instance that was not tried, or at any if all were.
-    fn take_place(&self, service: &Service) -> Option<InFlight<Instance>> {
-        let mut rng = self.thread.rng.borrow_mut();
-        let balancer = &service.shared.balancer;
-        let untried =
-            |instance: &Instance| instance.address().is_some() && !self.was_tried(instance);
-        let place = balancer.begin(&service.ready, &mut *rng, untried);
-        place.or_else(|| {
-            let resolved = |instance: &Instance| instance.address().is_some();
-            let again = !self.tried.is_empty();
-            again.then(|| balancer.begin(&service.ready, &mut *rng, resolved))?
-        })
-    }
-
-    fn was_tried(&self, instance: &Instance) -> bool {
-        self.tried.iter().any(|tried| tried.id == instance.id)
-    }
-
-    /// The service as it is now: instances come and go while a request is on its way.
-    fn refresh(&mut self) {
-        let Destination::Service { service, .. } = &mut self.destination else {
-            return;
-        };
-        let now = self
-            .thread
-            .look(|snapshot| snapshot.service(service.name.as_str()).cloned());
-        if let Some(now) = now {
-            *service = now;
         }
     }
 
@@ -218,42 +180,6 @@ impl Exchange {
         answer
     }
 
-    fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
-        let Some(service) = self.service().cloned() else {
-            return false;
-        };
-        let unsent = replay == Replay::NotSent;
-        let safe = unsent || (replay == Replay::Held && is_idempotent(&self.method));
-        if !safe {
-            return false;
-        }
-        if matches!(fault, Fault::Stale) && self.stale < STALE_RETRIES {
-            // Closed before the request came, most likely: nobody has had any work with it.
-            self.stale += 1;
-            return true;
-        }
-        // What was never sent has been no load to anybody, so it takes nothing from the budget.
-        self.attempts < service.policy.retry.attempts
-            && (unsent || service.shared.budget.try_retry(Instant::now()))
-    }
-
-    fn pause(&mut self, fault: &Fault) -> Duration {
-        if matches!(fault, Fault::Stale) {
-            // Nothing is wrong with the instance.
-            return Duration::ZERO;
-        }
-        let fresh_one = self.service().is_some_and(|service| {
-            service
-                .ready
-                .iter()
-                .any(|instance| !self.was_tried(instance))
-        });
-        match fresh_one {
-            true => Duration::ZERO,
-            false => self.backoff.next(&mut *self.thread.rng.borrow_mut()),
-        }
-    }
-
     /// What is left of the time when the attempt is made.
     fn remaining(&self) -> Duration {
         let since = self.received.unwrap_or(self.attempted);
@@ -273,16 +199,9 @@ impl polity_http::Exchange for Exchange {
             }
         }
         self.admit()?;
-        if !self.tried.is_empty() {
-            self.refresh();
-        }
-        let first_look = self.service().and_then(|service| self.take_place(service));
-        let place = first_look.or_else(|| {
-            // The snapshot may have been replaced, and its last instance retired, since it was read.
-            self.refresh();
-            self.service().and_then(|service| self.take_place(service))
-        });
-        let target = place.and_then(|place| Some((place.address()?, place)));
+        let target = self
+            .choose()
+            .and_then(|place| Some((place.address()?, place)));
         let Some((address, place)) = target else {
             let detail = self.service().map(|service| service.why_nowhere());
             let detail = detail.unwrap_or_default();
@@ -303,12 +222,10 @@ impl polity_http::Exchange for Exchange {
             admission.sent(now);
         }
         self.current = Some(place);
-        let reuse = match (self.stale == 0, is_idempotent(&self.method)) {
-            (false, _) => Reuse::Never,
-            (true, true) => Reuse::Likely,
-            (true, false) => Reuse::Certain,
-        };
-        Ok(Target { address, reuse })
+        Ok(Target {
+            address,
+            reuse: self.reuse(),
+        })
     }
 
     fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str {
@@ -458,14 +375,6 @@ fn known(method: &str) -> Cow<'static, str> {
         Some(usual) => Cow::Borrowed(usual),
         None => Cow::Owned(method.to_owned()),
     }
-}
-
-/// Methods that may be carried out twice (RFC 9110, section 9.2.2).
-fn is_idempotent(method: &str) -> bool {
-    matches!(
-        method,
-        "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
-    )
 }
 
 fn asked_timeout(head: &RequestHead<'_>) -> Option<Duration> {
