@@ -1,6 +1,7 @@
 //! Every key of `[gateway]`.
 
 use crate::descriptor::format::*;
+use crate::descriptor::route::{EXACT, ON_HOST};
 use crate::descriptor::{Key, Shape, Table};
 use crate::plan::Limits;
 
@@ -149,13 +150,8 @@ pub(crate) static REDIRECT: Table = Table {
             "This path and all below it, by whole segments; what is below goes along.",
         )
         .default("\"/\""),
-        Key::new("exact", Shape::Text(&PATH), "This one path."),
-        Key::new(
-            "host",
-            Shape::Text(&HOST),
-            "Only this host, or every host below `*.`; the port does not count.",
-        )
-        .default("any host"),
+        EXACT,
+        ON_HOST,
         Key::new(
             "to",
             Shape::Text(&REDIRECT_TO),

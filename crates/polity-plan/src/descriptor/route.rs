@@ -4,6 +4,17 @@ use crate::descriptor::format::*;
 use crate::descriptor::gateway::BODY_SIZE;
 use crate::descriptor::{Case, Key, Shape, Table};
 
+/// What a redirect is matched by as well.
+pub(super) const EXACT: Key = Key::new("exact", Shape::Text(&PATH), "This one path.");
+
+/// As above.
+pub(super) const ON_HOST: Key = Key::new(
+    "host",
+    Shape::Text(&HOST),
+    "Only this host, or every host below `*.`; the port does not count.",
+)
+.default("any host");
+
 /// `[[service.NAME.routes]]`.
 pub(crate) static ROUTE: Table = Table {
     keys: &[
@@ -13,13 +24,8 @@ pub(crate) static ROUTE: Table = Table {
             "This path and all below it, by whole segments.",
         )
         .default("\"/\""),
-        Key::new("exact", Shape::Text(&PATH), "This one path."),
-        Key::new(
-            "host",
-            Shape::Text(&HOST),
-            "Only this host, or every host below `*.`; the port does not count.",
-        )
-        .default("any host"),
+        EXACT,
+        ON_HOST,
         Key::new(
             "methods",
             Shape::NonEmptyList(&Shape::Text(&METHOD)),
