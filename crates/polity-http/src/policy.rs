@@ -61,7 +61,8 @@ pub enum Protocol {
     Tcp,
 }
 
-/// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, unless
+/// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, unless its
+/// connection is cut off by a drain's bound or by a panic, or
 /// the thread itself ends.
 pub trait Exchange: 'static {
     /// Where the next attempt goes, or the answer when it goes nowhere.

@@ -148,17 +148,15 @@ fn milliseconds(out: &mut Vec<u8>, time: Duration) {
 }
 
 fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
-    out.extend_from_slice(key);
-    let Some(value) = value else {
-        out.extend_from_slice(b"null");
-        return;
-    };
-    out.push(b'"');
-    match value.bytes().any(|byte| NEEDS_ESCAPE[usize::from(byte)]) {
-        false => out.extend_from_slice(value.as_bytes()),
-        true => escaped(out, value.as_bytes()),
+    match value.map(str::as_bytes) {
+        Some(value) if value.iter().any(|byte| NEEDS_ESCAPE[usize::from(*byte)]) => {
+            out.extend_from_slice(key);
+            out.push(b'"');
+            escaped(out, value);
+            out.push(b'"');
+        }
+        value => plain(out, key, value),
     }
-    out.push(b'"');
 }
 
 /// A value that needs no escape.

@@ -103,7 +103,7 @@ impl Input {
         &mut self.bytes[self.end..]
     }
 
-    /// Nothing is to be read for now.
+    /// There is nothing to read: lets go of the buffer, if what is there can do without.
     pub(crate) fn rest(&mut self) {
         if self.is_empty() {
             self.replace(Box::default());

@@ -66,8 +66,8 @@ impl BufferPool {
         }
     }
 
-    /// Gives memory back to the system, half of what was not needed since the last time: a flood
-    /// that is over leaves nothing behind.
+    /// Frees half of what was not needed since the last time, so that little is kept of a flood that
+    /// is over. How much of that goes back to the system is the allocator's choice.
     pub(crate) fn trim(&self) {
         self.0.input.borrow_mut().trim();
         self.0.output.borrow_mut().trim();

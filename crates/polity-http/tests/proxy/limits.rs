@@ -167,8 +167,8 @@ async fn connections_that_never_sent_a_byte_make_room_too() {
     assert_eq!(silent[0].rest().await, "");
 }
 
-#[tokio::test]
-async fn a_connection_with_a_request_is_not_closed_for_another() {
+/// A proxy for one connection, whose client's request is with the origin, and the client that waits.
+async fn full() -> (Proxy, Origin, Peer, Peer, Peer) {
     let origin = Origin::new().await;
     let proxy = proxy(&[origin.address]).await;
     proxy.server.set_limits(at_most(1)).await;
@@ -178,6 +178,12 @@ async fn a_connection_with_a_request_is_not_closed_for_another() {
     upstream.head().await;
     let mut waiting = proxy.client().await;
     waiting.send(GET).await;
+    (proxy, origin, busy, upstream, waiting)
+}
+
+#[tokio::test]
+async fn a_connection_with_a_request_is_not_closed_for_another() {
+    let (_proxy, _origin, mut busy, mut upstream, mut waiting) = full().await;
     upstream.send(OK).await;
     assert!(busy.rest().await.ends_with("ok"), "its answer is whole");
     upstream.head().await;
@@ -187,15 +193,7 @@ async fn a_connection_with_a_request_is_not_closed_for_another() {
 
 #[tokio::test]
 async fn a_full_listener_that_closes_serves_who_waits() {
-    let origin = Origin::new().await;
-    let proxy = proxy(&[origin.address]).await;
-    proxy.server.set_limits(at_most(1)).await;
-    let mut busy = proxy.client().await;
-    busy.send(GET).await;
-    let mut upstream = origin.accept().await;
-    upstream.head().await;
-    let mut waiting = proxy.client().await;
-    waiting.send(GET).await;
+    let (proxy, origin, mut busy, mut upstream, mut waiting) = full().await;
     proxy.server.close(ListenerId(0)).await;
     let mut second = origin.accept().await;
     second.head().await;
