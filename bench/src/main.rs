@@ -6,6 +6,7 @@ mod http;
 mod idle;
 mod open_loop;
 mod origin;
+mod relay;
 mod script;
 mod slow;
 
@@ -14,10 +15,12 @@ use tokio::runtime::Builder;
 
 /// The measuring instruments of `cargo xtask bench`.
 #[derive(Parser)]
-#[command(name = "polity-bench")]
+#[command(name = "polity-bench", version)]
 enum Instrument {
     /// Answers requests as fast as it can, or as slowly as it is told; prints its address.
     Origin(origin::Options),
+    /// Carries requests to an origin and does nothing else: what no proxy can be cheaper than.
+    Relay(relay::Options),
     /// Sends requests at fixed times, whatever comes back; prints latencies as JSON.
     OpenLoop(open_loop::Options),
     /// Opens connections that have made one request each, and holds them until its input ends.
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match Instrument::parse() {
         Instrument::Origin(options) => runtime.block_on(origin::run(&options)),
+        Instrument::Relay(options) => relay::run(&options),
         Instrument::OpenLoop(options) => runtime.block_on(open_loop::run(options)),
         Instrument::Idle(options) => runtime.block_on(idle::run(&options)),
         Instrument::Slow(options) => runtime.block_on(slow::run(&options)),

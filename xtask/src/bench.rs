@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Only these workloads.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD")]
     only: Vec<String>,
-    /// Only these peers; all that are installed, if not given.
+    /// Only these peers, or `floor`; all that are installed and the floor, if not given.
     #[arg(long, value_delimiter = ',', value_name = "PEER")]
     peers: Option<Vec<String>>,
     /// How often each contender has its turn.

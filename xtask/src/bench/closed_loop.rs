@@ -20,13 +20,15 @@ pub(super) struct ClosedLoop {
     pub(super) path: &'static str,
     /// Lua for wrk.
     pub(super) script: &'static str,
+    /// Whether every message arrives whole and every connection is kept, so that the floor can take part.
+    pub(super) floor: bool,
 }
 
 pub(super) const CLOSED_LOOPS: [ClosedLoop; 8] = [
-    keep_alive("get-8", 8, "/1k", ""),
+    keep_alive("get-8", 8, "/1k", "").with_floor(),
     GET_64,
-    keep_alive("get-512", 512, "/1k", ""),
-    keep_alive("headers-64", 64, "/1k", HEADERS),
+    keep_alive("get-512", 512, "/1k", "").with_floor(),
+    keep_alive("headers-64", 64, "/1k", HEADERS).with_floor(),
     keep_alive("body-64k", 64, "/64k", ""),
     keep_alive("post-length", 64, "/sink", POST_LENGTH),
     keep_alive("post-chunked", 64, "/sink", POST_CHUNKED),
@@ -38,7 +40,7 @@ pub(super) const CLOSED_LOOPS: [ClosedLoop; 8] = [
     ),
 ];
 
-pub(super) const GET_64: ClosedLoop = keep_alive("get-64", 64, "/1k", "");
+pub(super) const GET_64: ClosedLoop = keep_alive("get-64", 64, "/1k", "").with_floor();
 
 /// What a browser sends, Host aside.
 const HEADERS: &str = r#"
@@ -84,14 +86,26 @@ const fn keep_alive(
         connections,
         path,
         script,
+        floor: false,
     }
 }
 
 impl ClosedLoop {
+    const fn with_floor(self) -> Self {
+        Self {
+            floor: true,
+            ..self
+        }
+    }
+
     /// Every contender once a round.
     pub(super) fn run(&self, session: &mut Session) -> anyhow::Result<()> {
         for round in 0..session.pace.rounds {
-            for contender in session.in_turn(round) {
+            let turns = match self.floor {
+                true => session.in_turn(round),
+                false => session.proxies_in_turn(round),
+            };
+            for contender in turns {
                 self.once(session, contender)?;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
+use super::build::Programs;
 use super::machine;
 use super::peers::{PEERS, Peer, Place};
 use super::process::{Process, pinned};
 use super::topology::Topology;
 
 pub(super) const POLITY: &str = "polity";
+/// A relay that does nothing in user space. What it uses is the kernel's part, which no proxy can avoid.
+pub(super) const FLOOR: &str = "floor";
 /// Polity and the peers that are in one class with it: what needs rates alike, or is long, is measured of
 /// these only.
 pub(super) const CLASS: [&str; 3] = [POLITY, "nginx", "haproxy"];
@@ -48,21 +51,23 @@ pub(super) struct Stable {
 }
 
 impl Stable {
-    /// Polity and those of the peers that are installed and in `wanted`, if that is given.
+    /// Polity, and the floor and those of the peers that are installed, if they are in `wanted` or that is
+    /// not given.
     pub(super) fn open(
-        polity: &Path,
+        built: &Programs,
         wanted: Option<&[String]>,
         cores: &str,
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let mut stable = Self {
-            programs: vec![(POLITY.to_owned(), polity.to_owned())],
+            programs: vec![(POLITY.to_owned(), built.polity.clone())],
             cores: cores.to_owned(),
             folder: folder.to_owned(),
             versions: BTreeMap::new(),
             missing: BTreeMap::new(),
         };
-        let names: Vec<&str> = PEERS.iter().map(|peer| peer.name).collect();
+        let peers = PEERS.iter().map(|peer| peer.name);
+        let names: Vec<&str> = peers.chain([FLOOR]).collect();
         for name in wanted.unwrap_or_default() {
             let known = names.contains(&name.as_str());
             ensure!(
@@ -71,14 +76,16 @@ impl Stable {
                 names.join(", ")
             );
         }
-        for peer in &PEERS {
-            if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == peer.name)) {
-                continue;
-            }
+        let is_wanted = |name| wanted.is_none_or(|wanted| wanted.iter().any(|it| it == name));
+        for peer in PEERS.iter().filter(|peer| is_wanted(peer.name)) {
             match peer.program() {
                 Some(program) => stable.programs.push((peer.name.to_owned(), program)),
                 None => _ = stable.missing.insert(peer.name, peer.install),
             }
+        }
+        if is_wanted(FLOOR) {
+            let relay = built.instruments.clone();
+            stable.programs.push((FLOOR.to_owned(), relay));
         }
         for (name, program) in &stable.programs {
             let arguments = peer(name).map_or(&["--version"][..], |peer| peer.version);
@@ -136,6 +143,7 @@ impl Stable {
         let mut command = pinned(&self.cores, program);
         match peer(name) {
             Some(peer) => (peer.configure)(&place, &mut command)?,
+            None if name == FLOOR => configure_floor(&place, &mut command),
             None => configure_polity(&place, &mut command)?,
         }
         let mut process = Process::start(command, &folder.join("output.log"))?;
@@ -186,6 +194,13 @@ pub(super) fn configure_polity(place: &Place, command: &mut Command) -> anyhow::
     Ok(())
 }
 
+fn configure_floor(place: &Place, command: &mut Command) {
+    command
+        .arg("relay")
+        .arg(format!("--listen=127.0.0.1:{}", place.port))
+        .arg(format!("--origin=127.0.0.1:{}", place.origin));
+}
+
 fn peer(name: &str) -> Option<&'static Peer> {
     PEERS.iter().find(|peer| peer.name == name)
 }
@@ -217,6 +232,8 @@ pub(super) fn answers(address: SocketAddr, path: &str) -> bool {
         )?;
         let mut status = [0; 12];
         stream.read_exact(&mut status)?;
+        // The floor has not read that the connection is to close.
+        stream.shutdown(Shutdown::Write)?;
         // Read to the end, lest a reset be taken for a fault by who watches.
         std::io::copy(&mut stream, &mut std::io::sink())?;
         Ok(status.ends_with(b" 200"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::contenders::POLITY;
+use super::contenders::{FLOOR, POLITY};
 use super::figures::{CPU, Figures, Metric};
 use super::{growth, idle, latency, overload, slow_reader};
 
@@ -100,6 +100,15 @@ impl Goal {
         Some(Standing { value, met })
     }
 
+    /// What the floor has of what the peer has: where a proxy would stand that did nothing in user space.
+    pub(super) fn floor(&self, figures: &Figures) -> Option<f64> {
+        let Bound::OfPeer(peer, _) = self.bound else {
+            return None;
+        };
+        let floor = figures.find(self.workload, self.metric, FLOOR)?;
+        floor.ratio(figures.find(self.workload, self.metric, peer)?)
+    }
+
     pub(super) fn json(&self, figures: &Figures) -> Value {
         let standing = self.standing(figures);
         json!({
@@ -107,6 +116,7 @@ impl Goal {
             "metric": self.metric.name,
             "goal": self.bound.to_string(),
             "value": standing.map(|it| it.value),
+            "floor": self.floor(figures),
             "met": standing.map(|it| it.met),
         })
     }
@@ -145,6 +155,17 @@ mod tests {
         assert!(met(peer, -2.0, -2.0) && !met(peer, -1.0, -2.0));
         assert!(met(Bound::AtMost(4.0), 4.0, 0.0) && !met(Bound::AtMost(4.0), 4.1, 0.0));
         assert!(met(Bound::AtLeast(0.9), 0.9, 0.0) && !met(Bound::AtLeast(0.9), 0.8, 0.0));
+    }
+
+    #[test]
+    fn the_floor_is_told_beside_goals_that_are_shares_of_a_peer() {
+        let mut figures = Figures::default();
+        figures.add("w", CPU, FLOOR, 7.0);
+        figures.add("w", CPU, "nginx", 10.0);
+        let floor = |bound| other("w", CPU, bound).floor(&figures);
+        assert_eq!(floor(Bound::OfPeer("nginx", 0.8)), Some(0.7));
+        assert_eq!(floor(Bound::OfPeer("haproxy", 0.8)), None);
+        assert_eq!(floor(Bound::AtMostPeer("nginx")), None);
     }
 
     #[test]

@@ -35,12 +35,14 @@ const ROUTES_LOAD: ClosedLoop = ClosedLoop {
     connections: 64,
     path: "/",
     script: "local groups, paths = 10, 10000\n",
+    floor: false,
 };
 const SERVICES_LOAD: ClosedLoop = ClosedLoop {
     name: SERVICES,
     connections: 64,
     path: "/",
     script: "local groups, paths = 3, 999\n",
+    floor: false,
 };
 const CYCLE: &str = r#"
 local requests, at, stride = {}, 0, 7919

@@ -36,7 +36,7 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
         println!("{NAME}: the limit of open files (ulimit -Hn) allows for {connections} only");
     }
     for round in 0..session.pace.rounds {
-        for place in session.in_turn(round) {
+        for place in session.proxies_in_turn(round) {
             let name = session.contenders[place].name.clone();
             let fresh = session
                 .stable

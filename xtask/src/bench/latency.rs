@@ -45,7 +45,7 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     };
     for round in 0..session.pace.rounds {
         let direct = once(session, DIRECT, session.origin, &schedule)?;
-        for place in session.in_turn(round) {
+        for place in session.proxies_in_turn(round) {
             if !class.contains(&place) {
                 continue;
             }

@@ -63,7 +63,7 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     let (_process, origin) = start_origin(&session.programs, &session.cores, &folder, &arguments)?;
     let capacity = capacity(session, origin)?;
     for round in 0..session.pace.rounds {
-        for place in session.in_turn(round) {
+        for place in session.proxies_in_turn(round) {
             let name = session.contenders[place].name.clone();
             let fresh = session
                 .stable

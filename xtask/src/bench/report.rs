@@ -93,7 +93,7 @@ fn ratio(figures: &Figures, figure: &Figure) -> Option<f64> {
 
 fn goals_table(figures: &Figures) -> Table {
     let mut table = Table::default();
-    table.push(["workload", "metric", "goal", "is", "met"].map(str::to_owned));
+    table.push(["workload", "metric", "goal", "is", "met", "floor"].map(str::to_owned));
     let measured = |goal: &&Goal| figures.find(goal.workload, goal.metric, POLITY).is_some();
     for goal in GOALS.iter().filter(measured) {
         let standing = goal.standing(figures);
@@ -108,6 +108,7 @@ fn goals_table(figures: &Figures) -> Table {
                 None => "not known",
             }
             .to_owned(),
+            goal.floor(figures).map_or_else(String::new, number),
         ]);
     }
     table

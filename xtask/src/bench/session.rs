@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
 use super::build::{self, Programs};
-use super::contenders::{Contender, POLITY, Stable};
+use super::contenders::{Contender, FLOOR, POLITY, Stable};
 use super::figures::{Figures, Metric, median};
 use super::machine::Cores;
 use super::process::{Process, first_line, pinned};
@@ -83,7 +83,7 @@ impl Session {
         let cores = Cores::of_this_machine()?;
         let folder = tempfile::Builder::new().prefix("polity-bench-").tempdir()?;
         let peers = options.peers.as_deref();
-        let stable = Stable::open(&programs.polity, peers, &cores.proxy, folder.path())?;
+        let stable = Stable::open(&programs, peers, &cores.proxy, folder.path())?;
         let (process, origin) = start_origin(&programs, &cores, folder.path(), &[])?;
         let mut pace = if options.quick { QUICK } else { USUAL };
         pace.rounds = options.rounds.unwrap_or(pace.rounds).max(1);
@@ -151,6 +151,13 @@ impl Session {
     /// The contenders' places in the order of round `round`: whoever was first is last the next time.
     pub(super) fn in_turn(&self, round: usize) -> Vec<usize> {
         rotated(self.contenders.len(), round)
+    }
+
+    /// The same without the floor, for what takes more than to pass on whole messages.
+    pub(super) fn proxies_in_turn(&self, round: usize) -> Vec<usize> {
+        let mut places = self.in_turn(round);
+        places.retain(|place| self.contenders[*place].name != FLOOR);
+        places
     }
 
     /// Says at once what failed, and makes figures invalid by it.

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Each round with new processes, whose memory has not been used before.
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     for round in 0..session.pace.rounds {
-        for place in session.in_turn(round) {
+        for place in session.proxies_in_turn(round) {
             let name = session.contenders[place].name.clone();
             let fresh = session
                 .stable
