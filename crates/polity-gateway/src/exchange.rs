@@ -350,7 +350,8 @@ impl polity_http::Exchange for Exchange {
         let broken = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
         let failed = match outcome.status {
             Some(status) => status >= 500 || (broken && self.was_cut_short(outcome)),
-            None => broken,
+            // No answer is a failure, unless nobody waited for one.
+            None => !matches!(outcome.fault, None | Some(Fault::ClientGone)),
         };
         let ending = match failed {
             true => Ending::Error,

@@ -92,7 +92,9 @@ impl Cause {
             Fault::ClientTooSlow => Self::ClientTooSlow,
             Fault::Connect(_) | Fault::ConnectTimeout => Self::ConnectFailed,
             Fault::Exhausted => Self::Exhausted,
-            Fault::Stale | Fault::Broke | Fault::Idle => Self::AnswerBroke,
+            Fault::Stale | Fault::Broke | Fault::Idle | Fault::CutOff | Fault::Panicked => {
+                Self::AnswerBroke
+            }
             Fault::Answer(_) => Self::MalformedAnswer,
             Fault::Deadline => Self::Deadline,
         }

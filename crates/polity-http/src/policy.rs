@@ -61,9 +61,7 @@ pub enum Protocol {
     Tcp,
 }
 
-/// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, unless its
-/// connection is cut off by a drain's bound or by a panic, or
-/// the thread itself ends.
+/// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, however it ends.
 pub trait Exchange: 'static {
     /// Where the next attempt goes, or the answer when it goes nowhere.
     fn next(&mut self) -> Result<Target, Answer>;
@@ -105,7 +103,7 @@ pub trait Exchange: 'static {
     /// Appends further fields to an origin's final answer, each a line with its end.
     fn write_fields_of_answer(&self, _out: &mut Vec<u8>) {}
 
-    /// The exchange has ended, one way or the other.
+    /// The exchange has ended, one way or the other. Called once, and last.
     fn finished(&mut self, outcome: &Outcome);
 }
 
@@ -176,6 +174,12 @@ pub enum Fault {
     /// The answer, or the tunnel, stood still for too long.
     #[error("nothing moved for too long")]
     Idle,
+    /// Its connection was cut off: by a drain's bound, or because its thread ended.
+    #[error("the gateway has ended the connection")]
+    CutOff,
+    /// A defect of this program ended its connection: its task panicked.
+    #[error("a defect of the gateway has ended the connection")]
+    Panicked,
 }
 
 impl Fault {
@@ -188,7 +192,9 @@ impl Fault {
             | Self::BodyTooLarge
             | Self::ClientTooSlow
             | Self::ClientGone
-            | Self::Exhausted => false,
+            | Self::Exhausted
+            | Self::CutOff
+            | Self::Panicked => false,
             Self::Connect(_)
             | Self::ConnectTimeout
             | Self::Stale

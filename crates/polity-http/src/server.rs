@@ -322,6 +322,11 @@ async fn drain<P: Policy>(
     tokio::task::yield_now().await;
     match timeout(bound, worker.ended(groups)).await {
         Ok(()) => 0,
-        Err(_) => groups.iter().map(|group| group.abort()).sum(),
+        Err(_) => {
+            let cut_short = groups.iter().map(|group| group.abort()).sum();
+            // Their exchanges are finished when their tasks are next looked at.
+            worker.ended(groups).await;
+            cut_short
+        }
     }
 }

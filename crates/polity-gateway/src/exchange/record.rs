@@ -38,6 +38,8 @@ impl Exchange {
         line.reason = match (self.reason, &outcome.fault) {
             (Some(reason), _) => Some(reason),
             (None, Some(Fault::ClientGone)) => Some("client-gone"),
+            (None, Some(Fault::CutOff)) => Some("cut-off"),
+            (None, Some(Fault::Panicked)) => Some("panicked"),
             (None, Some(fault)) if outcome.status.is_none() || self.was_cut_short(outcome) => {
                 Some(Cause::of(fault).name())
             }

@@ -1,5 +1,7 @@
 //! The access log.
 
+use tokio::net::TcpListener;
+
 use crate::support::*;
 
 const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n";
@@ -49,4 +51,37 @@ async fn each_request_is_a_line() {
     assert_eq!(lines[2]["path"], "/no\"where");
     assert_eq!(lines[2]["reason"], "no-route");
     assert_eq!(lines[2]["service"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_request_that_the_end_cuts_off_is_a_line_and_a_failure() {
+    let plan = format!("{PLAN}[service.shop]\nrun = \"shop\"\ncalls = [\"orders\"]\n");
+    let system = System::start(&plan).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    system.put("orders", "orders-1", "127.0.0.1", port);
+    until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
+    let (shop, orders) = (name("shop"), name("orders"));
+    let address = system.handle.call_address(&shop, &orders).unwrap();
+    let mut caller = Client::connect(address).await;
+    caller.send("GET /orders HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let _instance = silent.accept().await.unwrap();
+    system.public.drained().await;
+    system.calls.drained().await;
+    system.running.await.unwrap();
+    assert!(caller.answer().await.is_none());
+    let log = std::fs::read_to_string(&system.log).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(line["reason"], "cut-off");
+    assert_eq!(line["status"], serde_json::Value::Null);
+    assert_eq!(line["instance"], "orders-1");
+    for counted in [
+        system.handle.stats(&orders).unwrap(),
+        system.handle.instance_stats(&"orders-1".into()).unwrap(),
+    ] {
+        let all = (counted.requests, counted.errors, counted.in_flight);
+        assert_eq!(all, (1, 1, 0));
+    }
 }

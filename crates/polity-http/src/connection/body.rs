@@ -238,11 +238,6 @@ impl Sending {
         input.len().saturating_sub(self.position)
     }
 
-    /// Bytes that followed it through a tunnel count as its body.
-    pub(crate) fn note_tunnelled(&mut self, bytes: u64) {
-        self.transfer.bytes += bytes;
-    }
-
     /// Whether all of it has come from the client.
     pub(crate) fn is_received(&self) -> bool {
         self.transfer.has_ended()

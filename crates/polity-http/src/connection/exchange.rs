@@ -11,6 +11,7 @@ use std::time::Instant;
 use tokio::time::Instant as TimerInstant;
 
 use super::answer::{Part, write_answer};
+use super::begun::Begun;
 use super::body::{SendState, Sending, Transfer};
 use super::head::{AnswerHead, Waiting};
 use super::request::{Started, Traits, rewrite};
@@ -19,7 +20,7 @@ use crate::buffer::{Input, Output};
 use crate::head::request::Asks;
 use crate::head::{Framing, Version};
 use crate::pace::Pace;
-use crate::policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Replay, Target};
+use crate::policy::{Answer, Exchange, Fault, Next, Policy, Replay, Target};
 use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::{Origin, Upstream};
 
@@ -28,7 +29,7 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) connection: &'c mut Connection<P, D, S>,
     /// From the client: this request's head and body, then the next requests.
     pub(super) input: &'c mut Input,
-    pub(super) exchange: &'c mut P::Exchange,
+    pub(super) exchange: &'c mut Begun<P::Exchange>,
     pub(super) traits: Traits,
     pub(super) sending: Sending,
     pub(super) to_upstream: &'c mut Output,
@@ -36,12 +37,10 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     first: Option<Result<Target, Answer>>,
     /// When the answer must have begun, over all attempts; known once the request is all there.
     pub(super) answer_due: Option<TimerInstant>,
-    status: Option<u16>,
     /// Where in `to_client` the final answer begins, as long as not a byte of it has been written.
     pub(super) final_head: Option<usize>,
     /// Whether a byte of the final answer has been written.
     forwarded: bool,
-    answer_bytes: u64,
     /// The client's, with what is waited for from it: its body, and then that it takes the answer.
     pub(super) pace: Pace,
     /// Whether the client has been told to go on, by a 100.
@@ -66,10 +65,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             to_client,
             first: started.next.take(),
             answer_due: None,
-            status: None,
             final_head: None,
             forwarded: false,
-            answer_bytes: 0,
             pace: Pace::default(),
             permitted: false,
         }
@@ -83,13 +80,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         // left in the input does not matter then.
         self.sending.abandon();
         self.sending.release(self.input);
-        self.exchange.finished(&Outcome {
-            status: self.status,
-            request_bytes: self.sending.bytes(),
-            answer_bytes: self.answer_bytes,
-            fault,
-            ended: Instant::now(),
-        });
+        self.exchange.fault = fault;
         after
     }
 
@@ -125,7 +116,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                         return (After::Close, Some(Fault::ClientGone));
                     }
                     next = self.exchange.next();
-                    rewrite(self.exchange, self.input.data(), self.to_upstream);
+                    rewrite(&**self.exchange, self.input.data(), self.to_upstream);
                     self.take_back_answer();
                     last = Some(fault);
                 }
@@ -151,16 +142,14 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             }
         };
         let head = self.await_answer(&mut upstream).await?;
-        self.status = Some(head.status);
+        self.exchange.status = Some(head.status);
         self.pace = Pace::default();
         self.connection.deadline.lift();
         if head.status == 101 {
             return Ok(Box::pin(self.upgraded(upstream)).await);
         }
         let mut transfer = Transfer::new(head.from, head.to);
-        let result = self.forward(&mut upstream, &mut transfer).await;
-        self.answer_bytes = transfer.bytes;
-        match result {
+        match self.forward(&mut upstream, &mut transfer).await {
             Ok(()) => {
                 self.finish_request(&mut upstream, &head).await;
                 if head.reusable
@@ -177,8 +166,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             Err(fault @ (Fault::Broke | Fault::Answer(_) | Fault::BodyTooLarge))
                 if !self.forwarded =>
             {
-                self.status = None;
-                self.answer_bytes = 0;
+                self.exchange.status = None;
+                self.exchange.answer_bytes = 0;
                 Err(fault)
             }
             // What the system still holds for a client that does not take it would stay there.
@@ -211,12 +200,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     /// Whether the client has sent nothing that was not used.
     fn is_all_read(&self) -> bool {
         self.sending.is_received() && self.sending.unused(self.input) == 0
-    }
-
-    /// The bytes that went through a tunnel.
-    pub(super) fn note_tunnelled(&mut self, up: u64, down: u64) {
-        self.sending.note_tunnelled(up);
-        self.answer_bytes = down;
     }
 
     /// Sends the request and waits for the head of the final answer, written to `to_client` then.
@@ -303,6 +286,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 self.to_upstream,
                 |name| self.exchange.keeps(name),
             );
+            self.exchange.request_bytes = self.sending.bytes();
             match sent {
                 Poll::Ready(Err(fault)) => return Poll::Ready(fault),
                 Poll::Ready(Ok(())) => {
@@ -326,7 +310,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             match poll_write_from(client, context, self.to_client.pending()) {
                 Poll::Ready(Ok(written)) => {
                     self.to_client.wrote(written);
-                    self.forwarded = self.status.is_some();
+                    self.forwarded = self.exchange.status.is_some();
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::ClientGone)),
                 Poll::Pending => return Poll::Pending,
@@ -351,8 +335,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         let option = connection_option(keeps_alive, self.traits.version);
         self.take_back_answer();
         write_answer(answer, part, option, self.to_client.buffer());
-        self.status = Some(answer.status);
-        self.answer_bytes = answer.body.len() as u64;
+        self.exchange.status = Some(answer.status);
+        self.exchange.answer_bytes = answer.body.len() as u64;
         let flushed = self.connection.flush(&mut self.to_client).await;
         match (flushed, keeps_alive) {
             (false, _) => After::Close,

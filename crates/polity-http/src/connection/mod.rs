@@ -1,6 +1,7 @@
 //! A client's connection: one task that reads its requests, and drives each to its end before the next.
 
 mod answer;
+mod begun;
 mod body;
 mod client;
 mod exchange;
@@ -22,9 +23,10 @@ use crate::buffer::Input;
 use crate::deadline::Deadline;
 use crate::group::Membership;
 use crate::head::may_be_complete;
-use crate::policy::{Exchange, Fault, Policy, Protocol};
+use crate::policy::{Fault, Policy, Protocol};
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
+use begun::Begun;
 use exchange::Exchanging;
 use request::{Prepared, Started, prepare};
 
@@ -230,8 +232,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     }
 
     async fn serve_tunnel(&mut self) {
-        let mut exchange = self.worker.policy.tunnel(&self.listener, self.peer);
-        let outcome = self.tunnel_to_instance(&mut exchange).await;
-        exchange.finished(&outcome);
+        let exchange = self.worker.policy.tunnel(&self.listener, self.peer);
+        self.tunnel_to_instance(&mut Begun::new(exchange)).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::begun::Begun;
 use crate::buffer::Output;
 use crate::head::request::{Asks, HeaderSpace};
 use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
@@ -11,7 +12,7 @@ use crate::stream::Dial;
 use crate::worker::Worker;
 
 /// What became of the bytes.
-pub(crate) enum Prepared<E> {
+pub(crate) enum Prepared<E: Exchange> {
     /// They are not a whole head yet.
     Partial,
     /// They can never be one.
@@ -21,8 +22,8 @@ pub(crate) enum Prepared<E> {
 }
 
 /// A request whose head has been read and, if it goes anywhere, written for its origin.
-pub(crate) struct Started<E> {
-    pub(crate) exchange: E,
+pub(crate) struct Started<E: Exchange> {
+    pub(crate) exchange: Begun<E>,
     pub(crate) traits: Traits,
     /// Until it is taken.
     pub(crate) next: Option<Result<Target, Answer>>,
@@ -63,15 +64,15 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
         Err(HeadError::TooManyHeaders) => return Prepared::Refused(Fault::HeadTooLarge),
         Err(error) => return Prepared::Refused(Fault::Head(error)),
     };
-    let mut exchange = worker.policy.request(listener, peer, &head);
+    let mut exchange = Begun::new(worker.policy.request(listener, peer, &head));
     let body_limit = exchange.body_limit();
     let next = match head.framing {
-        Framing::Length(length) if length > body_limit => too_large(&mut exchange),
+        Framing::Length(length) if length > body_limit => too_large(&mut *exchange),
         _ => exchange.next(),
     };
     let mut output = worker.buffers.output();
     if next.is_ok() {
-        write_head(&exchange, &head, output.buffer());
+        write_head(&*exchange, &head, output.buffer());
     }
     Prepared::Request(Started {
         next: Some(next),

@@ -3,21 +3,22 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
+use super::begun::Begun;
 use super::exchange::Exchanging;
 use super::{After, Connection};
 use crate::buffer::Input;
 use crate::deadline::Deadline;
-use crate::policy::{Exchange, Fault, Next, Outcome, Policy, Replay};
+use crate::policy::{Exchange, Fault, Next, Policy, Replay};
 use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::Upstream;
 
 /// One direction. A WebSocket that is silent for an hour costs two sockets and no buffer.
-struct Flow {
+struct Flow<'c> {
     input: Input,
     state: FlowState,
-    bytes: u64,
+    /// Where its bytes are counted.
+    bytes: &'c mut u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +29,12 @@ enum FlowState {
     Ended,
 }
 
-impl Flow {
-    fn new(input: Input) -> Self {
+impl<'c> Flow<'c> {
+    fn new(input: Input, bytes: &'c mut u64) -> Self {
         Self {
             input,
             state: FlowState::Open,
-            bytes: 0,
+            bytes,
         }
     }
 
@@ -48,7 +49,7 @@ impl Flow {
             if !self.input.is_empty() {
                 let written = ready!(poll_write_from(writer, context, self.input.data()))?;
                 self.input.consume(written);
-                self.bytes += written as u64;
+                *self.bytes += written as u64;
                 continue;
             }
             match self.state {
@@ -67,12 +68,12 @@ impl Flow {
     }
 }
 
-/// Passes bytes both ways until both sides have ended; returns what each sent, and what cut it
-/// short. A half that ends leaves the other open.
+/// Passes bytes both ways until both sides have ended; returns what cut it short. A half that ends
+/// leaves the other open.
 async fn pass_both_ways<C: Stream, U: Stream>(
     client: &mut C,
     upstream: &mut U,
-    flows: (&mut Flow, &mut Flow),
+    flows: (&mut Flow<'_>, &mut Flow<'_>),
     deadline: &mut Deadline,
     idle: std::time::Duration,
 ) -> Option<Fault> {
@@ -88,7 +89,7 @@ async fn pass_both_ways<C: Stream, U: Stream>(
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(None),
             _ => {}
         }
-        let moved = Some((up.bytes, down.bytes));
+        let moved = Some((*up.bytes, *down.bytes));
         if seen != moved {
             seen = moved;
             deadline.set_after(idle);
@@ -112,8 +113,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         self.sending.release(self.input);
         let buffers = connection.worker.buffers.clone();
         let early = std::mem::replace(self.input, buffers.input());
-        let mut up = Flow::new(early);
-        let mut down = Flow::new(upstream.input);
+        // What is tunnelled counts as the bodies.
+        let mut up = Flow::new(early, &mut self.exchange.request_bytes);
+        let mut down = Flow::new(upstream.input, &mut self.exchange.answer_bytes);
         let fault = pass_both_ways(
             &mut connection.stream,
             &mut upstream.stream,
@@ -122,62 +124,56 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             connection.worker.timeouts().stream_idle,
         )
         .await;
-        self.note_tunnelled(up.bytes, down.bytes);
         (After::Close, fault)
     }
 }
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Forwards the whole connection to an instance.
-    pub(super) async fn tunnel_to_instance(&mut self, exchange: &mut P::Exchange) -> Outcome {
-        let mut outcome = Outcome {
-            status: None,
-            request_bytes: 0,
-            answer_bytes: 0,
-            fault: None,
-            ended: Instant::now(),
+    pub(super) async fn tunnel_to_instance(&mut self, exchange: &mut Begun<P::Exchange>) {
+        let upstream = self.connect_tunnel(exchange).await;
+        exchange.fault = match upstream {
+            Ok(mut upstream) => {
+                let input = self.worker.buffers.input();
+                let mut up = Flow::new(input, &mut exchange.request_bytes);
+                let mut down = Flow::new(upstream.input, &mut exchange.answer_bytes);
+                pass_both_ways(
+                    &mut self.stream,
+                    &mut upstream.stream,
+                    (&mut up, &mut down),
+                    &mut self.deadline,
+                    self.worker.timeouts().stream_idle,
+                )
+                .await
+            }
+            Err(fault) => fault,
         };
-        let upstream = self.connect_tunnel(exchange, &mut outcome).await;
-        if let Some(mut upstream) = upstream {
-            let buffers = &self.worker.buffers;
-            let (mut up, mut down) = (Flow::new(buffers.input()), Flow::new(upstream.input));
-            outcome.fault = pass_both_ways(
-                &mut self.stream,
-                &mut upstream.stream,
-                (&mut up, &mut down),
-                &mut self.deadline,
-                self.worker.timeouts().stream_idle,
-            )
-            .await;
-            (outcome.request_bytes, outcome.answer_bytes) = (up.bytes, down.bytes);
-        }
-        if outcome.fault.is_some() {
+        if exchange.fault.is_some() {
             self.stream.reset_on_close();
         }
-        outcome.ended = Instant::now();
-        outcome
     }
 
+    /// An instance's connection; or what went wrong last, if anything was tried.
     async fn connect_tunnel(
         &self,
         exchange: &mut P::Exchange,
-        outcome: &mut Outcome,
-    ) -> Option<Upstream<D::Stream>> {
+    ) -> Result<Upstream<D::Stream>, Option<Fault>> {
+        let mut last = None;
         loop {
             let Ok(target) = exchange.next() else {
                 // There is nothing to say in a protocol we do not know: the reset says it.
                 self.stream.reset_on_close();
-                return None;
+                return Err(last);
             };
             let fault = match self.worker.connect(target, None).await {
-                Ok(upstream) => return Some(upstream),
+                Ok(upstream) => return Ok(upstream),
                 Err(fault) => fault,
             };
             let next = exchange.failed(&fault, Replay::NotSent);
-            outcome.fault = Some(fault);
+            last = Some(fault);
             match next {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
-                Next::Give(_) => return None,
+                Next::Give(_) => return Err(last),
             }
         }
     }

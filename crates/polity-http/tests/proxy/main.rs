@@ -9,6 +9,7 @@ mod bodies;
 mod cases;
 mod connections;
 mod corpus;
+mod cut;
 mod desync;
 mod endings;
 mod half_close;

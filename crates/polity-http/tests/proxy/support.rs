@@ -147,7 +147,9 @@ impl Exchange for PlainExchange {
         }
     }
 
-    fn answered(&mut self, _: &ResponseHead<'_>) {}
+    fn answered(&mut self, head: &ResponseHead<'_>) {
+        assert_ne!(head.status, PANIC_STATUS, "on purpose");
+    }
 
     fn keeps_of_answer(&self, _: &str) -> bool {
         true
@@ -160,6 +162,8 @@ impl Exchange for PlainExchange {
             .lock()
             .unwrap()
             .push(outcome.clone());
+        // One defect seldom comes alone.
+        assert_ne!(outcome.fault, Some(Fault::Panicked), "on purpose");
     }
 }
 
@@ -376,6 +380,9 @@ impl Peer {
 
 /// A target that is the end of its connection's task.
 pub(crate) const PANIC: &str = "/panic";
+
+/// A status that is the same.
+pub(crate) const PANIC_STATUS: u16 = 599;
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -34,6 +34,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 self.to_upstream,
                 |name| self.exchange.keeps(name),
             );
+            self.exchange.request_bytes = self.sending.bytes();
             if sent.is_ready() {
                 return Poll::Ready(());
             }

@@ -21,7 +21,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         let mut armed = None;
         poll_fn(|context| {
             let before = transfer.bytes;
-            if let Poll::Ready(result) = self.poll_answer_body(context, upstream, transfer) {
+            let passed = self.poll_answer_body(context, upstream, transfer);
+            self.exchange.answer_bytes = transfer.bytes;
+            if let Poll::Ready(result) = passed {
                 return Poll::Ready(result);
             }
             if let Poll::Ready(fault) = self.poll_request(context, upstream) {

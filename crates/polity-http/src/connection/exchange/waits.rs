@@ -53,7 +53,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 
     /// While nothing of the answer is here, progress of the request moves its deadline.
     pub(super) fn arm_if_waiting(&mut self) {
-        if self.status.is_none() {
+        if self.exchange.status.is_none() {
             self.arm_for_sending();
         }
     }
