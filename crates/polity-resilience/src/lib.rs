@@ -6,11 +6,14 @@
 pub mod adaptive_limit;
 pub mod backoff;
 pub mod bulkhead;
+pub mod circuit_breaker;
 pub mod retry_budget;
 pub mod shedder;
+mod sliding;
 
 pub use adaptive_limit::{AdaptiveLimit, Overloaded, Priority, Waiting};
 pub use backoff::Backoff;
 pub use bulkhead::{Bulkhead, Place};
+pub use circuit_breaker::CircuitBreaker;
 pub use retry_budget::RetryBudget;
 pub use shedder::Shedder;

@@ -1,6 +1,6 @@
 //! Tests of the retry budget: its promises, a naive model, and threads that race for the last retry.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ proptest! {
         let (mut elapsed, mut requests, mut retries) = (Duration::ZERO, Vec::new(), Vec::new());
         for step in steps {
             let second = elapsed.as_secs();
-            let recent = |times: &[u64]| times.iter().filter(|&&time| time + WINDOW > second).count() as f64;
+            let recent = |times: &[u64]| times.iter().filter(|&&time| time + WINDOW as u64 > second).count() as f64;
             match step {
                 Step::Wait(milliseconds) => elapsed += Duration::from_millis(milliseconds),
                 Step::Request => {
