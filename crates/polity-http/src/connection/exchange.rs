@@ -249,6 +249,9 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 Ok(read) if read > 0 => {}
                 _ => return Poll::Ready(Err(self.broken(upstream, waiting))),
             }
+            if !waiting.is_due(upstream.input.data()) {
+                continue;
+            }
             match self.take_answer(upstream, waiting) {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}

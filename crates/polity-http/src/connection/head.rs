@@ -32,6 +32,8 @@ pub(super) struct AnswerHead {
 pub(super) struct Waiting {
     interim: usize,
     gathering: Gathering,
+    /// Bytes of the instance's input that are known to be less than a head.
+    searched: usize,
 }
 
 /// A small answer is held until it is whole. An instance that dies in its middle then costs
@@ -42,7 +44,8 @@ pub(super) struct Waiting {
 enum Gathering {
     #[default]
     NotYet,
-    Since,
+    /// Until so many bytes are there.
+    Until(usize),
     Over,
 }
 
@@ -50,6 +53,17 @@ impl Waiting {
     /// Whether an interim answer has come.
     pub(super) fn has_answered(&self) -> bool {
         self.interim > 0
+    }
+
+    /// Whether more may be taken of `input` than the last time: of a head after each line, which
+    /// shows at once what is malformed, and of an answer that is gathered once it is whole. An
+    /// instance whose answer comes byte by byte would else have its head parsed as often.
+    pub(super) fn is_due(&self, input: &[u8]) -> bool {
+        if let Gathering::Until(length) = self.gathering {
+            return input.len() >= length;
+        }
+        let fresh = input.get(self.searched..).unwrap_or_default();
+        self.searched == 0 || fresh.contains(&b'\n') || input.len() >= MAX_HEAD
     }
 }
 
@@ -70,7 +84,10 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 Some((_, length)) if length > MAX_HEAD => return Err(TOO_LARGE),
                 None if input.len() >= MAX_HEAD => return Err(TOO_LARGE),
                 Some(parsed) => parsed,
-                None => return Ok(None),
+                None => {
+                    waiting.searched = input.len();
+                    return Ok(None);
+                }
             };
             if head.is_interim() {
                 self.interim(&head, waiting)?;
@@ -96,7 +113,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         upstream: &mut Upstream<D::Stream>,
         waiting: &mut Waiting,
     ) -> Result<Option<AnswerHead>, Fault> {
-        if waiting.gathering != Gathering::Since {
+        if !matches!(waiting.gathering, Gathering::Until(_)) {
             return Ok(None);
         }
         waiting.gathering = Gathering::Over;
@@ -113,14 +130,15 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         let Framing::Length(length) = from else {
             return false;
         };
-        let small = length <= (BUFFER - head_length.min(BUFFER)) as u64;
-        let whole = available as u64 >= head_length as u64 + length;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let length = head_length.saturating_add(length);
+        let (small, whole) = (length <= BUFFER, available >= length);
         let again = self.sending.replay() != Replay::Impossible && self.sending.is_received();
         if !small || whole || !again || waiting.gathering == Gathering::Over {
             return false;
         }
         if waiting.gathering == Gathering::NotYet {
-            waiting.gathering = Gathering::Since;
+            waiting.gathering = Gathering::Until(length);
             let patience = self.connection.worker.timeouts().gather;
             self.connection.deadline.set_after(patience);
         }
@@ -198,5 +216,42 @@ fn malformed(error: HeadError) -> Fault {
         HeadError::Malformed(what) => Fault::Answer(what),
         HeadError::TooManyHeaders => Fault::Answer("too many header fields"),
         HeadError::Version => Fault::Answer("the HTTP version is not 1.0 or 1.1"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often `answer` is looked at when it comes byte by byte, and nothing can be taken of it.
+    fn looks(waiting: &mut Waiting, answer: &[u8]) -> usize {
+        let due = |length: &usize| {
+            let due = waiting.is_due(&answer[..*length]);
+            if due {
+                waiting.searched = *length;
+            }
+            due
+        };
+        (1..=answer.len()).filter(due).count()
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_parsed_line_by_line() {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: a\r\n\r\n";
+        // At the first byte, and at each end of a line.
+        assert_eq!(looks(&mut Waiting::default(), head), 5);
+        // Nor does one that has no lines get past the most that a head may have.
+        let mut endless = Waiting::default();
+        assert_eq!(looks(&mut endless, &[b'a'; MAX_HEAD]), 2);
+    }
+
+    #[test]
+    fn an_answer_that_is_gathered_byte_by_byte_is_looked_at_when_it_is_whole() {
+        let mut waiting = Waiting {
+            gathering: Gathering::Until(1000),
+            ..Waiting::default()
+        };
+        assert_eq!(looks(&mut waiting, &[b'\n'; 999]), 0);
+        assert!(waiting.is_due(&[b'\n'; 1000]));
     }
 }
