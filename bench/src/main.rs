@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 enum Instrument {
     /// Answers requests as fast as it can, or as slowly as it is told; prints its address.
     Origin(origin::Options),
-    /// Carries requests to an origin and does nothing else: what no proxy can be cheaper than.
+    /// Carries requests to an origin and does nothing else: the kernel's part of what a proxy costs.
     Relay(relay::Options),
     /// Sends requests at fixed times, whatever comes back; prints latencies as JSON.
     OpenLoop(open_loop::Options),

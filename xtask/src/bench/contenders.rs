@@ -19,7 +19,7 @@ use super::process::{Process, pinned};
 use super::topology::Topology;
 
 pub(super) const POLITY: &str = "polity";
-/// A relay that does nothing in user space. What it uses is the kernel's part, which no proxy can avoid.
+/// A relay that does nothing in user space: what it uses is the kernel's part of what a proxy does.
 pub(super) const FLOOR: &str = "floor";
 /// Polity and the peers that are in one class with it: what needs rates alike, or is long, is measured of
 /// these only.
