@@ -1,83 +1,138 @@
 //! Choosing an endpoint of a service for a request.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicU64;
 
 use polity_core::Rng;
 
+use crate::Moment;
 use crate::candidates::Candidates;
-use crate::endpoint::{Endpoint, InFlight};
-use crate::policy;
+use crate::endpoint::{Endpoint, InFlight, Observation};
+use crate::policy::{self, Policy};
+use crate::ramp::Ramp;
+use crate::roster::Roster;
+use crate::settings::Settings;
 
 #[cfg(test)]
 #[path = "balancer_tests.rs"]
 mod tests;
 
-/// How an endpoint is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Policy {
-    /// The less busy of two drawn at random (Mitzenmacher 2001): nearly as even as the least busy of
-    /// all, at the cost of two looks, and no thread sends everything to the same one.
-    #[default]
-    PowerOfTwoChoices,
-    /// One after the other.
-    RoundRobin,
-    /// The least busy of all; at random among equals.
-    LeastConnections,
-    /// At random.
-    Random,
-}
-
 /// A policy and what it remembers from one request to the next. One for each service, shared by all
 /// threads, and kept when the service's endpoints change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct Balancer {
-    policy: Policy,
-    turn: AtomicUsize,
+    settings: Settings,
+    turn: AtomicU64,
+}
+
+/// What is known of the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// When it is sent.
+    pub now: Moment,
+    /// What a policy that hashes tells it apart by: a hash of all 64 bits. Without it, chance.
+    pub key: Option<u64>,
+    /// The endpoint, by its identity, that it goes to if that may be chosen, whatever the policy says.
+    pub prefers: Option<u64>,
 }
 
 impl Balancer {
     /// A balancer that has chosen nothing yet.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Self {
-            policy,
-            turn: AtomicUsize::new(0),
+            settings,
+            turn: AtomicU64::new(0),
         }
     }
 
-    /// The place in `endpoints` of the one to use, out of those that are not retired and that
+    /// How it chooses.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The place in `roster` of the endpoint to use, out of those that are not retired and that
     /// `wanted` holds for (a retry does not want those that were tried); none if there is none.
+    /// Ejected ones are chosen only where so few are not that the roster
+    /// [panics](Roster::is_panicking).
     pub fn choose<E: AsRef<Endpoint>>(
         &self,
-        endpoints: &[E],
+        roster: &Roster<E>,
+        ask: &Ask,
         rng: &mut dyn Rng,
         wanted: impl Fn(&E) -> bool,
     ) -> Option<usize> {
-        let candidates = Candidates::new(endpoints, wanted);
-        match self.policy {
-            Policy::PowerOfTwoChoices => policy::power_of_two::choose(&candidates, rng),
-            Policy::RoundRobin => policy::round_robin::choose(&candidates, &self.turn),
-            Policy::LeastConnections => policy::least_connections::choose(&candidates, rng),
-            Policy::Random => candidates.draw(rng, None),
+        let places = match self.settings.policy.heeds_zones() {
+            true => roster.reach(rng),
+            false => roster.len(),
+        };
+        let ramp = match self.settings.policy.ramps() {
+            true => Ramp::of(roster, self.settings.ramp, ask.now),
+            false => None,
+        };
+        let candidates = Candidates::new(roster, places, ramp, ask.now, wanted);
+        if let Some(identity) = ask.prefers
+            && let Some(place) = roster.place_of(identity)
+            && candidates.admits(place)
+        {
+            return Some(place);
+        }
+        let chosen = self.pick(&candidates, ask, rng);
+        if chosen.is_some() || places == roster.len() {
+            return chosen;
+        }
+        self.pick(&candidates.widened(), ask, rng)
+    }
+
+    fn pick<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
+        &self,
+        candidates: &Candidates<'_, E, F>,
+        ask: &Ask,
+        rng: &mut dyn Rng,
+    ) -> Option<usize> {
+        match &self.settings.policy {
+            Policy::PowerOfTwoChoices(factors) => {
+                policy::power_of_two::choose(candidates, factors, rng)
+            }
+            Policy::RoundRobin => policy::round_robin::choose(candidates, &self.turn, rng),
+            Policy::WeightedRoundRobin => {
+                policy::weighted_round_robin::choose(candidates, &self.turn, rng)
+            }
+            Policy::LeastConnections => policy::least_connections::choose(candidates, rng),
+            Policy::WeightedLeastConnections => {
+                policy::least_connections::choose_weighted(candidates, rng)
+            }
+            Policy::Random => candidates.draw(rng, None, |_, _| true),
+            Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
         }
     }
 
-    /// Chooses, and counts the request in. None only where no endpoint is left that is not retired
-    /// and that `wanted` holds for.
+    /// Chooses, and counts the request in. None only where no endpoint is left that may be chosen and
+    /// that `wanted` holds for.
     pub fn begin<E: AsRef<Endpoint> + Clone>(
         &self,
-        endpoints: &[E],
+        roster: &Roster<E>,
+        ask: &Ask,
         rng: &mut dyn Rng,
         wanted: impl Fn(&E) -> bool,
     ) -> Option<InFlight<E>> {
         // Each turn but the last met an endpoint retired since it was chosen, and what is retired
         // stays so: there are at most as many turns as endpoints, and one.
         loop {
-            let place = self.choose(endpoints, rng, &wanted)?;
-            let holder = endpoints.get(place)?.clone();
+            let place = self.choose(roster, ask, rng, &wanted)?;
+            let holder = roster.get(place)?.clone();
             if let Some(counted) = InFlight::begin(holder) {
                 return Some(counted);
             }
+        }
+    }
+
+    /// Notes how a request at `endpoint` went, as far as the policy has a use for it.
+    pub fn observe(&self, endpoint: &Endpoint, observation: &Observation, now: Moment) {
+        endpoint.note(observation.failed, now);
+        // A failure that comes fast is no sign of speed.
+        let latency = observation.latency.filter(|_| !observation.failed);
+        if let (Some(kind), Some(latency)) = (self.settings.policy.latency(), latency) {
+            endpoint.latency().note(kind, latency, now);
         }
     }
 }

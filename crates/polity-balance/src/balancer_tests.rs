@@ -6,16 +6,42 @@ use polity_core::SplitMix64;
 use proptest::prelude::*;
 
 use super::*;
+use crate::endpoint::EndpointSpec;
 
-const POLICIES: [Policy; 4] = [
-    Policy::PowerOfTwoChoices,
-    Policy::RoundRobin,
-    Policy::LeastConnections,
-    Policy::Random,
-];
+fn policies() -> [Policy; 7] {
+    [
+        Policy::default(),
+        Policy::RoundRobin,
+        Policy::WeightedRoundRobin,
+        Policy::LeastConnections,
+        Policy::WeightedLeastConnections,
+        Policy::Random,
+        Policy::Hash,
+    ]
+}
+
+fn balancer(policy: Policy) -> Balancer {
+    Balancer::new(Settings::new(policy))
+}
+
+fn roster(endpoints: &[Arc<Endpoint>]) -> Roster<Arc<Endpoint>> {
+    Roster::new(&Settings::new(Policy::Random), endpoints.to_vec())
+}
+
+/// A request like no other.
+fn ask(number: usize) -> Ask {
+    Ask {
+        key: Some(polity_core::Rng::next_u64(&mut SplitMix64::new(
+            number as u64,
+        ))),
+        ..Ask::default()
+    }
+}
 
 fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
-    (0..count).map(|_| Arc::new(Endpoint::new())).collect()
+    (0..count)
+        .map(|_| Arc::new(Endpoint::new(EndpointSpec::default())))
+        .collect()
 }
 
 /// How often each place is chosen in `requests` that end at once.
@@ -25,11 +51,11 @@ fn chosen(
     requests: usize,
     wanted: impl Fn(&Arc<Endpoint>) -> bool,
 ) -> Vec<usize> {
-    let balancer = Balancer::new(policy);
+    let (balancer, roster) = (balancer(policy), roster(endpoints));
     let mut rng = SplitMix64::new(11);
     let mut counts = vec![0; endpoints.len()];
-    for _ in 0..requests {
-        if let Some(place) = balancer.choose(endpoints, &mut rng, &wanted) {
+    for number in 0..requests {
+        if let Some(place) = balancer.choose(&roster, &ask(number), &mut rng, &wanted) {
             counts[place] += 1;
         }
     }
@@ -38,7 +64,7 @@ fn chosen(
 
 #[test]
 fn an_idle_service_is_loaded_evenly_by_every_policy() {
-    for policy in POLICIES {
+    for policy in policies() {
         let counts = chosen(policy, &endpoints(5), 10_000, |_| true);
         assert!(
             counts.iter().all(|count| (1_800..2_200).contains(count)),
@@ -49,7 +75,7 @@ fn an_idle_service_is_loaded_evenly_by_every_policy() {
 
 #[test]
 fn the_load_of_one_that_is_out_is_shared_by_all_others() {
-    for policy in POLICIES {
+    for policy in policies() {
         let endpoints = endpoints(5);
         let out = endpoints[1].clone();
         let counts = chosen(policy, &endpoints, 10_000, |endpoint| {
@@ -66,7 +92,7 @@ fn the_load_of_one_that_is_out_is_shared_by_all_others() {
 
 #[test]
 fn the_only_candidate_is_found_among_many() {
-    for policy in POLICIES {
+    for policy in policies() {
         let endpoints = endpoints(1_000);
         for endpoint in endpoints.iter().take(999) {
             endpoint.retire();
@@ -78,7 +104,7 @@ fn the_only_candidate_is_found_among_many() {
 
 #[test]
 fn a_few_candidates_among_many_share_the_load() {
-    for policy in POLICIES {
+    for policy in policies() {
         let endpoints = endpoints(100);
         let few: Vec<_> = [3, 50, 51].map(|place| endpoints[place].clone()).into();
         let counts = chosen(policy, &endpoints, 3_000, |endpoint| {
@@ -94,40 +120,52 @@ fn a_few_candidates_among_many_share_the_load() {
 
 #[test]
 fn round_robin_finds_the_one_candidate_whose_turns_others_take() {
-    let balancer = Balancer::new(Policy::RoundRobin);
+    let balancer = balancer(Policy::RoundRobin);
     let endpoints = endpoints(2);
     // Another thread takes a turn whenever this one has looked at the first endpoint, so this one
     // is never given the second's.
-    let other_thread = || balancer.choose(&endpoints, &mut SplitMix64::new(1), |_| true);
+    let other_thread = || {
+        balancer.choose(
+            &roster(&endpoints),
+            &Ask::default(),
+            &mut SplitMix64::new(1),
+            |_| true,
+        )
+    };
     let wanted = |endpoint: &Arc<Endpoint>| {
         let is_first = Arc::ptr_eq(endpoint, &endpoints[0]);
         !is_first || other_thread().is_none()
     };
-    let chosen = balancer.choose(&endpoints, &mut SplitMix64::new(2), wanted);
+    let chosen = balancer.choose(
+        &roster(&endpoints),
+        &Ask::default(),
+        &mut SplitMix64::new(2),
+        wanted,
+    );
     assert_eq!(chosen, Some(1));
 }
 
 #[test]
 fn round_robin_goes_round() {
-    let balancer = Balancer::new(Policy::RoundRobin);
+    let balancer = balancer(Policy::RoundRobin);
     let endpoints = endpoints(3);
     let mut rng = SplitMix64::new(1);
     let places: Vec<_> = (0..7)
-        .filter_map(|_| balancer.choose(&endpoints, &mut rng, |_| true))
+        .filter_map(|_| balancer.choose(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
         .collect();
     assert_eq!(places, [0, 1, 2, 0, 1, 2, 0]);
 }
 
 #[test]
 fn least_connections_levels() {
-    let balancer = Balancer::new(Policy::LeastConnections);
+    let balancer = balancer(Policy::LeastConnections);
     let endpoints = endpoints(3);
     let mut rng = SplitMix64::new(2);
     let _busy: Vec<_> = (0..4)
         .map(|_| InFlight::begin(endpoints[0].clone()))
         .collect();
     let _more: Vec<_> = (0..8)
-        .map(|_| balancer.begin(&endpoints, &mut rng, |_| true))
+        .map(|_| balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
         .collect();
     let loads: Vec<u64> = endpoints
         .iter()
@@ -142,7 +180,7 @@ fn two_choices_avoid_a_busy_endpoint_and_never_choose_the_busiest_of_all() {
     let _busy: Vec<_> = (0..9)
         .map(|_| InFlight::begin(endpoints[2].clone()))
         .collect();
-    let counts = chosen(Policy::PowerOfTwoChoices, &endpoints, 10_000, |_| true);
+    let counts = chosen(Policy::default(), &endpoints, 10_000, |_| true);
     assert_eq!(counts[2], 0);
 }
 
@@ -151,25 +189,25 @@ fn two_choices_avoid_a_busy_endpoint_and_never_choose_the_busiest_of_all() {
 #[test]
 fn two_choices_are_far_more_even_than_one() {
     let fullest = |policy| {
-        let balancer = Balancer::new(policy);
+        let balancer = balancer(policy);
         let endpoints = endpoints(100);
         let mut rng = SplitMix64::new(3);
         let held: Vec<_> = (0..10_000)
-            .map(|_| balancer.begin(&endpoints, &mut rng, |_| true))
+            .map(|_| balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
             .collect();
         assert!(held.iter().all(Option::is_some));
         endpoints.iter().map(|endpoint| endpoint.in_flight()).max()
     };
-    assert!(fullest(Policy::PowerOfTwoChoices) <= Some(104));
+    assert!(fullest(Policy::default()) <= Some(104));
     assert!(fullest(Policy::Random) >= Some(115));
 }
 
 #[test]
 fn a_cancelled_request_is_counted_out() {
-    let balancer = Balancer::new(Policy::Random);
+    let balancer = balancer(Policy::Random);
     let endpoints = endpoints(1);
     let mut rng = SplitMix64::new(4);
-    let request = balancer.begin(&endpoints, &mut rng, |_| true);
+    let request = balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true);
     assert_eq!(endpoints[0].in_flight(), 1);
     // A future that is dropped drops what it holds.
     drop(async move { request.map(|held| Arc::strong_count(&held)) });
@@ -195,11 +233,11 @@ proptest! {
             }
         }
         let possible = states.iter().any(|(wanted, retired, _)| *wanted && !retired);
-        for policy in POLICIES {
-            let balancer = Balancer::new(policy);
+        for policy in policies() {
+            let balancer = balancer(policy);
             let mut rng = SplitMix64::new(seed);
             for _ in 0..5 {
-                let begun = balancer.begin(&endpoints, &mut rng, wanted);
+                let begun = balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, wanted);
                 prop_assert_eq!(begun.is_some(), possible);
                 if let Some(request) = begun {
                     prop_assert!(wanted(&request) && !request.is_retired());

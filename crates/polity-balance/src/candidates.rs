@@ -2,59 +2,135 @@
 
 use polity_core::Rng;
 
-use crate::Endpoint;
+use crate::Moment;
+use crate::endpoint::{Endpoint, State};
+use crate::ramp::Ramp;
+use crate::roster::Roster;
+use crate::weights::Round;
 
 /// Draws that may hit an endpoint out of the question before all are looked at: with half of them
 /// out, one request in 256 takes the long way.
 const DRAWS: usize = 8;
 
-/// Some of a service's endpoints: those not retired that the caller wants.
+/// Some of a service's endpoints: those within reach and in use that the caller wants.
 pub(crate) struct Candidates<'a, E, F> {
-    endpoints: &'a [E],
+    roster: &'a Roster<E>,
+    /// Those of the first places.
+    places: usize,
     wanted: F,
+    /// Ejected ones too.
+    all: bool,
+    ramp: Option<Ramp>,
+    pub(crate) now: Moment,
 }
 
 impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
-    pub(crate) fn new(endpoints: &'a [E], wanted: F) -> Self {
-        Self { endpoints, wanted }
+    pub(crate) fn new(
+        roster: &'a Roster<E>,
+        places: usize,
+        ramp: Option<Ramp>,
+        now: Moment,
+        wanted: F,
+    ) -> Self {
+        Self {
+            all: roster.is_panicking(),
+            roster,
+            places,
+            wanted,
+            ramp,
+            now,
+        }
+    }
+
+    /// The same, out of all places.
+    pub(crate) fn widened(self) -> Self {
+        Self {
+            places: self.roster.len(),
+            ..self
+        }
     }
 
     /// How many places there are, candidates or not.
     pub(crate) fn places(&self) -> usize {
-        self.endpoints.len()
+        self.places
+    }
+
+    /// The turns of the places.
+    pub(crate) fn round(&self) -> Round {
+        self.roster.round(self.places)
+    }
+
+    /// The place that a number of their round stands for.
+    pub(crate) fn by_weight(&self, number: u64) -> usize {
+        self.roster.weights().place(number)
+    }
+
+    /// The endpoint at `place`, if it may be chosen.
+    #[inline]
+    pub(crate) fn at(&self, place: usize) -> Option<(&'a Endpoint, State)> {
+        let holder = self.roster.get(place)?;
+        let endpoint = holder.as_ref();
+        let state = endpoint.look();
+        let is_in = !state.is_retired() && (self.all || !state.is_ejected());
+        (is_in && (self.wanted)(holder)).then_some((endpoint, state))
     }
 
     /// Whether the endpoint at `place` may be chosen.
     pub(crate) fn admits(&self, place: usize) -> bool {
-        self.endpoints
-            .get(place)
-            .is_some_and(|endpoint| !endpoint.as_ref().is_retired() && (self.wanted)(endpoint))
+        self.at(place).is_some()
     }
 
-    /// Requests in flight at `place`.
-    pub(crate) fn load(&self, place: usize) -> u64 {
-        self.endpoints
-            .get(place)
-            .map_or(u64::MAX, |endpoint| endpoint.as_ref().in_flight())
+    /// Whether the endpoint at `place` may be chosen, and this is one of the requests for it while it
+    /// is new.
+    pub(crate) fn takes_turn(&self, place: usize, rng: &mut dyn Rng) -> bool {
+        self.at(place)
+            .is_some_and(|(endpoint, _)| self.is_ramped(endpoint, rng))
     }
 
-    /// One candidate, each as likely as the others, but never `except`.
+    fn is_ramped(&self, endpoint: &Endpoint, rng: &mut dyn Rng) -> bool {
+        self.ramp.is_none_or(|ramp| ramp.admits(endpoint, rng))
+    }
+
+    /// One candidate, each as likely as its weight says, but never `except`; as long as one is found
+    /// in a few draws, one that `fits`.
     ///
     /// Stepping on to the neighbour of one that is out would give that neighbour the load of both,
     /// and by retries make an instance's failure its neighbour's.
-    pub(crate) fn draw(&self, rng: &mut dyn Rng, except: Option<usize>) -> Option<usize> {
+    pub(crate) fn draw(
+        &self,
+        rng: &mut dyn Rng,
+        except: Option<usize>,
+        fits: impl Fn(&Endpoint, State) -> bool,
+    ) -> Option<usize> {
+        let total = self.round().turns() as usize;
+        let mut second_best = None;
         for _ in 0..DRAWS {
-            let place = rng.below(self.places());
-            if Some(place) != except && self.admits(place) {
-                return Some(place);
+            let place = self.by_weight(rng.below(total) as u64);
+            if Some(place) == except {
+                continue;
+            }
+            if let Some((endpoint, state)) = self.at(place) {
+                if fits(endpoint, state) && self.is_ramped(endpoint, rng) {
+                    return Some(place);
+                }
+                second_best = second_best.or(Some(place));
             }
         }
-        let all = (0..self.places()).filter(|place| Some(*place) != except && self.admits(*place));
-        // Algorithm R (Vitter 1985) with room for one: a uniform draw in one pass.
-        let counted = all.zip(1..);
-        counted.fold(None, |kept, (place, seen)| match rng.below(seen) {
-            0 => Some(place),
-            _ => kept,
+        second_best.or_else(|| self.draw_long(rng, except))
+    }
+
+    /// The same, by looking at all.
+    fn draw_long(&self, rng: &mut dyn Rng, except: Option<usize>) -> Option<usize> {
+        let places = (0..self.places).filter(|place| Some(*place) != except);
+        let weighed = places.filter_map(|place| Some((place, self.at(place)?.0.weight())));
+        // Algorithm A-Chao (Chao 1982) with room for one: a draw by weight in one pass.
+        let mut sum = 0;
+        weighed.fold(None, |kept, (place, weight)| {
+            sum += weight as usize;
+            match rng.below(sum) < weight as usize {
+                true => Some(place),
+                false => kept,
+            }
         })
     }
 }

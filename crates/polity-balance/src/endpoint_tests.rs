@@ -9,7 +9,7 @@ use super::*;
 
 #[test]
 fn a_request_is_counted_until_its_guard_is_dropped() {
-    let endpoint = Arc::new(Endpoint::new());
+    let endpoint = Arc::new(Endpoint::new(EndpointSpec::default()));
     let first = InFlight::begin(endpoint.clone());
     let second = InFlight::begin(endpoint.clone());
     assert!(first.is_some() && second.is_some());
@@ -23,7 +23,7 @@ fn a_request_is_counted_until_its_guard_is_dropped() {
 
 #[test]
 fn a_retired_endpoint_lets_requests_end_and_none_begin() {
-    let endpoint = Endpoint::new();
+    let endpoint = Endpoint::new(EndpointSpec::default());
     let running = InFlight::begin(&endpoint);
     endpoint.retire();
     assert!(endpoint.is_retired() && !endpoint.is_drained());
@@ -46,7 +46,7 @@ fn each_endpoint_has_cache_lines_of_its_own() {
 #[test]
 fn nothing_reaches_an_endpoint_that_was_retired_and_empty() {
     for _ in 0..60 {
-        let endpoint = Endpoint::new();
+        let endpoint = Endpoint::new(EndpointSpec::default());
         let stopped = AtomicBool::new(false);
         let reached = AtomicU64::new(0);
         let send = || {

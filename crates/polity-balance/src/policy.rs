@@ -1,5 +1,60 @@
 //! The algorithms, one in each file.
 
+pub(crate) mod hash;
 pub(crate) mod least_connections;
 pub(crate) mod power_of_two;
 pub(crate) mod round_robin;
+pub(crate) mod weighted_round_robin;
+
+use crate::latency::Kind;
+pub use power_of_two::Factors;
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Policy {
+    /// The better of two drawn at random (Mitzenmacher 2001): nearly as even as the best of all, at
+    /// the cost of two looks, and no thread sends everything to the same one. What is better is said
+    /// by requests in flight, failures, and what endpoints say of themselves.
+    PowerOfTwoChoices(Factors),
+    /// One after the other, whatever their weights.
+    RoundRobin,
+    /// One after the other, each as often as its weight says, and its turns spread over the round.
+    WeightedRoundRobin,
+    /// At random, by weight.
+    Random,
+    /// The one with the fewest requests in flight; at random among equals.
+    LeastConnections,
+    /// The one with the fewest requests in flight for its weight.
+    WeightedLeastConnections,
+    /// The same for the same key, by weight, while the endpoints stay the same.
+    Hash,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::PowerOfTwoChoices(Factors::default())
+    }
+}
+
+impl Policy {
+    /// Whether endpoints of the own zone come first. Not where a key has its endpoint.
+    pub(crate) fn heeds_zones(&self) -> bool {
+        !matches!(self, Self::Hash)
+    }
+
+    /// Whether new endpoints get their share by and by: where chance or turns give it out.
+    pub(crate) fn ramps(&self) -> bool {
+        match self {
+            Self::PowerOfTwoChoices(_)
+            | Self::RoundRobin
+            | Self::WeightedRoundRobin
+            | Self::Random => true,
+            Self::LeastConnections | Self::WeightedLeastConnections | Self::Hash => false,
+        }
+    }
+
+    /// What it has to know of latencies.
+    pub(crate) fn latency(&self) -> Option<Kind> {
+        None
+    }
+}

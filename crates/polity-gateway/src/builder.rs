@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Cache};
+use polity_balance::Roster;
 use polity_catalog::{Catalog, Health, Instances};
 use polity_core::{InstanceId, ServiceName};
 use polity_plan::Plan;
 use polity_runtime::Published;
 
 use crate::instance::Instance;
+use crate::moment::moment;
 use crate::overload::Load;
 use crate::service::{Service, ServicePolicy, Shared};
 use crate::snapshot::{Planned, Snapshot};
@@ -171,10 +173,16 @@ fn build_service(
             .cloned()
             .unwrap_or_else(|| Instance::new(listed.id.clone(), &listed.host, listed.port, now));
         match listed.health {
-            Health::Ready => ready.push(instance),
+            Health::Ready => {
+                if !known.is_some_and(|known| known.is_ready(&instance)) {
+                    instance.endpoint.starts(moment(now));
+                }
+                ready.push(instance);
+            }
             Health::Unready => unready.push(instance),
         }
     }
+    let ready = Roster::new(&policy.balancing(), ready);
     Service {
         name: name.clone(),
         policy,
@@ -194,10 +202,7 @@ fn retired(before: &Snapshot, after: &Snapshot) -> Vec<Instance> {
             continue;
         }
         let stays = |instance: &&Instance| {
-            next.is_some_and(|next| {
-                next.instances()
-                    .any(|other| std::ptr::eq(&**other, &***instance))
-            })
+            next.is_some_and(|next| next.instances().any(|other| other.is(instance)))
         };
         gone.extend(
             service

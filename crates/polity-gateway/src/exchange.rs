@@ -9,13 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polity_balance::InFlight;
+use polity_balance::{InFlight, Observation};
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
 use polity_resilience::Backoff;
 
 use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
+use crate::moment::moment;
 use crate::overload::{Admission, Caller};
 use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
@@ -180,6 +181,20 @@ impl Exchange {
         answer
     }
 
+    /// Notes how the attempt at `place` ended.
+    fn note(&self, place: &Instance, ending: Ending, now: Instant) {
+        let took = now.saturating_duration_since(self.attempted);
+        place.statistics.note(ending, took);
+        if let Some(service) = self.service() {
+            let observation = Observation {
+                failed: ending == Ending::Error,
+                latency: self.upstream_time,
+            };
+            let balancer = &service.shared.balancer;
+            balancer.observe(&place.endpoint, &observation, moment(now));
+        }
+    }
+
     /// What is left of the time when the attempt is made.
     fn remaining(&self) -> Duration {
         let since = self.received.unwrap_or(self.attempted);
@@ -199,19 +214,19 @@ impl polity_http::Exchange for Exchange {
             }
         }
         self.admit()?;
-        let target = self
-            .choose()
-            .and_then(|place| Some((place.address()?, place)));
-        let Some((address, place)) = target else {
-            let detail = self.service().map(|service| service.why_nowhere());
-            let detail = detail.unwrap_or_default();
-            return Err(self.give(Cause::NoInstance, Reached::No, &detail));
-        };
         let first = self.attempts == 0 && self.stale == 0;
         // The first is made as soon as the request is there.
         let now = match first {
             true => self.arrived,
             false => Instant::now(),
+        };
+        let target = self
+            .choose(now)
+            .and_then(|place| Some((place.address()?, place)));
+        let Some((address, place)) = target else {
+            let detail = self.service().map(|service| service.why_nowhere());
+            let detail = detail.unwrap_or_default();
+            return Err(self.give(Cause::NoInstance, Reached::No, &detail));
         };
         if let Some(service) = self.service().filter(|_| first) {
             service.shared.budget.note_request(now);
@@ -292,9 +307,7 @@ impl polity_http::Exchange for Exchange {
                 place.address_failed();
             }
             if fault.is_the_services() && !matches!(fault, Fault::Stale) {
-                place
-                    .statistics
-                    .note(Ending::Error, self.attempted.elapsed());
+                self.note(&place, Ending::Error, Instant::now());
             }
             self.tried.push(Instance::clone(&place));
         }
@@ -362,8 +375,7 @@ impl polity_http::Exchange for Exchange {
         }
         let place = self.current.take();
         if let Some(place) = &place {
-            let at_instance = outcome.ended.saturating_duration_since(self.attempted);
-            place.statistics.note(ending, at_instance);
+            self.note(place, ending, outcome.ended);
         }
         self.log(outcome, took, place.as_deref());
     }

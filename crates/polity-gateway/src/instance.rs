@@ -1,14 +1,16 @@
 //! An instance as the gateway knows it: where it is, how busy it is, and what it has done.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use polity_balance::Endpoint;
+use polity_balance::{Endpoint, EndpointSpec};
 use polity_core::InstanceId;
 
+use crate::moment::moment;
 use crate::statistics::{Statistics, Summary};
 
 /// Shared by every snapshot that holds the instance, and by every request at it.
@@ -52,10 +54,19 @@ impl Instance {
             host: host.to_owned(),
             port,
             authority: authority(host, port),
-            endpoint: Endpoint::new(),
+            endpoint: Endpoint::new(EndpointSpec {
+                identity: identity(host, port),
+                since: moment(now),
+                ..EndpointSpec::default()
+            }),
             statistics: Statistics::new(now),
             place,
         }))
+    }
+
+    /// Whether both are the same, statistics and all.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Where to connect; none while its name is not resolved.
@@ -95,6 +106,13 @@ impl Instance {
     pub(crate) fn summary(&self, now: Instant) -> Summary {
         self.statistics.summary(now, self.endpoint.in_flight())
     }
+}
+
+/// What hashing knows the instance by: where it is, which lasts longer than its id.
+fn identity(host: &str, port: u16) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (host, port).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn authority(host: &str, port: u16) -> String {

@@ -17,6 +17,7 @@ mod handle;
 mod headers;
 mod instance;
 mod listeners;
+mod moment;
 mod overload;
 mod policy;
 mod problem;

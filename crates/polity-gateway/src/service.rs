@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polity_balance::{Balancer, Policy};
+use polity_balance::{Balancer, Policy, Roster, Settings};
 use polity_core::ServiceName;
 use polity_plan::{Balance, Origin, Protocol, Retry};
 use polity_resilience::RetryBudget;
@@ -23,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) shared: Arc<Shared>,
     pub(crate) load: Load,
     /// Those that may be given requests.
-    pub(crate) ready: Vec<Instance>,
+    pub(crate) ready: Roster<Instance>,
     /// Those that may not, for now.
     pub(crate) unready: Vec<Instance>,
 }
@@ -71,16 +71,23 @@ impl ServicePolicy {
     }
 }
 
+impl ServicePolicy {
+    /// How one of its instances is chosen.
+    pub(crate) fn balancing(&self) -> Settings {
+        Settings::new(match self.balance {
+            Balance::P2c => Policy::default(),
+            Balance::RoundRobin => Policy::RoundRobin,
+            Balance::LeastConnections => Policy::LeastConnections,
+            Balance::Random => Policy::Random,
+        })
+    }
+}
+
 impl Shared {
     pub(crate) fn new(policy: &ServicePolicy, now: Instant) -> Self {
         Self {
             statistics: Statistics::new(now),
-            balancer: Balancer::new(match policy.balance {
-                Balance::P2c => Policy::PowerOfTwoChoices,
-                Balance::RoundRobin => Policy::RoundRobin,
-                Balance::LeastConnections => Policy::LeastConnections,
-                Balance::Random => Policy::Random,
-            }),
+            balancer: Balancer::new(policy.balancing()),
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
         }
     }
@@ -90,6 +97,11 @@ impl Service {
     /// All instances, ready or not.
     pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
         self.ready.iter().chain(&self.unready)
+    }
+
+    /// Whether the instance may be given requests.
+    pub(crate) fn is_ready(&self, instance: &Instance) -> bool {
+        self.ready.iter().any(|ready| ready.is(instance))
     }
 
     /// Why no instance can be given a request, for whoever sent it.

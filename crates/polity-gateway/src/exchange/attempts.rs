@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use polity_balance::InFlight;
+use polity_balance::{Ask, InFlight};
 use polity_http::{Fault, Replay, Reuse};
 use polity_resilience::Backoff;
 
 use super::Exchange;
 use crate::destination::Destination;
 use crate::instance::Instance;
+use crate::moment::moment;
 use crate::service::Service;
 
 /// The pause before an instance is tried a second time: there was no other. Short, as somebody
@@ -26,15 +27,18 @@ pub(super) fn backoff() -> Backoff {
 
 impl Exchange {
     /// Takes a place at an instance of the service; none where none can be given a request.
-    pub(super) fn choose(&mut self) -> Option<InFlight<Instance>> {
+    pub(super) fn choose(&mut self, now: Instant) -> Option<InFlight<Instance>> {
         if !self.tried.is_empty() {
             self.refresh();
         }
-        let first_look = self.service().and_then(|service| self.take_place(service));
+        let first_look = self
+            .service()
+            .and_then(|service| self.take_place(service, now));
         first_look.or_else(|| {
             // The snapshot may have been replaced, and its last instance retired, since it was read.
             self.refresh();
-            self.service().and_then(|service| self.take_place(service))
+            self.service()
+                .and_then(|service| self.take_place(service, now))
         })
     }
 
@@ -48,16 +52,20 @@ impl Exchange {
     }
 
     /// Takes a place at an instance that was not tried, or at any if all were.
-    fn take_place(&self, service: &Service) -> Option<InFlight<Instance>> {
+    fn take_place(&self, service: &Service, now: Instant) -> Option<InFlight<Instance>> {
         let mut rng = self.thread.rng.borrow_mut();
         let balancer = &service.shared.balancer;
         let untried =
             |instance: &Instance| instance.address().is_some() && !self.was_tried(instance);
-        let place = balancer.begin(&service.ready, &mut *rng, untried);
+        let ask = Ask {
+            now: moment(now),
+            ..Ask::default()
+        };
+        let place = balancer.begin(&service.ready, &ask, &mut *rng, untried);
         place.or_else(|| {
             let resolved = |instance: &Instance| instance.address().is_some();
             let again = !self.tried.is_empty();
-            again.then(|| balancer.begin(&service.ready, &mut *rng, resolved))?
+            again.then(|| balancer.begin(&service.ready, &ask, &mut *rng, resolved))?
         })
     }
 

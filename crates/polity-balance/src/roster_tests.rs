@@ -1,0 +1,112 @@
+//! Tests of panic and of zones.
+
+use std::sync::Arc;
+
+use polity_core::SplitMix64;
+
+use super::*;
+use crate::balancer::{Ask, Balancer};
+use crate::endpoint::EndpointSpec;
+
+fn endpoints(zones: &[Zone]) -> Vec<Arc<Endpoint>> {
+    let endpoint = |(place, zone): (usize, &Zone)| {
+        let zone = *zone;
+        let identity = place as u64;
+        Arc::new(Endpoint::new(EndpointSpec {
+            identity,
+            zone,
+            ..EndpointSpec::default()
+        }))
+    };
+    zones.iter().enumerate().map(endpoint).collect()
+}
+
+fn random() -> Settings {
+    Settings::new(Policy::Random)
+}
+
+/// How many of 10,000 requests each endpoint gets, by identity.
+fn chosen(settings: Settings, roster: &Roster<Arc<Endpoint>>) -> Vec<usize> {
+    let balancer = Balancer::new(settings);
+    let mut rng = SplitMix64::new(5);
+    let mut counts = vec![0; roster.len()];
+    for _ in 0..10_000 {
+        let place = balancer.choose(roster, &Ask::default(), &mut rng, |_| true);
+        if let Some(place) = place {
+            counts[roster[place].identity() as usize] += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn an_ejected_endpoint_gets_nothing_until_it_is_readmitted() {
+    let all = endpoints(&[Zone::Own; 3]);
+    let roster = Roster::new(&random(), all.clone());
+    assert!(all[1].eject());
+    assert!(!all[1].eject());
+    roster.refresh();
+    assert_eq!(chosen(random(), &roster)[1], 0);
+    assert!(all[1].readmit());
+    roster.refresh();
+    assert!(chosen(random(), &roster)[1] > 3_000);
+}
+
+#[test]
+fn where_too_few_are_healthy_all_are_used() {
+    let all = endpoints(&[Zone::Own; 5]);
+    let roster = Roster::new(&random(), all.clone());
+    all.iter().take(2).for_each(|endpoint| _ = endpoint.eject());
+    roster.refresh();
+    assert!(!roster.is_panicking());
+    assert_eq!(chosen(random(), &roster)[..2], [0, 0]);
+    all[2].eject();
+    roster.refresh();
+    assert!(roster.is_panicking());
+    assert!(chosen(random(), &roster).iter().all(|count| *count > 1_800));
+}
+
+#[test]
+fn without_a_threshold_nothing_ejected_is_ever_used() {
+    let settings = Settings {
+        panic_threshold: 0.0,
+        ..random()
+    };
+    let all = endpoints(&[Zone::Own; 2]);
+    let roster = Roster::new(&settings, all.clone());
+    all.iter().for_each(|endpoint| _ = endpoint.eject());
+    roster.refresh();
+    assert_eq!(chosen(settings, &roster), [0, 0]);
+}
+
+#[test]
+fn the_own_zone_serves_all_until_it_is_short_of_healthy_endpoints() {
+    let mut zones = [Zone::Other; 14];
+    zones[3..10].fill(Zone::Own);
+    let all = endpoints(&zones);
+    let roster = Roster::new(&random(), all.clone());
+    let abroad = |roster: &Roster<_>| {
+        let counts = chosen(random(), roster);
+        let is_abroad = |place: &usize| zones[*place] == Zone::Other;
+        (0..14)
+            .filter(is_abroad)
+            .map(|place| counts[place])
+            .sum::<usize>()
+    };
+    all[3].eject();
+    all[4].eject();
+    roster.refresh();
+    assert_eq!(abroad(&roster), 0);
+    // 3 of 7 are left: 1.4 * 3 / 7 = 60 % stay, and of the others 7 of 10 go abroad.
+    all[5].eject();
+    all[6].eject();
+    roster.refresh();
+    let went = abroad(&roster);
+    assert!((2_600..3_000).contains(&went), "{went}");
+}
+
+#[test]
+fn no_zone_of_its_own_is_no_reason_to_serve_nobody() {
+    let roster = Roster::new(&random(), endpoints(&[Zone::Other; 2]));
+    assert!(chosen(random(), &roster).iter().all(|count| *count > 4_800));
+}

@@ -1,0 +1,92 @@
+//! From a number to an endpoint, in proportion to the weights.
+
+/// The most an endpoint may weigh: so that what a round of any roster adds up to, multiplied by itself,
+/// is a `u64`.
+pub const MAX_WEIGHT: u32 = 65_535;
+
+/// Sums of the weights up to each place. Where all weights are equal there are none: a number is a place
+/// then.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    sums: Box<[u64]>,
+}
+
+impl Weights {
+    pub(crate) fn new(weights: impl Iterator<Item = u32> + Clone) -> Self {
+        let mut others = weights.clone();
+        let first = others.next();
+        if others.all(|weight| Some(weight) == first) {
+            return Self { sums: [].into() };
+        }
+        let sums = weights.scan(0, |sum, weight| {
+            *sum += u64::from(weight);
+            Some(*sum)
+        });
+        Self {
+            sums: sums.collect(),
+        }
+    }
+
+    /// How many numbers there are for the first `places`.
+    #[inline]
+    pub(crate) fn total(&self, places: usize) -> u64 {
+        match places.checked_sub(1).and_then(|last| self.sums.get(last)) {
+            Some(sum) => *sum,
+            None => places as u64,
+        }
+    }
+
+    /// The place of `number`, which is below the total of the places.
+    #[inline]
+    pub(crate) fn place(&self, number: u64) -> usize {
+        if self.sums.is_empty() {
+            return number as usize;
+        }
+        self.sums.partition_point(|sum| *sum <= number)
+    }
+}
+
+/// The turns of places that are used by weight: as many as the weights add up to, each place its
+/// weight's number of them, spread over the round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    total: u64,
+    step: u64,
+}
+
+impl Round {
+    pub(crate) fn of(total: u64) -> Self {
+        Self {
+            total,
+            step: step(total),
+        }
+    }
+
+    /// How many turns there are.
+    pub(crate) fn turns(self) -> u64 {
+        self.total
+    }
+
+    /// The number whose turn it is. Steps of the golden ratio of a round leave gaps of three lengths at
+    /// most between the turns of one place (the three-gap theorem, Sós 1958): as smooth as nginx's
+    /// rotation, without a state that has to change in one go.
+    pub(crate) fn number(self, turn: u64) -> u64 {
+        turn * self.step % self.total
+    }
+}
+
+/// The first number from the golden ratio of `total` on that has no divisor in common with it, so that
+/// a round meets every number once.
+fn step(total: u64) -> u64 {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let first = (total as f64 * GOLDEN) as u64;
+    let coprime = (first.max(1)..=total).find(|step| gcd(*step, total) == 1);
+    coprime.unwrap_or(1)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    match b {
+        0 => a,
+        _ => gcd(b, a % b),
+    }
+}
