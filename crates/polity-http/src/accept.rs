@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::stream::{Dial, Stream};
 use crate::worker::Worker;
 
-/// How long accepting pauses when the system has no file descriptor, or no memory, left.
+/// How long accepting pauses, at most, when the system has no file descriptor, or no memory, left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener on one thread.
@@ -29,7 +29,8 @@ pub(crate) struct Acceptor<P: Policy, D: Dial> {
 }
 
 impl<P: Policy, D: Dial> Acceptor<P, D> {
-    /// Accepts connections until the group closes, and then those that the kernel holds already.
+    /// Accepts connections until the group closes, and then those that the kernel holds already, as
+    /// far as it can.
     pub(crate) async fn run(self) {
         let mut failing = false;
         let mut was_full = false;
@@ -44,8 +45,10 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(%error, "cannot accept connections; trying again until it works");
                     }
-                    self.group.make_room();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    if self.group.is_closing() {
+                        return;
+                    }
+                    self.pause().await;
                 }
             }
         }
@@ -68,6 +71,15 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             Poll::Pending => Poll::Ready(None),
         })
         .await
+    }
+
+    async fn pause(&self) {
+        self.group.make_room();
+        // Cancelling either loses nothing.
+        tokio::select! {
+            () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+            () = self.group.closed.notified() => {}
+        }
     }
 
     async fn admit(&self, stream: TcpStream, peer: SocketAddr, was_full: &mut bool) {
@@ -130,6 +142,12 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             }
             group.set_wanted(false);
         }
+    }
+}
+
+impl<P: Policy, D: Dial> Drop for Acceptor<P, D> {
+    fn drop(&mut self) {
+        self.worker.note_change();
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Group {
     next: Cell<u64>,
     /// Keys are counted here, so the hash need not be secret.
     members: RefCell<HashMap<u64, Rc<Member>, FixedState>>,
+    /// The task that accepts them, if there is one.
+    acceptor: OnceCell<AbortHandle>,
 }
 
 struct Member {
@@ -62,6 +64,18 @@ impl Group {
         self.closing.get()
     }
 
+    /// Notes the task that accepts connections, once.
+    pub(crate) fn set_acceptor(&self, acceptor: AbortHandle) {
+        // There is one for each group.
+        let _ = self.acceptor.set(acceptor);
+    }
+
+    /// Whether there is no connection, and none will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        let accepts = self.acceptor.get().is_some_and(|task| !task.is_finished());
+        !accepts && self.members.borrow().is_empty()
+    }
+
     /// Stops accepting; connections end with the request they are at.
     pub(crate) fn close(&self) {
         self.closing.set(true);
@@ -69,8 +83,9 @@ impl Group {
         self.members.borrow().values().for_each(|it| it.wake());
     }
 
-    /// Ends all connections now; returns how many there were.
+    /// Ends accepting and all connections now; returns how many there were of these.
     pub(crate) fn abort(&self) -> usize {
+        self.acceptor.get().inspect(|task| task.abort());
         let members = self.members.borrow();
         members
             .values()

@@ -306,7 +306,8 @@ impl<P: Policy> Thread<P> {
             socket: tokio::net::TcpListener::from_std(socket)?,
             listener,
         };
-        tokio::task::spawn_local(acceptor.run());
+        let accepting = tokio::task::spawn_local(acceptor.run());
+        group.set_acceptor(accepting.abort_handle());
         self.groups.entry(id).or_default().push(group);
         Ok(())
     }
@@ -318,8 +319,6 @@ async fn drain<P: Policy>(
     bound: Duration,
 ) -> usize {
     groups.iter().for_each(|group| group.close());
-    // Listeners take up what the kernel has queued before they end.
-    tokio::task::yield_now().await;
     match timeout(bound, worker.ended(groups)).await {
         Ok(()) => 0,
         Err(_) => {

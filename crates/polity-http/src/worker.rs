@@ -30,7 +30,8 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     max_connections: usize,
     /// Ticks so far: the time, as exactly as an idle connection's age has to be known.
     ticks: Cell<u32>,
-    /// Told whenever a connection ends, or becomes idle where that is waited for.
+    /// Told whenever a connection or accepting ends, or a connection becomes idle where that is
+    /// waited for.
     change: Notify,
 }
 
@@ -85,9 +86,9 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         self.ticks.get()
     }
 
-    /// Waits until none of these has a connection. Cancelling it loses nothing.
+    /// Waits until none of these has a connection, or accepts one. Cancelling it loses nothing.
     pub(crate) async fn ended(&self, groups: &[Rc<Group>]) {
-        while groups.iter().any(|group| group.len() > 0) {
+        while groups.iter().any(|group| !group.has_ended()) {
             self.changed().await;
         }
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpStream;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -57,6 +58,11 @@ impl Subscriber for Errors {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// Takes all descriptors that there are.
+fn take_all() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
 async fn ask(client: &mut Peer, upstream: &mut Peer) {
     client.send(GET).await;
     upstream.head().await;
@@ -73,16 +79,14 @@ async fn accepting_pauses_until_there_are_some_and_says_so_once() {
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
 
     let origin = Origin::new().await;
+    let other = proxy(&[origin.address]).await;
     let proxy = proxy(&[origin.address]).await;
     let mut first = proxy.client().await;
     first.send(GET).await;
     let mut upstream = origin.accept().await;
     upstream.head().await;
 
-    let mut files = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        files.push(file);
-    }
+    let mut files = take_all();
     // The last descriptor is the client's, and none is left for the proxy's end.
     files.pop();
     let mut second = proxy.client().await;
@@ -101,4 +105,29 @@ async fn accepting_pauses_until_there_are_some_and_says_so_once() {
     upstream.send(OK).await;
     assert!(second.until("ok").await.starts_with("HTTP/1.1 200 "));
     assert_eq!(errors.load(Ordering::SeqCst), 1);
+
+    // One that closes meanwhile waits no longer, and is closed.
+    let mut files = take_all();
+    files.pop();
+    let _unheard = other.client().await;
+    until(|| errors.load(Ordering::SeqCst) > 1).await;
+    assert_eq!(other.server.drain(PATIENCE).await, 0);
+    files.pop();
+    let refused = TcpStream::connect(other.address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+
+    // Who waits then is served with what those leave who are idle.
+    files.extend(take_all());
+    files.pop();
+    let mut third = proxy.client().await;
+    third.send(GET).await;
+    until(|| errors.load(Ordering::SeqCst) > 2).await;
+    let server = proxy.server.clone();
+    let drained = tokio::spawn(async move { server.drain(PATIENCE).await });
+    upstream.head().await;
+    assert!(!drained.is_finished());
+    upstream.send(OK).await;
+    assert!(third.rest().await.starts_with("HTTP/1.1 200 "));
+    drop(third);
+    assert_eq!(drained.await.unwrap(), 0);
 }
