@@ -101,6 +101,9 @@ impl Balancer {
             Policy::WeightedLeastConnections => {
                 policy::least_connections::choose_weighted(candidates, rng)
             }
+            Policy::LeastResponseTime => policy::latency::least_response_time(candidates, rng),
+            Policy::PeakEwma => policy::latency::peak_ewma(candidates, rng),
+            Policy::JoinShortestQueue => policy::join_shortest_queue::choose(candidates, rng),
             Policy::Random => candidates.draw(rng, None, |_, _| true),
             Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
         }

@@ -8,13 +8,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::endpoint::EndpointSpec;
 
-fn policies() -> [Policy; 7] {
+fn policies() -> [Policy; 10] {
     [
         Policy::default(),
         Policy::RoundRobin,
         Policy::WeightedRoundRobin,
         Policy::LeastConnections,
         Policy::WeightedLeastConnections,
+        Policy::LeastResponseTime,
+        Policy::PeakEwma,
+        Policy::JoinShortestQueue,
         Policy::Random,
         Policy::Hash,
     ]

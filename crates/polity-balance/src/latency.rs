@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::Moment;
 use crate::signal::{Signal, decay};
 
+#[cfg(test)]
+#[path = "latency_tests.rs"]
+mod tests;
+
 /// How fast the past is forgotten: after this long without a sample like it, e^-1 of it is left.
 /// Finagle's default.
 const DECAY_MS: f32 = 10_000.0;

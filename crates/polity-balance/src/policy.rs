@@ -1,6 +1,9 @@
 //! The algorithms, one in each file.
 
 pub(crate) mod hash;
+pub(crate) mod join_shortest_queue;
+pub(crate) mod latency;
+mod least;
 pub(crate) mod least_connections;
 pub(crate) mod power_of_two;
 pub(crate) mod round_robin;
@@ -26,6 +29,13 @@ pub enum Policy {
     LeastConnections,
     /// The one with the fewest requests in flight for its weight.
     WeightedLeastConnections,
+    /// The one expected to answer first, by the average of its answers and the requests in flight.
+    LeastResponseTime,
+    /// The one of two drawn at random that is expected to answer first, by an average that one slow
+    /// answer lifts at once.
+    PeakEwma,
+    /// The one with the shortest line of requests, by what they say of themselves.
+    JoinShortestQueue,
     /// The same for the same key, by weight, while the endpoints stay the same.
     Hash,
 }
@@ -48,13 +58,22 @@ impl Policy {
             Self::PowerOfTwoChoices(_)
             | Self::RoundRobin
             | Self::WeightedRoundRobin
+            | Self::PeakEwma
             | Self::Random => true,
-            Self::LeastConnections | Self::WeightedLeastConnections | Self::Hash => false,
+            Self::LeastConnections
+            | Self::WeightedLeastConnections
+            | Self::LeastResponseTime
+            | Self::JoinShortestQueue
+            | Self::Hash => false,
         }
     }
 
     /// What it has to know of latencies.
     pub(crate) fn latency(&self) -> Option<Kind> {
-        None
+        match self {
+            Self::LeastResponseTime => Some(Kind::Mean),
+            Self::PeakEwma => Some(Kind::Peak),
+            _ => None,
+        }
     }
 }
