@@ -7,6 +7,7 @@ pub mod adaptive_limit;
 pub mod backoff;
 pub mod bulkhead;
 pub mod circuit_breaker;
+pub mod outlier;
 pub mod retry_budget;
 pub mod shedder;
 mod sliding;
