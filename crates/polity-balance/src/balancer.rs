@@ -8,6 +8,7 @@ use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, InFlight, Observation};
 use crate::policy::{self, Policy};
+use crate::probes::ProbeAnswer;
 use crate::ramp::Ramp;
 use crate::roster::Roster;
 use crate::settings::Settings;
@@ -15,6 +16,9 @@ use crate::settings::Settings;
 #[cfg(test)]
 #[path = "balancer_tests.rs"]
 mod tests;
+
+/// How many endpoints are asked with each request. Prequal's.
+const PROBES: usize = 3;
 
 /// A policy and what it remembers from one request to the next. One for each service, shared by all
 /// threads, and kept when the service's endpoints change.
@@ -104,6 +108,7 @@ impl Balancer {
             Policy::LeastResponseTime => policy::latency::least_response_time(candidates, rng),
             Policy::PeakEwma => policy::latency::peak_ewma(candidates, rng),
             Policy::JoinShortestQueue => policy::join_shortest_queue::choose(candidates, rng),
+            Policy::Prequal => policy::prequal::choose(candidates, rng),
             Policy::Random => candidates.draw(rng, None, |_, _| true),
             Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
         }
@@ -126,6 +131,33 @@ impl Balancer {
             if let Some(counted) = InFlight::begin(holder) {
                 return Some(counted);
             }
+        }
+    }
+
+    /// Some endpoints to ask how busy they are, with each request that is sent; none where the policy does
+    /// not ask.
+    pub fn to_probe<E: AsRef<Endpoint>>(
+        &self,
+        roster: &Roster<E>,
+        rng: &mut dyn Rng,
+    ) -> impl Iterator<Item = usize> {
+        let places = roster.probes().map_or(0, |_| roster.len());
+        let first = rng.below(places);
+        // At equal distances from a random place: none is asked twice for one request.
+        let count = PROBES.min(places);
+        (0..count).map(move |number| (first + number * places / count) % places)
+    }
+
+    /// Notes what the endpoint at `place` answered.
+    pub fn probed<E: AsRef<Endpoint>>(
+        &self,
+        roster: &Roster<E>,
+        place: usize,
+        answer: &ProbeAnswer,
+        now: Moment,
+    ) {
+        if let Some(probes) = roster.probes() {
+            probes.keep(place, answer, now);
         }
     }
 

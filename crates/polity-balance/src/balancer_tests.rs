@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::endpoint::EndpointSpec;
 
-fn policies() -> [Policy; 10] {
+fn policies() -> [Policy; 11] {
     [
         Policy::default(),
         Policy::RoundRobin,
@@ -18,6 +18,7 @@ fn policies() -> [Policy; 10] {
         Policy::LeastResponseTime,
         Policy::PeakEwma,
         Policy::JoinShortestQueue,
+        Policy::Prequal,
         Policy::Random,
         Policy::Hash,
     ]

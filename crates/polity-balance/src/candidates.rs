@@ -4,6 +4,7 @@ use polity_core::Rng;
 
 use crate::Moment;
 use crate::endpoint::{Endpoint, State};
+use crate::probes::Probes;
 use crate::ramp::Ramp;
 use crate::roster::Roster;
 use crate::weights::Round;
@@ -53,6 +54,11 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
     /// How many places there are, candidates or not.
     pub(crate) fn places(&self) -> usize {
         self.places
+    }
+
+    /// What is known by asking.
+    pub(crate) fn probes(&self) -> Option<&'a Probes> {
+        self.roster.probes()
     }
 
     /// The turns of the places.

@@ -6,6 +6,7 @@ pub(crate) mod latency;
 mod least;
 pub(crate) mod least_connections;
 pub(crate) mod power_of_two;
+pub(crate) mod prequal;
 pub(crate) mod round_robin;
 pub(crate) mod weighted_round_robin;
 
@@ -36,6 +37,9 @@ pub enum Policy {
     PeakEwma,
     /// The one with the shortest line of requests, by what they say of themselves.
     JoinShortestQueue,
+    /// By answers of endpoints that are [asked](crate::Balancer::to_probe) how busy they are: the fastest
+    /// that is not among the busiest (Prequal, NSDI 2024).
+    Prequal,
     /// The same for the same key, by weight, while the endpoints stay the same.
     Hash,
 }
@@ -64,6 +68,7 @@ impl Policy {
             | Self::WeightedLeastConnections
             | Self::LeastResponseTime
             | Self::JoinShortestQueue
+            | Self::Prequal
             | Self::Hash => false,
         }
     }
@@ -71,7 +76,7 @@ impl Policy {
     /// What it has to know of latencies.
     pub(crate) fn latency(&self) -> Option<Kind> {
         match self {
-            Self::LeastResponseTime => Some(Kind::Mean),
+            Self::LeastResponseTime | Self::Prequal => Some(Kind::Mean),
             Self::PeakEwma => Some(Kind::Peak),
             _ => None,
         }

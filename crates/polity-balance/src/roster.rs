@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use polity_core::Rng;
 
 use crate::endpoint::{Endpoint, Zone};
+use crate::probes::Probes;
 use crate::settings::Settings;
 use crate::weights::{Round, Weights};
 use crate::{Moment, Policy};
@@ -28,6 +29,8 @@ pub struct Roster<E> {
     weights: Weights,
     /// The turns of those of the own zone, and of all.
     rounds: [Round; 2],
+    /// For policies that ask.
+    probes: Option<Probes>,
     /// Since when the first and the last of them have been there.
     oldest: Moment,
     youngest: Moment,
@@ -49,6 +52,7 @@ impl<E: AsRef<Endpoint>> Roster<E> {
             own,
             weights,
             rounds,
+            probes: (settings.policy == Policy::Prequal).then(Probes::default),
             oldest: all().map(Endpoint::since).min().unwrap_or_default(),
             youngest: all().map(Endpoint::since).max().unwrap_or_default(),
             panic_threshold: settings.panic_threshold,
@@ -112,6 +116,10 @@ impl<E: AsRef<Endpoint>> Roster<E> {
         } else {
             own
         }
+    }
+
+    pub(crate) fn probes(&self) -> Option<&Probes> {
+        self.probes.as_ref()
     }
 
     pub(crate) fn oldest(&self) -> Moment {
