@@ -1,6 +1,6 @@
 //! Tests of outlier detection: fleets whose requests end as told, in time that is told.
 
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
@@ -322,22 +322,30 @@ fn those_that_are_out_stand_for_nothing() {
 
 #[test]
 fn of_threads_at_the_last_place_one_gets_it() {
-    const THREADS: usize = 4;
-    for _ in 0..500 {
-        let scene = Scene::new(Settings::default(), 3 * THREADS - 1);
-        (0..THREADS)
-            .for_each(|endpoint| assert_eq!(scene.repeat(endpoint, Ending::Error, 4), None));
-        let barrier = Barrier::new(THREADS);
+    // Large, so that it takes long to see how many are out.
+    let settings = Settings {
+        share: 0.0,
+        ..Settings::default()
+    };
+    let mut scene = Scene::new(settings, 2_000);
+    for _ in 0..200 {
+        (0..2).for_each(|endpoint| assert_eq!(scene.repeat(endpoint, Ending::Error, 4), None));
+        let waiting = AtomicU32::new(2);
         thread::scope(|scope| {
-            for endpoint in 0..THREADS {
-                let (scene, barrier) = (&scene, &barrier);
+            for endpoint in 0..2 {
+                let (scene, waiting) = (&scene, &waiting);
                 scope.spawn(move || {
-                    barrier.wait();
+                    waiting.fetch_sub(1, Ordering::SeqCst);
+                    while waiting.load(Ordering::SeqCst) > 0 {
+                        thread::yield_now();
+                    }
                     scene.note(endpoint, Ending::Error)
                 });
             }
         });
         assert_eq!(scene.ejected().len(), 1);
+        scene.sweep_after(settings.cap);
+        (0..2).for_each(|endpoint| assert_eq!(scene.note(endpoint, Ending::Success), None));
     }
 }
 
@@ -385,6 +393,10 @@ proptest! {
             prop_assert!(out.len() < size.max(1));
             prop_assert!(out_since.iter().enumerate().all(|(endpoint, since)| since.is_some() == out.contains(&endpoint)));
         }
+        // The first may leave others out that have failed since.
+        let out = scene.ejected();
+        let changes = scene.sweep_after(settings.cap);
+        prop_assert!(out.iter().all(|endpoint| changes.contains(&(*endpoint, Change::Returned))));
         scene.sweep_after(settings.cap);
         prop_assert_eq!(scene.ejected(), vec![0usize; 0]);
     }
