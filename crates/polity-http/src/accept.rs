@@ -74,7 +74,7 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
     }
 
     async fn pause(&self) {
-        self.group.make_room();
+        self.group.make_room(self.worker.ticks());
         // Cancelling either loses nothing.
         tokio::select! {
             () = tokio::time::sleep(ACCEPT_PAUSE) => {}
@@ -116,7 +116,8 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
         place.map(Some)
     }
 
-    /// Waits until there is room for one more connection, which those make that are idle.
+    /// Waits until there is room for one more connection, which those make that are idle, or do not
+    /// get on with a head.
     async fn wait_for_room(&self, was_full: &mut bool) {
         let (worker, group) = (&self.worker, &self.group);
         loop {
@@ -128,12 +129,12 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             if !std::mem::replace(was_full, true) {
                 tracing::warn!(
                     most = worker.limits().connections,
-                    "a listener has all the connections that one thread may; the longest idle are \
-                     closed for new ones, and where none is idle these wait: where that is too \
-                     few, raise the limit of open files (`ulimit -n`)"
+                    "a listener has all the connections that one thread may; those that have waited \
+                     for a request for longest are closed for new ones, and where none does these \
+                     wait: where that is too few, raise the limit of open files (`ulimit -n`)"
                 );
             }
-            group.make_room();
+            group.make_room(worker.ticks());
             group.set_wanted(true);
             // Cancelling either loses nothing: both are looked at again.
             tokio::select! {

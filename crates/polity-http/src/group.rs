@@ -1,4 +1,4 @@
-//! A listener's connections on one thread: who they are, which are idle, and how they end.
+//! A listener's connections on one thread: who they are, which may be closed for others, and how they end.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -15,11 +15,13 @@ use crate::policy::Policy;
 use crate::stream::Dial;
 use crate::worker::Worker;
 
-/// Idle connections that are closed at once to make room, of those there are: an eighth, within
-/// this. All are looked through for the longest idle, which one at a time would be too dear.
+/// Connections that are closed at once to make room, of those that may be: an eighth, within this.
+/// All are looked through for the longest waiting, which one at a time would be too dear.
 const MAX_EVICTED: usize = 32;
 
-const NOT_IDLE: u32 = u32::MAX;
+/// The ticks that a client has for the rest of a head before its connection may be closed for
+/// another: a second. Heads come in one piece or a few, however far the client is.
+const HEAD_GRACE: u32 = 4;
 
 /// The connections.
 #[derive(Default)]
@@ -39,9 +41,20 @@ pub(crate) struct Group {
 struct Member {
     waker: OnceCell<Waker>,
     abort: OnceCell<AbortHandle>,
-    /// The thread's tick since which it has waited for a request.
-    idle_since: Cell<u32>,
+    /// What it waits for, and the thread's tick since when.
+    waits: Cell<(Wait, u32)>,
     evicted: Cell<bool>,
+}
+
+/// What a connection waits for that may be closed for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// For nothing: it is busy.
+    No,
+    /// For a request: it is idle.
+    Request,
+    /// For the rest of a request's head.
+    Head,
 }
 
 /// A connection's place in its group, given up when dropped.
@@ -94,17 +107,27 @@ impl Group {
         members.len()
     }
 
-    /// Has some of the connections closed that have been idle for longest.
-    pub(crate) fn make_room(&self) {
+    /// Has some of the connections closed that have been idle for longest; where none is, of those
+    /// that have sent part of a head, and nothing else for a while. It is `tick` of the thread.
+    pub(crate) fn make_room(&self, tick: u32) {
         let members = self.members.borrow();
-        let idle = members.iter().filter(|(_, member)| member.is_idle());
-        let mut idle: Vec<_> = idle.map(|(key, it)| (it.idle_since.get(), *key)).collect();
-        let count = (idle.len() / 8).clamp(1, MAX_EVICTED);
-        if count < idle.len() {
-            idle.select_nth_unstable(count);
-            idle.truncate(count);
+        let waiting = |wait, until| {
+            let waiting = members.iter().filter_map(move |(key, member)| {
+                let since = member.waits_for(wait)?;
+                (since <= until).then_some((since, *key))
+            });
+            waiting.collect::<Vec<_>>()
+        };
+        let mut chosen = waiting(Wait::Request, tick);
+        if chosen.is_empty() {
+            chosen = waiting(Wait::Head, tick.saturating_sub(HEAD_GRACE));
         }
-        for member in idle.iter().filter_map(|(_, key)| members.get(key)) {
+        let count = (chosen.len() / 8).clamp(1, MAX_EVICTED);
+        if count < chosen.len() {
+            chosen.select_nth_unstable(count);
+            chosen.truncate(count);
+        }
+        for member in chosen.iter().filter_map(|(_, key)| members.get(key)) {
             member.evicted.set(true);
             member.wake();
         }
@@ -117,8 +140,19 @@ impl Group {
 }
 
 impl Member {
-    fn is_idle(&self) -> bool {
-        self.idle_since.get() != NOT_IDLE && !self.evicted.get()
+    fn new() -> Self {
+        Self {
+            waker: OnceCell::new(),
+            abort: OnceCell::new(),
+            waits: Cell::new((Wait::No, 0)),
+            evicted: Cell::new(false),
+        }
+    }
+
+    /// Since when it waits for this, unless it has been told to make room already.
+    fn waits_for(&self, wait: Wait) -> Option<u32> {
+        let (waits, since) = self.waits.get();
+        (waits == wait && !self.evicted.get()).then_some(since)
     }
 
     fn wake(&self) {
@@ -136,19 +170,24 @@ impl Membership {
 
     /// It waits for a request, from `tick` of its thread on.
     pub(crate) fn begin_idle(&self, tick: u32) {
-        self.member.idle_since.set(tick);
+        self.member.waits.set((Wait::Request, tick));
         if self.group.wanted.get() {
             (self.leave)();
         }
     }
 
+    /// It waits for the rest of a head, from `tick` of its thread on.
+    pub(crate) fn begin_head(&self, tick: u32) {
+        self.member.waits.set((Wait::Head, tick));
+    }
+
     /// The wait is over.
-    pub(crate) fn end_idle(&self) {
-        self.member.idle_since.set(NOT_IDLE);
+    pub(crate) fn end_wait(&self) {
+        self.member.waits.set((Wait::No, 0));
         self.member.evicted.set(false);
     }
 
-    /// Whether it is to make room, as long as it is idle.
+    /// Whether it is to make room, as long as it waits.
     pub(crate) fn is_evicted(&self) -> bool {
         self.member.evicted.get()
     }
@@ -191,12 +230,7 @@ pub(crate) fn join<P: Policy, D: Dial>(
 ) -> Membership {
     let key = group.next.get();
     group.next.set(key + 1);
-    let member = Rc::new(Member {
-        waker: OnceCell::new(),
-        abort: OnceCell::new(),
-        idle_since: Cell::new(NOT_IDLE),
-        evicted: Cell::new(false),
-    });
+    let member = Rc::new(Member::new());
     group.members.borrow_mut().insert(key, member.clone());
     let worker = worker.clone();
     Membership {
@@ -205,5 +239,48 @@ pub(crate) fn join<P: Policy, D: Dial>(
         member,
         leave: Box::new(move || worker.note_change()),
         _of_peer: of_peer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of the connections that wait so are closed, over and over, at `tick`.
+    fn evicted(waits: &[(Wait, u32)], tick: u32) -> Vec<usize> {
+        let group = Group::default();
+        let members: Vec<_> = waits.iter().map(|_| Rc::new(Member::new())).collect();
+        for (key, member) in members.iter().enumerate() {
+            member.waits.set(waits[key]);
+            let mut all = group.members.borrow_mut();
+            all.insert(key as u64, member.clone());
+        }
+        let mut order = Vec::new();
+        for _ in waits {
+            group.make_room(tick);
+            let evicted = members
+                .iter()
+                .enumerate()
+                .filter(|(_, it)| it.evicted.get());
+            let new: Vec<_> = evicted.map(|(key, _)| key).collect();
+            let new = new.into_iter().filter(|key| !order.contains(key));
+            order.extend(new.collect::<Vec<_>>());
+        }
+        order
+    }
+
+    #[test]
+    fn the_longest_idle_make_room_first_then_heads_that_came_no_further() {
+        use Wait::{Head, No, Request};
+        let waits = [
+            (Head, 3),
+            (Request, 9),
+            (No, 0),
+            (Head, 2),
+            (Request, 8),
+            (Head, 7),
+        ];
+        assert_eq!(evicted(&waits, 10), [4, 1, 3, 0]);
+        assert_eq!(evicted(&waits, 11), [4, 1, 3, 0, 5]);
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     /// Ticks so far: the time, as exactly as an idle connection's age has to be known.
     ticks: Cell<u32>,
     /// Told whenever a connection or accepting ends, or a connection becomes idle where that is
-    /// waited for.
+    /// waited for, and with every tick.
     change: Notify,
 }
 
@@ -100,11 +100,13 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         self.upstreams.sweep(now);
         self.buffers.trim();
         self.peers.report(now);
+        // Who has waited for a head may by now have waited for long enough.
+        self.note_change();
         self.policy.tick();
     }
 
     /// Comes about once a connection has ended, or become idle where that was asked for, after this
-    /// was called.
+    /// was called; or for nothing.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.change.notified()
     }

@@ -148,7 +148,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             self.deadline.poll(context).map(|()| false)
         });
         let ready = ready.await;
-        self.member.end_idle();
+        self.member.end_wait();
         self.deadline.lift();
         ready
     }
@@ -165,30 +165,33 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             return arrival;
         }
         let mut begun = false;
-        loop {
+        let arrival = loop {
             let known = input.len();
             let read = poll_fn(|context| self.poll_head(context, input, &mut begun)).await;
             match read {
-                Ok(0) => return Arrival::Closed,
+                Ok(0) => break Arrival::Closed,
                 Ok(_) => {
                     input.skip_empty_lines();
                     if input.is_empty() {
-                        return Arrival::Nothing;
+                        break Arrival::Nothing;
                     }
                 }
-                Err(fault) if input.is_empty() || fault == Fault::ClientGone => {
-                    return Arrival::Closed;
-                }
-                Err(fault) => return Arrival::Refused(fault),
+                Err(Fault::ClientGone | Fault::CutOff) => break Arrival::Closed,
+                Err(_) if input.is_empty() => break Arrival::Closed,
+                Err(fault) => break Arrival::Refused(fault),
             }
             let may_grow = input.len() < self.worker.limits().header_size;
             if known > 0 && may_grow && !may_be_complete(input.data(), known) {
                 continue;
             }
             if let Some(arrival) = self.take_request(input, place) {
-                return arrival;
+                break arrival;
             }
+        };
+        if begun {
+            self.member.end_wait();
         }
+        arrival
     }
 
     fn poll_head(
@@ -203,6 +206,10 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                 // Only now: most heads are whole after the first read, and need no timer.
                 if !std::mem::replace(begun, true) {
                     self.deadline.set_after(self.worker.timeouts().head);
+                    self.member.begin_head(self.worker.ticks());
+                }
+                if self.member.is_evicted() {
+                    return Poll::Ready(Err(Fault::CutOff));
                 }
                 self.deadline
                     .poll(context)

@@ -167,6 +167,24 @@ async fn connections_that_never_sent_a_byte_make_room_too() {
     assert_eq!(silent[0].rest().await, "");
 }
 
+#[tokio::test]
+async fn connections_with_half_a_head_make_room_if_none_is_idle() {
+    let proxy = limited(1, at_most(2)).await;
+    let (half, rest) = GET.split_at(10);
+    let mut first = proxy.client().await;
+    first.send(half).await;
+    let mut idle = proxy.client().await;
+    assert!(is_served(&mut idle).await);
+    let mut second = proxy.client().await;
+    second.send(half).await;
+    assert_eq!(idle.rest().await, "");
+    let mut third = proxy.client().await;
+    assert!(is_served(&mut third).await);
+    assert_eq!(first.rest().await, "");
+    second.send(rest).await;
+    assert!(second.answer_or_end().await);
+}
+
 /// A proxy for one connection, whose client's request is with the origin, and the client that waits.
 async fn full() -> (Proxy, Origin, Peer, Peer, Peer) {
     let origin = Origin::new().await;
