@@ -1,4 +1,4 @@
-//! Backoff, retry budgets and limits, free of I/O.
+//! What comes of failure and of too much: backoff, retries, breakers, outliers and limits, free of I/O.
 //!
 //! Time and chance are arguments, so that what only shows after a minute of failures can be tested
 //! in microseconds.
@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod outlier;
+pub mod retry;
 pub mod retry_budget;
 pub mod shedder;
 mod sliding;
