@@ -7,6 +7,7 @@ pub mod adaptive_limit;
 pub mod backoff;
 pub mod bulkhead;
 pub mod circuit_breaker;
+pub mod hedge;
 pub mod outlier;
 pub mod retry;
 pub mod retry_budget;
