@@ -17,6 +17,8 @@ mod ramp;
 pub mod roster;
 mod settings;
 mod signal;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod weights;
 
 pub use balancer::{Ask, Balancer};

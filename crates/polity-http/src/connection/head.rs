@@ -192,11 +192,6 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         };
         let option = match head.status {
             101 => Some("upgrade"),
-            426 if head.names_protocols() => Some(match connection_option(keeps_alive, version) {
-                None => "upgrade",
-                Some("close") => "close, upgrade",
-                Some(_) => "keep-alive, upgrade",
-            }),
             _ => connection_option(keeps_alive, version),
         };
         self.exchange.answered(head);

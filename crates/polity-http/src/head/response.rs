@@ -79,13 +79,6 @@ impl<'a> ResponseHead<'a> {
         (100..200).contains(&self.status) && self.status != 101
     }
 
-    /// Whether it says which protocol is changed to, or has to be (RFC 9110, sections 7.8 and
-    /// 15.5.22). What other answers offer is between the origin and us.
-    pub(crate) fn names_protocols(&self) -> bool {
-        let is_upgrade = |header: &Header<'_>| header.name.eq_ignore_ascii_case("upgrade");
-        matches!(self.status, 101 | 426) && self.headers.iter().any(is_upgrade)
-    }
-
     /// How its body ends, which depends on what was asked (RFC 9112, section 6.3).
     pub fn framing(&self, asks: Asks) -> Framing {
         if asks == Asks::Head || self.status < 200 || matches!(self.status, 204 | 304) {

@@ -91,7 +91,7 @@ pub(crate) fn write_answer_head(
     if let Some(option) = connection {
         write_field(out, "connection", option.as_bytes());
     }
-    if head.names_protocols() {
+    if head.status == 101 {
         for header in head.headers {
             if header.name.eq_ignore_ascii_case("upgrade") {
                 write_field(out, "upgrade", header.value);

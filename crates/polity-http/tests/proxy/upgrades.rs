@@ -83,47 +83,6 @@ async fn data_sent_ahead_of_an_upgrade_that_is_declined_is_the_next_request() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_required_is_named() {
-    const GET_1_0: &str = "GET / HTTP/1.0\r\nhost: a\r\nconnection: keep-alive\r\n\r\n";
-    const CLOSE: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let origin = Origin::new().await;
-    let proxy = proxy(&[origin.address]).await;
-    let answer = |fields: &str| format!("HTTP/1.1 426 No\r\n{fields}content-length: 0\r\n\r\n");
-    let required = answer("connection: upgrade\r\nupgrade: websocket, chat\r\n");
-    let bare = answer("");
-    let mut upstream = None;
-    for (request, answer, fields) in [
-        (
-            GET,
-            &required,
-            "connection: upgrade\r\nupgrade: websocket, chat\r\n",
-        ),
-        (
-            GET_1_0,
-            &required,
-            "connection: keep-alive, upgrade\r\nupgrade: websocket, chat\r\n",
-        ),
-        (
-            CLOSE,
-            &required,
-            "connection: close, upgrade\r\nupgrade: websocket, chat\r\n",
-        ),
-        (CLOSE, &bare, "connection: close\r\n"),
-    ] {
-        let mut client = proxy.client().await;
-        client.send(request).await;
-        if upstream.is_none() {
-            upstream = Some(origin.accept().await);
-        }
-        let upstream = upstream.as_mut().unwrap();
-        upstream.head().await;
-        upstream.send(answer).await;
-        let expected = format!("HTTP/1.1 426 No\r\ncontent-length: 0\r\n{fields}\r\n");
-        assert_eq!(client.head().await, expected);
-    }
-}
-
-#[tokio::test]
 async fn an_upgrade_that_is_declined_is_an_answer_like_any_other() {
     let origin = Origin::new().await;
     let proxy = proxy(&[origin.address]).await;

@@ -1,0 +1,140 @@
+//! A server: workers, a bounded queue, and what is wrong with it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::scenario::{Episode, Fault, ServerSpec};
+
+/// The state of one server.
+#[derive(Debug)]
+pub(super) struct Server<'a> {
+    spec: &'a ServerSpec,
+    busy: usize,
+    queue: VecDeque<usize>,
+    paused_until: Duration,
+    /// All pauses so far, the present one to its end.
+    paused: Duration,
+}
+
+/// What becomes of a request on its arrival.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is worked on from now.
+    Starts,
+    /// It waits for a worker.
+    Waits,
+    /// There is no room: an error, at once.
+    Overflows,
+    /// It is answered with an error.
+    FailsFast,
+    /// The connection is refused.
+    Refused,
+    /// Nothing, ever.
+    Lost,
+}
+
+/// What a server says of itself in an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Load {
+    /// Requests being worked on or waiting.
+    pub(super) in_flight: u32,
+    /// The same over the number of workers: 1 where all work and none waits.
+    pub(super) utilization: f32,
+}
+
+impl<'a> Server<'a> {
+    pub(super) fn new(spec: &'a ServerSpec) -> Self {
+        Self {
+            spec,
+            busy: 0,
+            queue: VecDeque::new(),
+            paused_until: Duration::ZERO,
+            paused: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn admit(&mut self, request: usize, now: Duration) -> Admission {
+        for episode in self.present(now) {
+            match episode.fault {
+                Fault::FailsFast => return Admission::FailsFast,
+                Fault::Refuses => return Admission::Refused,
+                Fault::Hangs => return Admission::Lost,
+                _ => {}
+            }
+        }
+        if self.busy < self.spec.workers {
+            self.busy += 1;
+            return Admission::Starts;
+        }
+        if self.queue.len() < self.spec.queue {
+            self.queue.push_back(request);
+            return Admission::Waits;
+        }
+        Admission::Overflows
+    }
+
+    /// When work begun now ends, should no pause come between.
+    pub(super) fn end_of(&self, work: Duration, now: Duration) -> Duration {
+        let mut slowdown = 1.0 / self.spec.speed;
+        let mut delay = Duration::ZERO;
+        for episode in self.present(now) {
+            match episode.fault {
+                Fault::Slowdown(factor) => slowdown *= factor,
+                Fault::ColdStart { slowdown: most, .. } => {
+                    slowdown *= 1.0 + (most - 1.0) * left(episode, now);
+                }
+                Fault::Delay(by) => delay += by,
+                _ => {}
+            }
+        }
+        now.max(self.paused_until) + work.mul_f64(slowdown) + delay
+    }
+
+    /// How long it has stood still in all.
+    pub(super) fn paused(&self) -> Duration {
+        self.paused
+    }
+
+    pub(super) fn pause(&mut self, length: Duration, now: Duration) {
+        self.paused_until = now + length;
+        self.paused += length;
+    }
+
+    /// The share of answers that are errors.
+    pub(super) fn errors(&self, now: Duration) -> f64 {
+        let share = |episode: &Episode| match episode.fault {
+            Fault::Errors(share) => share,
+            Fault::ColdStart { errors, .. } => errors * left(episode, now),
+            _ => 0.0,
+        };
+        self.present(now).map(share).fold(0.0, f64::max)
+    }
+
+    /// A worker is done; gives the request it takes next.
+    pub(super) fn finish(&mut self) -> Option<usize> {
+        let next = self.queue.pop_front();
+        if next.is_none() {
+            self.busy -= 1;
+        }
+        next
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let in_flight = self.busy + self.queue.len();
+        Load {
+            in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+            utilization: in_flight as f32 / self.spec.workers as f32,
+        }
+    }
+
+    fn present(&self, now: Duration) -> impl Iterator<Item = &'a Episode> + use<'a> {
+        let episodes = self.spec.episodes.iter();
+        episodes.filter(move |episode| (episode.from..episode.until).contains(&now))
+    }
+}
+
+/// The share of an episode that is yet to come.
+fn left(episode: &Episode, now: Duration) -> f64 {
+    let length = episode.until - episode.from;
+    (episode.until - now).div_duration_f64(length)
+}

@@ -1,0 +1,136 @@
+//! Tests of the simulation against theory and against itself, and of what it is there to show.
+
+use std::time::Duration;
+
+use super::*;
+
+fn contender(name: &str) -> &'static Contender {
+    Contender::find(name).expect("the contender is listed")
+}
+
+/// `count` equal servers with four workers each, and requests for `load` of what they can do.
+fn equal_servers(count: usize, load: f64) -> Scenario {
+    let server = ServerSpec {
+        workers: 4,
+        queue: 8,
+        ..ServerSpec::default()
+    };
+    let mut scenario = Scenario {
+        servers: vec![server; count],
+        classes: vec!["all"],
+        balancers: 4,
+        arrivals: 0.0,
+        work: Distribution::LogNormal {
+            mean: Duration::from_millis(20),
+            sigma: 0.8,
+        },
+        network: Duration::from_micros(250),
+        deadline: Duration::from_millis(500),
+        length: Duration::from_secs(20),
+        warm_up: Duration::from_secs(2),
+    };
+    scenario.arrivals = scenario.capacity() * load;
+    scenario
+}
+
+/// A scenario with some of every fault.
+fn troubled() -> Scenario {
+    let mut scenario = equal_servers(10, 0.6);
+    let faults = [
+        Fault::Slowdown(3.0),
+        Fault::Delay(Duration::from_millis(50)),
+        Fault::Errors(0.3),
+        Fault::ColdStart {
+            slowdown: 4.0,
+            errors: 0.5,
+        },
+        Fault::Pauses {
+            every: Duration::from_secs(2),
+            length: Duration::from_millis(300),
+        },
+        Fault::FailsFast,
+        Fault::Refuses,
+        Fault::Hangs,
+    ];
+    for (server, fault) in scenario.servers.iter_mut().zip(faults) {
+        server.episodes.push(Episode {
+            from: Duration::from_secs(5),
+            until: Duration::from_secs(12),
+            fault,
+        });
+    }
+    scenario.servers[3].joins = Duration::from_secs(5);
+    scenario
+}
+
+/// The mean wait of M/M/c over the mean service time (Erlang C).
+fn erlang_c_wait(workers: u32, load: f64) -> f64 {
+    let offered = load * f64::from(workers);
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for k in 1..workers {
+        term *= offered / f64::from(k);
+        sum += term;
+    }
+    let last = term * offered / f64::from(workers) / (1.0 - load);
+    last / (sum + last) / (f64::from(workers) * (1.0 - load))
+}
+
+#[test]
+fn waits_are_those_of_queueing_theory() {
+    // M/M/1 at one half waits one service time: the formula itself.
+    assert!((erlang_c_wait(1, 0.5) - 1.0).abs() < 1e-12);
+    for (workers, load) in [(1, 0.5), (1, 0.8), (4, 0.7), (16, 0.7)] {
+        let mean = Duration::from_millis(10);
+        let mut scenario = Scenario {
+            servers: vec![ServerSpec {
+                workers: workers as usize,
+                ..ServerSpec::default()
+            }],
+            balancers: 3,
+            work: Distribution::Exponential { mean },
+            network: Duration::ZERO,
+            deadline: Duration::from_secs(3_600),
+            ..equal_servers(1, 0.0)
+        };
+        scenario.arrivals = scenario.capacity() * load;
+        scenario.length = Duration::from_secs_f64(400_000.0 / scenario.arrivals);
+        let outcomes = (1..=4).map(|seed| run(&scenario, contender("random"), seed));
+        let total: f64 = outcomes
+            .map(|outcome| outcome.latency.mean().div_duration_f64(mean))
+            .sum();
+        let wait = total / 4.0 - 1.0;
+        let ratio = wait / erlang_c_wait(workers, load);
+        assert!(
+            (0.95..1.05).contains(&ratio),
+            "{workers} workers at {load}: {ratio}"
+        );
+    }
+}
+
+#[test]
+fn every_request_ends_once_and_is_counted_out() {
+    for contender in CONTENDERS {
+        let outcome = run(&troubled(), contender, 7);
+        assert!(outcome.begun > 10_000, "{}", contender.name);
+        assert_eq!(outcome.ended, outcome.begun, "{}", contender.name);
+        assert_eq!(outcome.left_in_flight, 0, "{}", contender.name);
+        let windows = outcome.windows.iter();
+        let in_windows: u64 = windows.map(|it| it.latency.count() + it.failed).sum();
+        assert_eq!(in_windows, outcome.begun, "{}", contender.name);
+    }
+}
+
+#[test]
+fn the_seed_decides_everything_and_the_contender_nothing_of_what_comes() {
+    let scenario = troubled();
+    let mut begun = Vec::new();
+    for contender in CONTENDERS {
+        let outcome = run(&scenario, contender, 3);
+        assert_eq!(outcome, run(&scenario, contender, 3), "{}", contender.name);
+        assert_ne!(outcome, run(&scenario, contender, 4), "{}", contender.name);
+        begun.push(outcome.begun);
+    }
+    begun.dedup();
+    assert_eq!(begun.len(), 1);
+}
