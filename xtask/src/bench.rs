@@ -18,7 +18,6 @@ mod process;
 mod report;
 mod session;
 mod slow_reader;
-mod table;
 mod topology;
 mod workloads;
 mod wrk;

@@ -5,9 +5,12 @@
 mod bench;
 mod finding;
 mod manifest;
+mod page;
 mod repository;
 mod setup;
+mod sim;
 mod source;
+mod table;
 mod tidy;
 
 use std::process::ExitCode;
@@ -23,6 +26,9 @@ enum Task {
     /// Measures Polity beside other proxies.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Simulates what is not worth a cluster.
+    #[command(subcommand)]
+    Sim(sim::Sim),
     /// Installs what the end-to-end tests use and this machine lacks.
     Setup,
 }
@@ -31,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Tidy => tidy::run(),
         Task::Bench(what) => bench::run(&what),
+        Task::Sim(what) => sim::run(&what),
         Task::Setup => Ok(setup::run()),
     }
 }

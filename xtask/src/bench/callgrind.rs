@@ -16,9 +16,9 @@ use super::peers::{PEERS, Place};
 use super::process::{Process, pinned};
 use super::report::INSTRUCTIONS;
 use super::session::Session;
-use super::table::{Table, number};
 use super::topology::Topology;
 use super::{Options, machine, report};
+use crate::table::{Table, number};
 
 /// Valgrind translates all that it runs for the first time.
 const START: Duration = Duration::from_secs(60);

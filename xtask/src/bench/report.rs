@@ -10,8 +10,9 @@ use super::contenders::POLITY;
 use super::figures::{Figure, Figures};
 use super::goals::{GOALS, Goal};
 use super::session::Session;
-use super::table::{Table, number};
 use super::{Options, machine};
+use crate::page;
+use crate::table::{Table, number};
 
 const PAGE: &str = "docs/benchmarks.md";
 /// What others may take of the proxy's core.
@@ -160,34 +161,5 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
 
 /// Replaces the part called `name` of the page.
 pub(super) fn refresh(root: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    let page = root.join(PAGE);
-    let old = fs::read_to_string(&page).with_context(|| format!("could not read {PAGE}"))?;
-    let new = replaced(&old, name, text);
-    fs::write(
-        page,
-        new.with_context(|| format!("{PAGE} has lost its markers for {name}"))?,
-    )?;
-    println!("written to {PAGE}");
-    Ok(())
-}
-
-fn replaced(page: &str, name: &str, text: &str) -> Option<String> {
-    let begin = page.find(&format!("<!-- {name}:"))?;
-    let begin = begin + page[begin..].find('\n')?;
-    let end = begin + page[begin..].find(&format!("<!-- end of {name} -->"))?;
-    Some(format!("{}\n\n{text}\n{}", &page[..begin], &page[end..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_stands_between_the_markers_is_replaced() {
-        let page = "a\n<!-- x: by y -->\nold\n<!-- end of x -->\nb\n<!-- z: -->\n<!-- end of z -->";
-        let expected =
-            "a\n<!-- x: by y -->\n\nnew\n\n<!-- end of x -->\nb\n<!-- z: -->\n<!-- end of z -->";
-        assert_eq!(replaced(page, "x", "new\n").as_deref(), Some(expected));
-        assert_eq!(replaced(page, "y", "new"), None);
-    }
+    page::refresh(root, PAGE, name, text)
 }

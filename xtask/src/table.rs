@@ -2,15 +2,15 @@
 
 /// Rows of equally many cells, the first of them the head.
 #[derive(Debug, Default)]
-pub(super) struct Table(Vec<Vec<String>>);
+pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
-    pub(super) fn push<const N: usize>(&mut self, row: [String; N]) {
+    pub(crate) fn push(&mut self, row: impl Into<Vec<String>>) {
         self.0.push(row.into());
     }
 
     /// For a terminal: words to the left, numbers to the right.
-    pub(super) fn aligned(&self) -> String {
+    pub(crate) fn aligned(&self) -> String {
         let widths = self.widths();
         let line = |row: &Vec<String>| {
             let cells = row
@@ -26,7 +26,7 @@ impl Table {
     }
 
     /// For a page.
-    pub(super) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
         let Some((head, rows)) = self.0.split_first() else {
             return String::new();
@@ -53,7 +53,7 @@ fn is_number(cell: &str) -> bool {
 }
 
 /// As many digits as can mean something.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let magnitude = value.abs();
     match magnitude {
         _ if magnitude >= 100.0 => format!("{value:.0}"),
