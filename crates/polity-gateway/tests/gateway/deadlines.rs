@@ -2,21 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::support::*;
 
 const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\ntimeout = \"60s\"\n";
-
-/// An instance that a test plays, and that is the only one as long as no other is put there.
-async fn played(system: &System, id: &str) -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    system.put("orders", id, "127.0.0.1", port);
-    until(|| system.handle.instance_stats(&id.into()).is_some()).await;
-    listener
-}
 
 fn told(head: &str) -> u64 {
     let value = field(head, "x-request-timeout-ms").unwrap();
@@ -26,7 +16,7 @@ fn told(head: &str) -> u64 {
 #[tokio::test]
 async fn every_attempt_is_told_what_time_is_left() {
     let system = System::start(PLAN).await;
-    let first = played(&system, "orders-1").await;
+    let first = system.played("orders", "orders-1").await;
     let mut client = system.client().await;
     client.send("GET /orders HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let mut instance = Client::new(first.accept().await.unwrap().0);
@@ -45,7 +35,7 @@ async fn every_attempt_is_told_what_time_is_left() {
 #[tokio::test]
 async fn the_time_that_a_body_takes_is_not_the_services() {
     let system = System::start(PLAN).await;
-    let first = played(&system, "orders-1").await;
+    let first = system.played("orders", "orders-1").await;
     let mut client = system.client().await;
     client
         .send("PUT /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbo")

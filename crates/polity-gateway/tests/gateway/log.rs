@@ -1,7 +1,5 @@
 //! The access log.
 
-use tokio::net::TcpListener;
-
 use crate::support::*;
 
 const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n";
@@ -57,10 +55,7 @@ async fn each_request_is_a_line() {
 async fn a_request_that_the_end_cuts_off_is_a_line_and_a_failure() {
     let plan = format!("{PLAN}[service.shop]\nrun = \"shop\"\ncalls = [\"orders\"]\n");
     let system = System::start(&plan).await;
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = silent.local_addr().unwrap().port();
-    system.put("orders", "orders-1", "127.0.0.1", port);
-    until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
+    let silent = system.played("orders", "orders-1").await;
     let (shop, orders) = (name("shop"), name("orders"));
     let address = system.handle.call_address(&shop, &orders).unwrap();
     let mut caller = Client::connect(address).await;

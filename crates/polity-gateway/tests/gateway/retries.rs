@@ -1,5 +1,7 @@
 //! Instances that die under load: not one failed request.
 
+use tokio::net::TcpListener;
+
 use crate::support::*;
 
 const PLAN: &str = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\n";
@@ -100,4 +102,74 @@ async fn no_more_attempts_are_made_than_the_plan_allows() {
     );
     let line = &system.lines(1).await[0];
     assert_eq!(line["attempts"], 1);
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+/// Makes an instance known, has it take one request, and leave again with its connection kept.
+async fn kept(system: &System, client: &mut Client, id: &str) -> (TcpListener, Client) {
+    let listener = system.played("orders", id).await;
+    client.send(GET).await;
+    let mut kept = Client::new(listener.accept().await.unwrap().0);
+    kept.head().await.unwrap();
+    kept.send(OK).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert_eq!(system.leave("orders", id).await, 0);
+    (listener, kept)
+}
+
+/// Makes an instance known that listens already.
+async fn put_again(system: &System, id: &str, listener: &TcpListener) {
+    let port = listener.local_addr().unwrap().port();
+    system.put("orders", id, "127.0.0.1", port);
+    until(|| system.handle.instance_stats(&id.into()).is_some()).await;
+}
+
+#[tokio::test]
+async fn a_second_attempt_goes_over_a_kept_connection() {
+    let system = System::start(PLAN).await;
+    // Of one client, so that all is done by one thread.
+    let mut client = system.client().await;
+    let (listener, mut kept) = kept(&system, &mut client, "orders-1").await;
+    let failing = system.played("orders", "orders-2").await;
+    client.send(GET).await;
+    let mut failing = Client::new(failing.accept().await.unwrap().0);
+    failing.head().await.unwrap();
+    put_again(&system, "orders-3", &listener).await;
+    drop(failing);
+    kept.head().await.expect("the request");
+    kept.send(OK).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_second_attempt_after_a_stale_connection_goes_over_a_new_one() {
+    let system = System::start(PLAN).await;
+    let mut client = system.client().await;
+    let (first, mut kept_by_first) = kept(&system, &mut client, "orders-1").await;
+    let (second, mut kept_by_second) = kept(&system, &mut client, "orders-2").await;
+    put_again(&system, "orders-3", &first).await;
+    put_again(&system, "orders-4", &second).await;
+    client.send(GET).await;
+    // Either may be chosen, and finds its connection closed.
+    let (other, mut kept_by_other) = tokio::select! {
+        head = kept_by_first.head() => {
+            head.expect("the request");
+            drop(kept_by_first);
+            (second, kept_by_second)
+        }
+        head = kept_by_second.head() => {
+            head.expect("the request");
+            drop(kept_by_second);
+            (first, kept_by_first)
+        }
+    };
+    let fresh = tokio::select! {
+        fresh = other.accept() => fresh.unwrap().0,
+        head = kept_by_other.head() => panic!("a kept connection was trusted: {head:?}"),
+    };
+    let mut fresh = Client::new(fresh);
+    fresh.head().await.unwrap();
+    fresh.send(OK).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
 }

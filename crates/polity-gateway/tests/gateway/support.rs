@@ -93,6 +93,15 @@ impl System {
         origin
     }
 
+    /// An instance that a test plays.
+    pub(crate) async fn played(&self, service: &str, id: &str) -> TcpListener {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.put(service, id, "127.0.0.1", port);
+        until(|| self.handle.instance_stats(&id.into()).is_some()).await;
+        listener
+    }
+
     /// Takes an instance out and waits for its requests, as a roll does.
     pub(crate) async fn leave(&self, service: &str, id: &str) -> usize {
         let id = InstanceId::from(id);
