@@ -7,7 +7,7 @@ use polity_core::Rng;
 use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, InFlight, Observation};
-use crate::policy::{self, Policy};
+use crate::policy::{self, Maglev, Policy, Ring};
 use crate::probes::ProbeAnswer;
 use crate::ramp::Ramp;
 use crate::roster::Roster;
@@ -111,6 +111,9 @@ impl Balancer {
             Policy::Prequal => policy::prequal::choose(candidates, rng),
             Policy::Random => candidates.draw(rng, None, |_, _| true),
             Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
+            Policy::Ring(Ring { bound, .. }) | Policy::Maglev(Maglev { bound, .. }) => {
+                policy::consistent_hash::choose(candidates, *bound, ask.key, rng)
+            }
         }
     }
 

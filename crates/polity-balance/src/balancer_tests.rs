@@ -6,47 +6,7 @@ use polity_core::SplitMix64;
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::EndpointSpec;
-
-fn policies() -> [Policy; 11] {
-    [
-        Policy::default(),
-        Policy::RoundRobin,
-        Policy::WeightedRoundRobin,
-        Policy::LeastConnections,
-        Policy::WeightedLeastConnections,
-        Policy::LeastResponseTime,
-        Policy::PeakEwma,
-        Policy::JoinShortestQueue,
-        Policy::Prequal,
-        Policy::Random,
-        Policy::Hash,
-    ]
-}
-
-fn balancer(policy: Policy) -> Balancer {
-    Balancer::new(Settings::new(policy))
-}
-
-fn roster(endpoints: &[Arc<Endpoint>]) -> Roster<Arc<Endpoint>> {
-    Roster::new(&Settings::new(Policy::Random), endpoints.to_vec())
-}
-
-/// A request like no other.
-fn ask(number: usize) -> Ask {
-    Ask {
-        key: Some(polity_core::Rng::next_u64(&mut SplitMix64::new(
-            number as u64,
-        ))),
-        ..Ask::default()
-    }
-}
-
-fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
-    (0..count)
-        .map(|_| Arc::new(Endpoint::new(EndpointSpec::default())))
-        .collect()
-}
+use crate::testing::{ask, balancer, endpoints, policies, roster};
 
 /// How often each place is chosen in `requests` that end at once.
 fn chosen(
@@ -55,7 +15,7 @@ fn chosen(
     requests: usize,
     wanted: impl Fn(&Arc<Endpoint>) -> bool,
 ) -> Vec<usize> {
-    let (balancer, roster) = (balancer(policy), roster(endpoints));
+    let (balancer, roster) = (balancer(policy), roster(policy, endpoints));
     let mut rng = SplitMix64::new(11);
     let mut counts = vec![0; endpoints.len()];
     for number in 0..requests {
@@ -130,7 +90,7 @@ fn round_robin_finds_the_one_candidate_whose_turns_others_take() {
     // is never given the second's.
     let other_thread = || {
         balancer.choose(
-            &roster(&endpoints),
+            &roster(Policy::RoundRobin, &endpoints),
             &Ask::default(),
             &mut SplitMix64::new(1),
             |_| true,
@@ -141,7 +101,7 @@ fn round_robin_finds_the_one_candidate_whose_turns_others_take() {
         !is_first || other_thread().is_none()
     };
     let chosen = balancer.choose(
-        &roster(&endpoints),
+        &roster(Policy::RoundRobin, &endpoints),
         &Ask::default(),
         &mut SplitMix64::new(2),
         wanted,
@@ -152,10 +112,10 @@ fn round_robin_finds_the_one_candidate_whose_turns_others_take() {
 #[test]
 fn round_robin_goes_round() {
     let balancer = balancer(Policy::RoundRobin);
-    let endpoints = endpoints(3);
+    let roster = roster(Policy::RoundRobin, &endpoints(3));
     let mut rng = SplitMix64::new(1);
     let places: Vec<_> = (0..7)
-        .filter_map(|_| balancer.choose(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
+        .filter_map(|_| balancer.choose(&roster, &Ask::default(), &mut rng, |_| true))
         .collect();
     assert_eq!(places, [0, 1, 2, 0, 1, 2, 0]);
 }
@@ -164,12 +124,13 @@ fn round_robin_goes_round() {
 fn least_connections_levels() {
     let balancer = balancer(Policy::LeastConnections);
     let endpoints = endpoints(3);
+    let roster = roster(Policy::LeastConnections, &endpoints);
     let mut rng = SplitMix64::new(2);
     let _busy: Vec<_> = (0..4)
         .map(|_| InFlight::begin(endpoints[0].clone()))
         .collect();
     let _more: Vec<_> = (0..8)
-        .map(|_| balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
+        .map(|_| balancer.begin(&roster, &Ask::default(), &mut rng, |_| true))
         .collect();
     let loads: Vec<u64> = endpoints
         .iter()
@@ -195,9 +156,10 @@ fn two_choices_are_far_more_even_than_one() {
     let fullest = |policy| {
         let balancer = balancer(policy);
         let endpoints = endpoints(100);
+        let roster = roster(policy, &endpoints);
         let mut rng = SplitMix64::new(3);
         let held: Vec<_> = (0..10_000)
-            .map(|_| balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true))
+            .map(|_| balancer.begin(&roster, &Ask::default(), &mut rng, |_| true))
             .collect();
         assert!(held.iter().all(Option::is_some));
         endpoints.iter().map(|endpoint| endpoint.in_flight()).max()
@@ -211,7 +173,12 @@ fn a_cancelled_request_is_counted_out() {
     let balancer = balancer(Policy::Random);
     let endpoints = endpoints(1);
     let mut rng = SplitMix64::new(4);
-    let request = balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, |_| true);
+    let request = balancer.begin(
+        &roster(Policy::Random, &endpoints),
+        &Ask::default(),
+        &mut rng,
+        |_| true,
+    );
     assert_eq!(endpoints[0].in_flight(), 1);
     // A future that is dropped drops what it holds.
     drop(async move { request.map(|held| Arc::strong_count(&held)) });
@@ -238,10 +205,10 @@ proptest! {
         }
         let possible = states.iter().any(|(wanted, retired, _)| *wanted && !retired);
         for policy in policies() {
-            let balancer = balancer(policy);
+            let (balancer, roster) = (balancer(policy), roster(policy, &endpoints));
             let mut rng = SplitMix64::new(seed);
-            for _ in 0..5 {
-                let begun = balancer.begin(&roster(&endpoints), &Ask::default(), &mut rng, wanted);
+            for number in 0..5 {
+                let begun = balancer.begin(&roster, &ask(number), &mut rng, wanted);
                 prop_assert_eq!(begun.is_some(), possible);
                 if let Some(request) = begun {
                     prop_assert!(wanted(&request) && !request.is_retired());

@@ -4,6 +4,7 @@ use polity_core::Rng;
 
 use crate::Moment;
 use crate::endpoint::{Endpoint, State};
+use crate::policy::consistent_hash::Prepared;
 use crate::probes::Probes;
 use crate::ramp::Ramp;
 use crate::roster::Roster;
@@ -61,6 +62,24 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         self.roster.probes()
     }
 
+    /// What is prepared for hashing.
+    pub(crate) fn prepared(&self) -> &'a Prepared {
+        self.roster.prepared()
+    }
+
+    /// The mean load of those in use, of a moment ago.
+    pub(crate) fn mean_load(&self) -> f32 {
+        let recent = self.roster.mean_load().recent(self.roster.len(), self.now);
+        recent.unwrap_or_else(|| self.count_load())
+    }
+
+    /// The mean load of those in use, counted now.
+    pub(crate) fn count_load(&self) -> f32 {
+        let endpoints = self.roster.iter().map(AsRef::as_ref);
+        let in_use = endpoints.filter(|endpoint| self.uses(endpoint.look()));
+        self.roster.mean_load().count(in_use, self.now)
+    }
+
     /// The turns of the places.
     pub(crate) fn round(&self) -> Round {
         self.roster.round(self.places)
@@ -77,8 +96,12 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         let holder = self.roster.get(place)?;
         let endpoint = holder.as_ref();
         let state = endpoint.look();
-        let is_in = !state.is_retired() && (self.all || !state.is_ejected());
-        (is_in && (self.wanted)(holder)).then_some((endpoint, state))
+        (self.uses(state) && (self.wanted)(holder)).then_some((endpoint, state))
+    }
+
+    #[inline]
+    fn uses(&self, state: State) -> bool {
+        !state.is_retired() && (self.all || !state.is_ejected())
     }
 
     /// Whether the endpoint at `place` may be chosen.

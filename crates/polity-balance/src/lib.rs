@@ -10,6 +10,7 @@ pub mod balancer;
 mod candidates;
 pub mod endpoint;
 pub mod latency;
+mod mean_load;
 mod moment;
 mod policy;
 mod probes;
@@ -19,12 +20,14 @@ mod settings;
 mod signal;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+#[cfg(test)]
+mod testing;
 mod weights;
 
 pub use balancer::{Ask, Balancer};
 pub use endpoint::{Endpoint, EndpointSpec, InFlight, Observation, Report, Zone};
 pub use moment::Moment;
-pub use policy::{Factors, Policy};
+pub use policy::{Factors, Maglev, Policy, Ring};
 pub use probes::ProbeAnswer;
 pub use roster::Roster;
 pub use settings::Settings;

@@ -1,17 +1,22 @@
 //! The algorithms, one in each file.
 
+pub(crate) mod consistent_hash;
 pub(crate) mod hash;
 pub(crate) mod join_shortest_queue;
 pub(crate) mod latency;
 mod least;
 pub(crate) mod least_connections;
+pub(crate) mod maglev;
 pub(crate) mod power_of_two;
 pub(crate) mod prequal;
+pub(crate) mod ring;
 pub(crate) mod round_robin;
 pub(crate) mod weighted_round_robin;
 
 use crate::latency::Kind;
+pub use maglev::Maglev;
 pub use power_of_two::Factors;
+pub use ring::Ring;
 
 /// How an endpoint is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,6 +47,12 @@ pub enum Policy {
     Prequal,
     /// The same for the same key, by weight, while the endpoints stay the same.
     Hash,
+    /// The same for the same key, by weight; when endpoints come and go, as good as only the keys move
+    /// that must.
+    Ring(Ring),
+    /// The same for the same key, by weight, and very evenly; when endpoints come and go, a few more keys
+    /// move than must.
+    Maglev(Maglev),
 }
 
 impl Default for Policy {
@@ -53,7 +64,7 @@ impl Default for Policy {
 impl Policy {
     /// Whether endpoints of the own zone come first. Not where a key has its endpoint.
     pub(crate) fn heeds_zones(&self) -> bool {
-        !matches!(self, Self::Hash)
+        !matches!(self, Self::Hash | Self::Ring(_) | Self::Maglev(_))
     }
 
     /// Whether new endpoints get their share by and by: where chance or turns give it out.
@@ -69,7 +80,9 @@ impl Policy {
             | Self::LeastResponseTime
             | Self::JoinShortestQueue
             | Self::Prequal
-            | Self::Hash => false,
+            | Self::Hash
+            | Self::Ring(_)
+            | Self::Maglev(_) => false,
         }
     }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use polity_core::Rng;
 
 use crate::endpoint::{Endpoint, Zone};
+use crate::mean_load::MeanLoad;
+use crate::policy::consistent_hash::Prepared;
 use crate::probes::Probes;
 use crate::settings::Settings;
 use crate::weights::{Round, Weights};
@@ -31,6 +33,9 @@ pub struct Roster<E> {
     rounds: [Round; 2],
     /// For policies that ask.
     probes: Option<Probes>,
+    /// For policies that hash consistently.
+    prepared: Prepared,
+    mean_load: MeanLoad,
     /// Since when the first and the last of them have been there.
     oldest: Moment,
     youngest: Moment,
@@ -53,6 +58,8 @@ impl<E: AsRef<Endpoint>> Roster<E> {
             weights,
             rounds,
             probes: (settings.policy == Policy::Prequal).then(Probes::default),
+            prepared: Prepared::new(&settings.policy, endpoints.iter().map(AsRef::as_ref)),
+            mean_load: MeanLoad::default(),
             oldest: all().map(Endpoint::since).min().unwrap_or_default(),
             youngest: all().map(Endpoint::since).max().unwrap_or_default(),
             panic_threshold: settings.panic_threshold,
@@ -120,6 +127,14 @@ impl<E: AsRef<Endpoint>> Roster<E> {
 
     pub(crate) fn probes(&self) -> Option<&Probes> {
         self.probes.as_ref()
+    }
+
+    pub(crate) fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    pub(crate) fn mean_load(&self) -> &MeanLoad {
+        &self.mean_load
     }
 
     pub(crate) fn oldest(&self) -> Moment {
