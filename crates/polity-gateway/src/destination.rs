@@ -1,5 +1,6 @@
 //! Where a request goes: by its route, or by the listener it came in on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use polity_http::{Answer, RequestHead};
@@ -8,6 +9,7 @@ use polity_route::{Request, normalise, normalise_host};
 use crate::cors::preflight_method;
 use crate::policy::Call;
 use crate::problem::Cause;
+use crate::route_name::RouteName;
 use crate::service::Service;
 use crate::snapshot::{Lead, Snapshot};
 use crate::treatment::Treated;
@@ -16,7 +18,7 @@ use crate::treatment::Treated;
 pub(crate) enum Destination {
     Service {
         service: Arc<Service>,
-        route: Option<Arc<str>>,
+        route: Option<RouteName>,
         /// As it was matched.
         path: String,
         /// Path and query to ask for; none for what the client sent.
@@ -29,7 +31,7 @@ pub(crate) enum Destination {
     /// No further: the route is answered by the gateway itself.
     Here {
         answer: Answer,
-        route: Arc<str>,
+        route: RouteName,
         path: String,
     },
     Nowhere {
@@ -87,14 +89,17 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
         let detail = format!("no route is for {} {path}", head.method);
         return nowhere(Cause::NoRoute, detail);
     };
-    let route = found.target.label.clone();
+    let route = RouteName::new(found.target.spelling, &path, found.rest);
     match &found.target.lead {
         Lead::Service(lead) => {
             // The places of the routes are those of the same plan's services.
             let Some(service) = snapshot.services.get(lead.service) else {
                 return nowhere(Cause::NoRoute, String::new());
             };
-            let forwarded = lead.rewrite.apply(&found.pattern.path, &path);
+            let forwarded = match &lead.rewrite {
+                Some(rewrite) => rewrite.apply(&path, found.rest),
+                None => Cow::Borrowed(&*path),
+            };
             let target = (forwarded != raw_path).then(|| match query {
                 Some(query) => format!("{forwarded}?{query}"),
                 None => forwarded.into_owned(),
@@ -110,7 +115,7 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
             }
         }
         Lead::Redirect(redirect) => Destination::Here {
-            answer: redirect.answer(&found.pattern.path, &path, query),
+            answer: redirect.answer(&path, found.rest, query),
             route,
             path: path.into_owned(),
         },
@@ -134,7 +139,7 @@ fn preflight(
     };
     Some(Destination::Here {
         answer: lead.treatment.as_ref()?.preflight(head)?,
-        route: found.target.label.clone(),
+        route: RouteName::new(found.target.spelling, request.path, found.rest),
         path: request.path.to_owned(),
     })
 }

@@ -23,6 +23,7 @@ mod policy;
 mod problem;
 mod redirect;
 mod resolve;
+mod route_name;
 mod service;
 mod snapshot;
 mod statistics;

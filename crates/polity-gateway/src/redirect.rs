@@ -1,7 +1,7 @@
 //! A redirect: another place for a request that the plan knows of.
 
 use polity_http::Answer;
-use polity_route::{PathPattern, Rewrite};
+use polity_route::Rewrite;
 
 /// Compiled from the plan.
 #[derive(Debug)]
@@ -21,12 +21,12 @@ impl Redirect {
         }
     }
 
-    /// The answer to a request for `path`, in normal form, which `matched` holds for.
+    /// The answer to a request for `path`, in normal form, of which its pattern leaves `rest`.
     ///
     /// What leads on is that form, not what the client sent, and [`Rewrite::apply`] never begins with
     /// two slashes: no path makes the location name another host.
-    pub(crate) fn answer(&self, matched: &PathPattern, path: &str, query: Option<&str>) -> Answer {
-        let path = self.rewrite.apply(matched, path);
+    pub(crate) fn answer(&self, path: &str, rest: &str, query: Option<&str>) -> Answer {
+        let path = self.rewrite.apply(path, rest);
         let (mark, query) = match query {
             Some(query) => ("?", query),
             None => ("", ""),
@@ -42,7 +42,7 @@ impl Redirect {
 
 #[cfg(test)]
 mod tests {
-    use polity_route::normalise;
+    use polity_route::{PathPattern, normalise};
 
     use super::*;
 
@@ -64,7 +64,8 @@ mod tests {
             None => (target, None),
         };
         let path = normalise(path).expect("a path");
-        let answer = redirect.answer(&pattern, &path, query);
+        let rest = pattern.rest(&path).expect("it holds");
+        let answer = redirect.answer(&path, rest, query);
         let expected = format!("location: {expected}\r\n");
         assert_eq!(
             String::from_utf8_lossy(&answer.fields),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use polity_core::ServiceName;
 use polity_plan::{Network, Plan};
-use polity_route::{PathPattern, Pattern, Rewrite, RouteTable};
+use polity_route::{Pattern, Rewrite, RouteTable};
 
 use crate::redirect::Redirect;
+use crate::route_name::Spelling;
 use crate::service::Service;
 use crate::treatment::Treatment;
 
@@ -30,11 +31,11 @@ pub(crate) struct Planned {
     pub(crate) places: BTreeMap<ServiceName, usize>,
 }
 
-/// A route's end.
+/// A route's end. There may be thousands, each request has another, and each line of memory that it
+/// has to wait for is felt: what few routes have is behind a pointer.
 #[derive(Debug)]
 pub(crate) struct RouteTarget {
-    /// The route as the access log names it.
-    pub(crate) label: Arc<str>,
+    pub(crate) spelling: Spelling,
     pub(crate) lead: Lead,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct RouteTarget {
 #[derive(Debug)]
 pub(crate) enum Lead {
     Service(ServiceLead),
-    Redirect(Redirect),
+    Redirect(Box<Redirect>),
 }
 
 /// To a service.
@@ -50,7 +51,8 @@ pub(crate) enum Lead {
 pub(crate) struct ServiceLead {
     /// A place in [`Snapshot::services`].
     pub(crate) service: usize,
-    pub(crate) rewrite: Rewrite,
+    /// None where the path stays as it is.
+    pub(crate) rewrite: Option<Box<Rewrite>>,
     /// Bytes of a request's body.
     pub(crate) body_limit: u64,
     pub(crate) treatment: Option<Arc<Treatment>>,
@@ -65,7 +67,7 @@ impl Planned {
             routes.map(move |route| target(&route.pattern, to_service(place, route)))
         });
         let redirects = plan.gateway.redirects.iter().map(|redirect| {
-            let lead = Lead::Redirect(Redirect::new(redirect));
+            let lead = Lead::Redirect(Box::new(Redirect::new(redirect)));
             target(&redirect.pattern, lead)
         });
         let mut routes = plan.services.values().flat_map(|service| &service.routes);
@@ -94,19 +96,15 @@ impl Snapshot {
 fn to_service(place: usize, route: &polity_plan::Route) -> Lead {
     Lead::Service(ServiceLead {
         service: place,
-        rewrite: route.rewrite.clone(),
+        rewrite: (route.rewrite != Rewrite::Keep).then(|| Box::new(route.rewrite.clone())),
         body_limit: route.body_size.map_or(u64::MAX, |size| size.0),
         treatment: Treatment::of(route),
     })
 }
 
 fn target(pattern: &Pattern, lead: Lead) -> (Pattern, RouteTarget) {
-    let label = match &pattern.path {
-        PathPattern::Exact(path) => format!("={path}"),
-        PathPattern::Prefix(path) => path.clone(),
-    };
-    let label = label.into();
-    (pattern.clone(), RouteTarget { label, lead })
+    let spelling = Spelling::of(&pattern.path);
+    (pattern.clone(), RouteTarget { spelling, lead })
 }
 
 fn contains(network: &Network, peer: IpAddr) -> bool {

@@ -1,13 +1,18 @@
 //! Finding a request's route among thousands without looking at more than a few.
 //!
 //! Precedence is host, then path, then method, then headers, so the table is laid out in that
-//! order: one set of paths for each host, one short list of rules for each path. A lookup walks
-//! the hosts and prefixes a request can have from the most specific down and stops at the first
-//! rule that holds; one that fails on method or headers makes way for the less specific.
+//! order: one set of paths for each host, the rules of each path from the most specific on. A lookup
+//! walks the hosts and prefixes a request can have from the most specific down and stops at the
+//! first rule that holds; one that fails on method or headers makes way for the less specific.
+//!
+//! Where there are many routes, each request needs another one, which by then has left the caches:
+//! waiting for memory is most of what a lookup costs. So a path, unless it is long, and the target
+//! that most of them have stand side by side in the one place that a lookup reads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
+use smol_str::SmolStr;
 
 use crate::pattern::{HostPattern, PathPattern, Pattern, stem};
 
@@ -16,12 +21,11 @@ use crate::pattern::{HostPattern, PathPattern, Pattern, stem};
 mod tests;
 
 /// Routes, each with what it leads to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RouteTable<T> {
-    routes: Vec<(Pattern, T)>,
-    exact: Map<Paths>,
-    wildcard: Map<Paths>,
-    any: Paths,
+    exact: Map<Paths<T>>,
+    wildcard: Map<Paths<T>>,
+    any: Paths<T>,
 }
 
 /// What a route is chosen by.
@@ -40,23 +44,40 @@ pub struct Request<'a> {
 
 /// A route that holds for a request.
 #[derive(Debug)]
-pub struct Match<'a, T> {
-    /// What it asked.
-    pub pattern: &'a Pattern,
+pub struct Match<'t, 'r, T> {
     /// Where it leads.
-    pub target: &'a T,
+    pub target: &'t T,
+    /// What follows the matched part of the request's path: nothing, or a slash and the rest.
+    pub rest: &'r str,
 }
 
 /// Keys come from the plan and requests add none, so the hash need not be secret.
-type Map<V> = HashMap<Box<str>, V, FixedState>;
+type Map<V> = HashMap<SmolStr, V, FixedState>;
 
-/// The rules of one host: places in `routes`, the most specific first.
-#[derive(Debug, Clone, Default)]
-struct Paths {
-    exact: Map<Vec<usize>>,
-    prefix: Map<Vec<usize>>,
+/// The rules of one host.
+#[derive(Debug)]
+struct Paths<T> {
+    exact: Map<Rules<T>>,
+    prefix: Map<Rules<T>>,
     /// Bytes of the longest key of `prefix`: bounds the probes a path full of slashes can cause.
     longest_prefix: usize,
+}
+
+/// Where one path of one host leads.
+#[derive(Debug)]
+struct Rules<T> {
+    /// The most specific first.
+    conditional: Vec<Conditional<T>>,
+    /// For requests that none of them holds for.
+    always: Option<T>,
+}
+
+/// Where requests lead that are of one of these methods, if there are any, and have these headers.
+#[derive(Debug)]
+struct Conditional<T> {
+    methods: BTreeSet<String>,
+    headers: BTreeMap<String, String>,
+    target: T,
 }
 
 impl<T> RouteTable<T> {
@@ -64,71 +85,118 @@ impl<T> RouteTable<T> {
     /// ([`Pattern::ties_with`]), which a valid plan has not.
     pub fn new(routes: impl IntoIterator<Item = (Pattern, T)>) -> Self {
         let mut routes: Vec<(Pattern, T)> = routes.into_iter().collect();
-        // Each list below is filled in this order, so each ends up the most specific first.
+        // The rules of each path are filled in this order, so each end up the most specific first.
         routes.sort_by_key(|(pattern, _)| {
             let headers = std::cmp::Reverse(pattern.headers.len());
             let by_get = !pattern.methods.contains("HEAD");
             (pattern.methods.is_empty(), headers, by_get)
         });
-        let (mut exact, mut wildcard, mut any) = (Map::default(), Map::default(), Paths::default());
-        for (place, (pattern, _)) in routes.iter().enumerate() {
-            let paths: &mut Paths = match &pattern.host {
-                HostPattern::Exact(host) => exact.entry(host.as_str().into()).or_default(),
-                HostPattern::Wildcard(suffix) => {
-                    wildcard.entry(suffix.as_str().into()).or_default()
-                }
-                HostPattern::Any => &mut any,
+        let mut table = Self {
+            exact: Map::default(),
+            wildcard: Map::default(),
+            any: Paths::default(),
+        };
+        for (pattern, target) in routes {
+            let paths = match &pattern.host {
+                HostPattern::Exact(host) => table.exact.entry(host.into()).or_default(),
+                HostPattern::Wildcard(suffix) => table.wildcard.entry(suffix.into()).or_default(),
+                HostPattern::Any => &mut table.any,
             };
-            paths.insert(&pattern.path, place);
+            paths.rules_of(&pattern.path).add(pattern, target);
         }
-        Self {
-            routes,
-            exact,
-            wildcard,
-            any,
-        }
+        table
     }
 
     /// The most specific route that holds for `request`. Allocates nothing.
-    pub fn find(&self, request: &Request<'_>) -> Option<Match<'_, T>> {
+    pub fn find<'t, 'r>(&'t self, request: &Request<'r>) -> Option<Match<'t, 'r, T>> {
         let exact = self.exact.get(request.host);
         let wildcards = parents(request.host).filter_map(|suffix| self.wildcard.get(suffix));
-        let place = exact
+        exact
             .into_iter()
             .chain(wildcards)
             .chain([&self.any])
-            .flat_map(|paths| paths.rules(request.path))
-            .find(|place| holds(&self.routes[*place].0, request))?;
-        let (pattern, target) = &self.routes[place];
-        Some(Match { pattern, target })
-    }
-
-    /// Every route, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = Match<'_, T>> {
-        self.routes
-            .iter()
-            .map(|(pattern, target)| Match { pattern, target })
+            .find_map(|paths| paths.find(request))
     }
 }
 
-impl Paths {
-    fn insert(&mut self, path: &PathPattern, place: usize) {
-        let rules = match path {
-            PathPattern::Exact(path) => self.exact.entry(path.as_str().into()),
+impl<T> Paths<T> {
+    fn rules_of(&mut self, path: &PathPattern) -> &mut Rules<T> {
+        match path {
+            PathPattern::Exact(path) => self.exact.entry(path.into()),
             PathPattern::Prefix(prefix) => {
                 let stem = stem(prefix);
                 self.longest_prefix = self.longest_prefix.max(stem.len());
                 self.prefix.entry(stem.into())
             }
-        };
-        rules.or_default().push(place);
+        }
+        .or_default()
     }
 
-    /// The rules that hold for a path as far as the path goes, the most specific first.
-    fn rules(&self, path: &str) -> impl Iterator<Item = usize> {
-        let exact = self.exact.get(path);
-        let prefixes = prefixes(path, self.longest_prefix).filter_map(|stem| self.prefix.get(stem));
-        exact.into_iter().chain(prefixes).flatten().copied()
+    fn find<'t, 'r>(&'t self, request: &Request<'r>) -> Option<Match<'t, 'r, T>> {
+        let path = request.path;
+        let whole = self.exact.get(path).map(|rules| (rules, ""));
+        let prefixes = prefixes(path, self.longest_prefix)
+            .filter_map(|stem| Some((self.prefix.get(stem)?, path.strip_prefix(stem)?)));
+        whole.into_iter().chain(prefixes).find_map(|(rules, rest)| {
+            let target = rules.find(request)?;
+            Some(Match { target, rest })
+        })
+    }
+}
+
+impl<T> Rules<T> {
+    fn add(&mut self, pattern: Pattern, target: T) {
+        let Pattern {
+            methods, headers, ..
+        } = pattern;
+        if methods.is_empty() && headers.is_empty() {
+            self.always.get_or_insert(target);
+            return;
+        }
+        self.conditional.push(Conditional {
+            methods,
+            headers,
+            target,
+        });
+    }
+
+    fn find(&self, request: &Request<'_>) -> Option<&T> {
+        let mut conditional = self.conditional.iter();
+        let holds = conditional.find(|rule| rule.holds(request));
+        holds.map(|rule| &rule.target).or(self.always.as_ref())
+    }
+}
+
+impl<T> Conditional<T> {
+    /// Whoever answers GET answers HEAD (RFC 9110, section 9.3.2).
+    fn holds(&self, request: &Request<'_>) -> bool {
+        let methods = &self.methods;
+        let mut headers = self.headers.iter();
+        (methods.is_empty()
+            || methods.contains(request.method)
+            || (request.method == "HEAD" && methods.contains("GET")))
+            && headers.all(|(name, value)| (request.has_header)(name, value))
+    }
+}
+
+// Derived, these would ask for a target that has a default.
+
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Self {
+            exact: Map::default(),
+            prefix: Map::default(),
+            longest_prefix: 0,
+        }
+    }
+}
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self {
+            conditional: Vec::new(),
+            always: None,
+        }
     }
 }
 
@@ -150,17 +218,4 @@ fn parents(host: &str) -> impl Iterator<Item = &str> {
     host.match_indices('.')
         .filter(|(at, _)| *at > 0)
         .map(|(at, _)| &host[at + 1..])
-}
-
-/// Method and headers; host and path are what the rule was found by. Whoever answers GET answers
-/// HEAD (RFC 9110, section 9.3.2).
-fn holds(pattern: &Pattern, request: &Request<'_>) -> bool {
-    let methods = &pattern.methods;
-    (methods.is_empty()
-        || methods.contains(request.method)
-        || (request.method == "HEAD" && methods.contains("GET")))
-        && pattern
-            .headers
-            .iter()
-            .all(|(name, value)| (request.has_header)(name, value))
 }

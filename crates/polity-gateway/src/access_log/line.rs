@@ -15,7 +15,8 @@ pub(crate) struct Line<'a> {
     pub(crate) method: &'a str,
     /// In normal form, without the query: queries hold secrets.
     pub(crate) path: &'a str,
-    pub(crate) route: Option<&'a str>,
+    /// In parts, one after the other.
+    pub(crate) route: Option<[&'a str; 3]>,
     pub(crate) service: Option<&'a str>,
     pub(crate) instance: Option<&'a str>,
     /// None when the client was sent no answer.
@@ -75,7 +76,7 @@ impl Line<'_> {
         }
         text(out, b",\"method\":", Some(self.method));
         text(out, b",\"path\":", Some(self.path));
-        text(out, b",\"route\":", self.route);
+        texts(out, b",\"route\":", self.route);
         text(out, b",\"service\":", self.service);
         text(out, b",\"instance\":", self.instance);
         out.extend_from_slice(b",\"status\":");
@@ -148,15 +149,23 @@ fn milliseconds(out: &mut Vec<u8>, time: Duration) {
 }
 
 fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
-    match value.map(str::as_bytes) {
-        Some(value) if value.iter().any(|byte| NEEDS_ESCAPE[usize::from(*byte)]) => {
-            out.extend_from_slice(key);
-            out.push(b'"');
-            escaped(out, value);
-            out.push(b'"');
+    texts(out, key, value.map(|value| [value]));
+}
+
+/// A value that is all of these, one after the other.
+fn texts<const PARTS: usize>(out: &mut Vec<u8>, key: &[u8], value: Option<[&str; PARTS]>) {
+    let Some(parts) = value else {
+        return plain(out, key, None);
+    };
+    out.extend_from_slice(key);
+    out.push(b'"');
+    for part in parts.map(str::as_bytes) {
+        match part.iter().any(|byte| NEEDS_ESCAPE[usize::from(*byte)]) {
+            true => escaped(out, part),
+            false => out.extend_from_slice(part),
         }
-        value => plain(out, key, value),
     }
+    out.push(b'"');
 }
 
 /// A value that needs no escape.

@@ -102,6 +102,7 @@ proptest! {
     #[test]
     fn a_line_says_what_it_was_given(
         path in any::<String>(),
+        (start, end) in any::<(String, String)>(),
         reason in proptest::option::of(any::<String>()),
         micros in any::<u32>(),
         status in proptest::option::of(100u16..1000),
@@ -110,6 +111,7 @@ proptest! {
     ) {
         let mut line = Line::new(client);
         line.path = &path;
+        line.route = Some([&start, "=", &end]);
         line.reason = reason.as_deref();
         line.status = status;
         line.bytes_in = bytes_in;
@@ -117,6 +119,7 @@ proptest! {
         line.upstream = Some(line.duration);
         let value = written(&line);
         prop_assert_eq!(&value["path"], &path);
+        prop_assert_eq!(&value["route"], &format!("{start}={end}"));
         prop_assert_eq!(value["reason"].as_str(), reason.as_deref());
         prop_assert_eq!(value["status"].as_u64(), status.map(u64::from));
         prop_assert_eq!(&value["client"], &client.to_string());

@@ -53,12 +53,12 @@ impl Exchange {
                 ..
             } => {
                 line.path = path;
-                line.route = route.as_deref();
+                line.route = route.map(|route| route.parts(path));
                 line.service = Some(service.name.as_str());
             }
             Destination::Here { route, path, .. } => {
                 line.path = path;
-                line.route = Some(route);
+                line.route = Some(route.parts(path));
             }
             Destination::Nowhere { path, .. } => line.path = path,
         }

@@ -80,3 +80,19 @@ async fn a_request_that_the_end_cuts_off_is_a_line_and_a_failure() {
         assert_eq!(all, (1, 1, 0));
     }
 }
+
+#[tokio::test]
+async fn a_route_is_named_as_the_plan_writes_it() {
+    let plan = "[service.orders]\nrun = \"orders\"\n\
+         [[service.orders.routes]]\nexact = \"/orders\"\n\
+         [[service.orders.routes]]\npath = \"/orders/old/\"\nstrip = true\n";
+    let system = System::start(plan).await;
+    let _orders = system.origin("orders", "orders-1").await;
+    let mut client = system.client().await;
+    for path in ["/orders", "/orders/old", "/orders/old/1"] {
+        assert_eq!(client.get(path).await.status, 200, "{path}");
+    }
+    let lines = system.lines(3).await;
+    let routes: Vec<&str> = lines.iter().filter_map(|it| it["route"].as_str()).collect();
+    assert_eq!(routes, ["=/orders", "/orders/old/", "/orders/old/"]);
+}

@@ -53,10 +53,9 @@ fn comes_back(start: usize, redirects: &[Redirect], table: &Table) -> bool {
         let Some(redirect) = redirects.get(at).filter(|it| it.origin.is_none()) else {
             return false;
         };
-        path = redirect
-            .rewrite
-            .apply(&redirect.pattern.path, &path)
-            .into_owned();
+        // There always is one: the first path is the redirect's own, the others were found to be.
+        let rest = redirect.pattern.path.rest(&path).unwrap_or_default();
+        path = redirect.rewrite.apply(&path, rest).into_owned();
         let found = table.find(&Request {
             host: &host,
             path: &path,
