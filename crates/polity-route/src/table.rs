@@ -110,11 +110,18 @@ impl<T> RouteTable<T> {
     /// The most specific route that holds for `request`. Allocates nothing.
     pub fn find<'t, 'r>(&'t self, request: &Request<'r>) -> Option<Match<'t, 'r, T>> {
         let exact = self.exact.get(request.host);
-        let wildcards = parents(request.host).filter_map(|suffix| self.wildcard.get(suffix));
         exact
-            .into_iter()
-            .chain(wildcards)
-            .chain([&self.any])
+            .and_then(|paths| paths.find(request))
+            .or_else(|| self.find_by_wildcard(request))
+            .or_else(|| self.any.find(request))
+    }
+
+    fn find_by_wildcard<'t, 'r>(&'t self, request: &Request<'r>) -> Option<Match<'t, 'r, T>> {
+        if self.wildcard.is_empty() {
+            return None;
+        }
+        parents(request.host)
+            .filter_map(|suffix| self.wildcard.get(suffix))
             .find_map(|paths| paths.find(request))
     }
 }
@@ -134,12 +141,12 @@ impl<T> Paths<T> {
 
     fn find<'t, 'r>(&'t self, request: &Request<'r>) -> Option<Match<'t, 'r, T>> {
         let path = request.path;
-        let whole = self.exact.get(path).map(|rules| (rules, ""));
-        let prefixes = prefixes(path, self.longest_prefix)
-            .filter_map(|stem| Some((self.prefix.get(stem)?, path.strip_prefix(stem)?)));
-        whole.into_iter().chain(prefixes).find_map(|(rules, rest)| {
-            let target = rules.find(request)?;
-            Some(Match { target, rest })
+        let exact = self.exact.get(path);
+        exact.and_then(|rules| rules.find(request, "")).or_else(|| {
+            prefixes(path, self.longest_prefix).find_map(|stem| {
+                let rules = self.prefix.get(stem)?;
+                rules.find(request, path.get(stem.len()..)?)
+            })
         })
     }
 }
@@ -160,10 +167,11 @@ impl<T> Rules<T> {
         });
     }
 
-    fn find(&self, request: &Request<'_>) -> Option<&T> {
+    fn find<'r>(&self, request: &Request<'_>, rest: &'r str) -> Option<Match<'_, 'r, T>> {
         let mut conditional = self.conditional.iter();
         let holds = conditional.find(|rule| rule.holds(request));
-        holds.map(|rule| &rule.target).or(self.always.as_ref())
+        let target = holds.map(|rule| &rule.target).or(self.always.as_ref())?;
+        Some(Match { target, rest })
     }
 }
 
