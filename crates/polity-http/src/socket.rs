@@ -13,6 +13,12 @@ use crate::limits::{LISTEN_BACKLOG, MAX_LOST_PROBES, PROBE_INTERVAL};
 /// without a word would else hold its request, or its event stream, for as long as nothing is sent.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 
+/// Bytes that the system holds for a client before it has sent them: it would else take megabytes for
+/// each that reads slowly. What is on its way, and not acknowledged yet, comes on top, so a long line
+/// is filled all the same. Well above our own buffer, so that answers of the usual sizes are written
+/// in one go, and a large one in few.
+const MAX_UNSENT: u32 = 512 * 1024;
+
 /// How the system asks, from `silence` on.
 pub(crate) fn probes(silence: Duration) -> TcpKeepalive {
     TcpKeepalive::new()
@@ -50,9 +56,11 @@ pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> 
         socket.set_only_v6(!dual)?;
     }
     socket.bind(&SockAddr::from(address))?;
-    // Accepted sockets inherit both. Answers are written whole, so there is nothing to wait for.
+    // Accepted sockets inherit these. Answers are written whole, so there is nothing to wait for.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&probes(PROBE_AFTER))?;
+    // Where the system refuses it, it holds more.
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
     socket.listen(LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -152,14 +160,26 @@ mod tests {
         );
     }
 
-    #[test]
-    fn clients_that_vanish_are_asked_after() {
+    /// The gateway's end of a client's connection.
+    fn accepted() -> (std::net::TcpStream, std::net::TcpStream) {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Exclusive);
         let listener = listener.expect("a free port");
         listener.set_nonblocking(false).expect("it can wait");
         let address = listener.local_addr().expect("bound");
-        let _client = std::net::TcpStream::connect(address).expect("it listens");
-        let (accepted, _) = listener.accept().expect("a connection");
+        let client = std::net::TcpStream::connect(address).expect("it listens");
+        (listener.accept().expect("a connection").0, client)
+    }
+
+    #[test]
+    fn clients_that_read_slowly_are_given_little_ahead() {
+        let (accepted, _client) = accepted();
+        let unsent = socket2::SockRef::from(&accepted).tcp_notsent_lowat();
+        assert_eq!(unsent.expect("it says"), MAX_UNSENT);
+    }
+
+    #[test]
+    fn clients_that_vanish_are_asked_after() {
+        let (accepted, _client) = accepted();
         let accepted = socket2::SockRef::from(&accepted);
         assert!(accepted.keepalive().expect("it says"));
         assert_eq!(accepted.tcp_keepalive_time().expect("it says"), PROBE_AFTER);
