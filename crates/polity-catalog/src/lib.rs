@@ -32,6 +32,10 @@ pub struct Instance {
     pub version: Option<VersionId>,
     /// Whether it may be given requests.
     pub health: Health,
+    /// Its capacity, beside the others'; at least 1.
+    pub weight: u32,
+    /// The zone it is in; none where nobody has said.
+    pub zone: Option<String>,
 }
 
 /// Whether an instance may be given requests.
@@ -120,6 +124,8 @@ mod tests {
             port: 1,
             version: None,
             health,
+            weight: 1,
+            zone: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use polity_plan::{
-    Balance, Database, ListenAddress, Origin, Plan, Port, Program, Protocol, Route, Service, Task,
+    Database, ListenAddress, Origin, Plan, Port, Program, Protocol, Route, Service, Task,
 };
 use polity_route::{HostPattern, PathPattern, Rewrite};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,7 @@ impl From<&Service> for PlannedService {
             consumes: texts(&service.consumes),
             timeout_ms: u64::try_from(service.timeout.as_millis()).unwrap_or(u64::MAX),
             attempts: service.retry.attempts,
-            balance: balance(service.balance).to_owned(),
+            balance: service.balance.policy.word().to_owned(),
         }
     }
 }
@@ -206,15 +206,6 @@ fn address(listen: &ListenAddress) -> String {
     match listen.host {
         Some(host) => SocketAddr::new(host, listen.port).to_string(),
         None => format!(":{}", listen.port),
-    }
-}
-
-fn balance(balance: Balance) -> &'static str {
-    match balance {
-        Balance::P2c => "p2c",
-        Balance::RoundRobin => "round_robin",
-        Balance::LeastConnections => "least_connections",
-        Balance::Random => "random",
     }
 }
 

@@ -11,6 +11,7 @@ use polity_core::{InstanceId, ServiceName};
 use polity_plan::Plan;
 use polity_runtime::Published;
 
+use crate::balancing;
 use crate::instance::Instance;
 use crate::moment::moment;
 use crate::overload::Load;
@@ -115,7 +116,7 @@ impl Builder {
             let same = state.sources.get(&service.name).is_some_and(|old| {
                 Arc::ptr_eq(old, &source) || (old.is_empty() && source.is_empty())
             });
-            let policy = ServicePolicy::of(service, &planned.plan.gateway.limits);
+            let policy = ServicePolicy::of(service, &planned.plan.gateway);
             sources.insert(service.name.clone(), source.clone());
             match known {
                 Some(known) if same && known.policy == policy => known.clone(),
@@ -148,6 +149,7 @@ fn build_service(
     source: &Instances,
 ) -> Service {
     let now = Instant::now();
+    let settings = balancing::settings(&policy.balance);
     let shared = match known {
         // What is remembered is remembered under a policy.
         Some(known)
@@ -155,23 +157,21 @@ fn build_service(
         {
             known.shared.clone()
         }
-        _ => Arc::new(Shared::new(&policy, now)),
+        _ => Arc::new(Shared::new(&policy, settings, now)),
     };
     let before = known.map(|known| (&known.policy.bounds, &known.load));
     let load = Load::new(&policy.bounds, before, now);
     let (mut ready, mut unready) = (Vec::new(), Vec::new());
     for listed in source.values() {
-        let kept = known.and_then(|known| {
-            known.instances().find(|instance| {
-                instance.id == listed.id
-                    && instance.host == listed.host
-                    && instance.port == listed.port
-                    && !instance.endpoint.is_retired()
-            })
-        });
-        let instance = kept
-            .cloned()
-            .unwrap_or_else(|| Instance::new(listed.id.clone(), &listed.host, listed.port, now));
+        let zone = balancing::zone(policy.zone.as_deref(), listed.zone.as_deref());
+        let kept = known.and_then(|known| known.instances().find(|it| it.stands_for(listed, zone)));
+        let instance = match kept.cloned() {
+            Some(instance) => {
+                instance.endpoint.set_weight(listed.weight);
+                instance
+            }
+            None => Instance::new(listed, zone, now),
+        };
         match listed.health {
             Health::Ready => {
                 if !known.is_some_and(|known| known.is_ready(&instance)) {
@@ -182,7 +182,7 @@ fn build_service(
             Health::Unready => unready.push(instance),
         }
     }
-    let ready = Roster::new(&policy.balancing(), ready);
+    let ready = Roster::new(&settings, ready);
     Service {
         name: name.clone(),
         policy,

@@ -25,6 +25,8 @@ fn put(service: &str, id: &str, port: u16) -> Change {
         port,
         version: None,
         health: Health::Ready,
+        weight: 1,
+        zone: None,
     };
     Change::Put(name(service), listed)
 }

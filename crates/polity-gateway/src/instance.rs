@@ -1,16 +1,17 @@
 //! An instance as the gateway knows it: where it is, how busy it is, and what it has done.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use polity_balance::{Endpoint, EndpointSpec};
+use polity_balance::{Endpoint, EndpointSpec, Zone};
+use polity_catalog::Instance as Listed;
 use polity_core::InstanceId;
 
 use crate::moment::moment;
+use crate::stable_hash::StableHash;
 use crate::statistics::{Statistics, Summary};
 
 /// Shared by every snapshot that holds the instance, and by every request at it.
@@ -41,7 +42,8 @@ enum Place {
 }
 
 impl Instance {
-    pub(crate) fn new(id: InstanceId, host: &str, port: u16, now: Instant) -> Self {
+    pub(crate) fn new(listed: &Listed, zone: Zone, now: Instant) -> Self {
+        let (host, port) = (listed.host.as_str(), listed.port);
         let place = match host.parse::<IpAddr>() {
             Ok(address) => Place::Fixed((address, port).into()),
             Err(_) => Place::Named {
@@ -50,18 +52,28 @@ impl Instance {
             },
         };
         Self(Arc::new(Inner {
-            id,
+            id: listed.id.clone(),
             host: host.to_owned(),
             port,
             authority: authority(host, port),
             endpoint: Endpoint::new(EndpointSpec {
                 identity: identity(host, port),
+                weight: listed.weight,
+                zone,
                 since: moment(now),
-                ..EndpointSpec::default()
             }),
             statistics: Statistics::new(now),
             place,
         }))
+    }
+
+    /// Whether it is the one that is listed, at the same place, and still takes requests.
+    pub(crate) fn stands_for(&self, listed: &Listed, zone: Zone) -> bool {
+        self.id == listed.id
+            && self.host == listed.host
+            && self.port == listed.port
+            && self.endpoint.zone() == zone
+            && !self.endpoint.is_retired()
     }
 
     /// Whether both are the same, statistics and all.
@@ -110,9 +122,10 @@ impl Instance {
 
 /// What hashing knows the instance by: where it is, which lasts longer than its id.
 fn identity(host: &str, port: u16) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (host, port).hash(&mut hasher);
-    hasher.finish()
+    let mut hash = StableHash::default();
+    hash.write(host.as_bytes());
+    hash.write(&port.to_be_bytes());
+    hash.finish()
 }
 
 fn authority(host: &str, port: u16) -> String {
@@ -143,7 +156,16 @@ mod tests {
     use super::*;
 
     fn instance(host: &str, port: u16) -> Instance {
-        Instance::new("a-1".into(), host, port, Instant::now())
+        let listed = Listed {
+            id: "a-1".into(),
+            host: host.to_owned(),
+            port,
+            version: None,
+            health: polity_catalog::Health::Ready,
+            weight: 1,
+            zone: None,
+        };
+        Instance::new(&listed, Zone::Own, Instant::now())
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! change of one service is nothing to the others.
 
 mod access_log;
+mod balancing;
 mod bounds;
 mod builder;
 mod cors;
@@ -26,6 +27,7 @@ mod resolve;
 mod route_name;
 mod service;
 mod snapshot;
+mod stable_hash;
 mod statistics;
 mod trace;
 mod treatment;

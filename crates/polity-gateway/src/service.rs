@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polity_balance::{Balancer, Policy, Roster, Settings};
+use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
-use polity_plan::{Balance, Origin, Protocol, Retry};
+use polity_plan::{Balance, Gateway, Origin, Protocol, Retry};
 use polity_resilience::RetryBudget;
 
 use crate::instance::Instance;
@@ -35,6 +35,8 @@ pub(crate) struct ServicePolicy {
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) balance: Balance,
+    /// The zone the gateway is in.
+    pub(crate) zone: Option<String>,
     pub(crate) locality: Locality,
     pub(crate) bounds: Bounds,
 }
@@ -56,38 +58,27 @@ pub(crate) struct Shared {
 }
 
 impl ServicePolicy {
-    pub(crate) fn of(service: &polity_plan::Service, gateway: &polity_plan::Limits) -> Self {
+    pub(crate) fn of(service: &polity_plan::Service, gateway: &Gateway) -> Self {
         Self {
             protocol: service.protocol,
             timeout: service.timeout,
             retry: service.retry,
-            balance: service.balance,
+            balance: service.balance.clone(),
+            zone: gateway.zone.clone(),
             locality: match service.origin {
                 Origin::Run(_) => Locality::Internal,
                 Origin::External(_) => Locality::External,
             },
-            bounds: Bounds::of(service, gateway),
+            bounds: Bounds::of(service, &gateway.limits),
         }
     }
 }
 
-impl ServicePolicy {
-    /// How one of its instances is chosen.
-    pub(crate) fn balancing(&self) -> Settings {
-        Settings::new(match self.balance {
-            Balance::P2c => Policy::default(),
-            Balance::RoundRobin => Policy::RoundRobin,
-            Balance::LeastConnections => Policy::LeastConnections,
-            Balance::Random => Policy::Random,
-        })
-    }
-}
-
 impl Shared {
-    pub(crate) fn new(policy: &ServicePolicy, now: Instant) -> Self {
+    pub(crate) fn new(policy: &ServicePolicy, settings: Settings, now: Instant) -> Self {
         Self {
             statistics: Statistics::new(now),
-            balancer: Balancer::new(policy.balancing()),
+            balancer: Balancer::new(settings),
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use polity_route::{HostPattern, normalise, normalise_host};
 
 use crate::descriptor::Flaw;
-use crate::plan::{Database, ListenAddress, Network, Protocol, Upstream};
+use crate::plan::{Database, HashBy, ListenAddress, Network, Protocol};
 
 /// The port of `http://` where none is written.
 const HTTP_PORT: u16 = 80;
@@ -68,8 +68,9 @@ fn first_address(network: Network) -> IpAddr {
     }
 }
 
-/// Reads `http://HOST[:PORT]` or `tcp://HOST:PORT`.
-pub(crate) fn parse_upstream(text: &str) -> Result<(Protocol, Upstream), Flaw> {
+/// Reads `http://HOST[:PORT]` or `tcp://HOST:PORT`: what is spoken there, the host without brackets,
+/// and the port.
+pub(crate) fn parse_upstream(text: &str) -> Result<(Protocol, String, u16), Flaw> {
     let (scheme, rest) = text
         .split_once("://")
         .ok_or(wrong("the scheme is missing"))?;
@@ -92,7 +93,32 @@ pub(crate) fn parse_upstream(text: &str) -> Result<(Protocol, Upstream), Flaw> {
     let port = port.or(default_port).ok_or(wrong("the port is missing"))?;
     check_host(host)?;
     let host = unbracketed(host).unwrap_or(host).to_ascii_lowercase();
-    Ok((protocol, Upstream { host, port }))
+    Ok((protocol, host, port))
+}
+
+/// Reads "ip", "url", "header:NAME" or "cookie:NAME".
+pub(crate) fn parse_hash_by(text: &str) -> Result<HashBy, Flaw> {
+    let (kind, name) = match text {
+        "ip" => return Ok(HashBy::Ip),
+        "url" => return Ok(HashBy::Url),
+        _ => text.split_once(':').ok_or(wrong(""))?,
+    };
+    if !is_token(name) {
+        return Err(wrong(
+            "after the colon stands a name of letters, digits and `-`",
+        ));
+    }
+    match kind {
+        "header" => Ok(HashBy::Header(name.to_ascii_lowercase())),
+        "cookie" => Ok(HashBy::Cookie(name.to_owned())),
+        _ => Err(wrong("")),
+    }
+}
+
+/// RFC 9110, 5.6.2: what names of headers and of cookies are made of.
+pub(crate) fn is_token(text: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token)
 }
 
 /// Reads an exact host or `*.` and a suffix.

@@ -1,5 +1,6 @@
 //! What the parts of a plan say about each other and must not.
 
+mod balance;
 mod calls;
 mod cors;
 mod databases;
@@ -31,6 +32,7 @@ pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
     for service in &draft.services {
         calls::check(service, &services, findings);
         kinds::check(service, findings);
+        balance::check(service, &draft.gateway, findings);
         variables::check(service, &services, findings);
         for route in &service.routes {
             headers::check(route, findings);

@@ -2,6 +2,7 @@
 //!
 //! Whatever is not as its descriptor says has been reported before; here it is skipped.
 
+mod balance;
 mod gateway;
 mod program;
 mod route;
@@ -13,14 +14,12 @@ use std::time::Duration;
 
 use polity_core::{ByteSize, ServiceName, TaskName, TopicName, parse_duration};
 
-use crate::address::{parse_listen, parse_upstream};
+use crate::address::parse_listen;
 use crate::code::Code;
 use crate::command;
 use crate::diagnostic::Span;
 use crate::draft::{At, Draft, DraftService, DraftTask, Place};
-use crate::plan::{
-    Balance, Command, Console, ListenAddress, Origin, Protocol, Retry, Service, Task, Upstream,
-};
+use crate::plan::{Command, Console, ListenAddress, Origin, Protocol, Retry, Service, Task};
 use crate::tree::{Entry, Node, Value};
 
 const CONSOLE_PORT: u16 = 7070;
@@ -67,15 +66,16 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
     let calls = fields.names("calls", |t| ServiceName::new(t).ok());
     let consumes = fields.names("consumes", |t| TopicName::new(t).ok());
     let routes = route::routes(fields, body_size);
-    let urls = urls(fields);
+    let urls = balance::urls(fields);
+    let (balance, drafted_balance) = balance::balance(fields);
     let protocol = match (fields.text("protocol"), urls.first()) {
         (Some("tcp"), _) => Protocol::Tcp,
-        (None, Some(url)) => url.value.0,
+        (None, Some(url)) => url.protocol,
         _ => Protocol::Http,
     };
     let elsewhere = fields.get("url").or(fields.get("urls")).is_some();
     let origin = if elsewhere && fields.get("run").is_none() {
-        Origin::External(urls.iter().map(|url| url.value.1.clone()).collect())
+        Origin::External(urls.iter().map(|url| url.upstream.clone()).collect())
     } else {
         Origin::Run(program::program(fields).into())
     };
@@ -93,12 +93,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
             consumes: consumes.iter().map(|topic| topic.value.clone()).collect(),
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
             retry: retry(fields.table("retry")),
-            balance: match fields.text("balance") {
-                Some("round_robin") => Balance::RoundRobin,
-                Some("least_connections") => Balance::LeastConnections,
-                Some("random") => Balance::Random,
-                _ => Balance::P2c,
-            },
+            balance,
             max_in_flight: fields.count("max_in_flight", None),
         }),
         name: entry.key_span.clone(),
@@ -106,33 +101,17 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
         routes,
         consumes,
         urls,
+        balance: drafted_balance,
         env: variables(fields),
         allow: fields.parse_list("allow", Code::parse),
         places: fields.places(),
     })
 }
 
-fn urls(fields: Fields<'_>) -> Vec<At<(Protocol, Upstream)>> {
-    let one = fields.get("url").map(|entry| &entry.node);
-    let read = |node: &Node| {
-        let value = parse_upstream(&node.text()?.value).ok()?;
-        let span = node.span.clone();
-        Some(At { value, span })
-    };
-    one.into_iter()
-        .chain(fields.list("urls"))
-        .filter_map(read)
-        .collect()
-}
-
 fn retry(fields: Fields<'_>) -> Retry {
     Retry {
         attempts: fields.integer("attempts").unwrap_or(ATTEMPTS),
-        budget: match fields.get("budget").map(|entry| &entry.node.value) {
-            Some(Value::Float(budget)) => *budget,
-            Some(Value::Integer(budget)) => *budget as f64,
-            _ => BUDGET,
-        },
+        budget: fields.number("budget").unwrap_or(BUDGET),
     }
 }
 
@@ -229,6 +208,14 @@ impl<'a> Fields<'a> {
     fn integer<T: TryFrom<i64>>(self, name: &str) -> Option<T> {
         match self.get(name)?.node.value {
             Value::Integer(number) => T::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    fn number(self, name: &str) -> Option<f64> {
+        match self.get(name)?.node.value {
+            Value::Float(number) => Some(number),
+            Value::Integer(number) => Some(number as f64),
             _ => None,
         }
     }

@@ -37,12 +37,36 @@ pub(crate) struct DraftService {
     pub(crate) calls: Vec<At<ServiceName>>,
     pub(crate) routes: Vec<DraftRoute>,
     pub(crate) consumes: Vec<At<TopicName>>,
-    /// What each of its URLs says it speaks.
-    pub(crate) urls: Vec<At<(Protocol, Upstream)>>,
+    /// Where it runs when it runs elsewhere.
+    pub(crate) urls: Vec<DraftUrl>,
+    pub(crate) balance: Option<DraftBalance>,
     /// The variables of its `env`.
     pub(crate) env: Vec<At<String>>,
     pub(crate) allow: Vec<Code>,
     /// Where its keys and values stand.
+    pub(crate) places: Vec<Place>,
+}
+
+/// One place of a service that runs elsewhere.
+#[derive(Debug)]
+pub(crate) struct DraftUrl {
+    /// What the URL says is spoken there.
+    pub(crate) protocol: Protocol,
+    pub(crate) upstream: Upstream,
+    /// Where the URL stands.
+    pub(crate) span: Span,
+    /// Where the keys of its table stand, if it is one.
+    pub(crate) places: Vec<Place>,
+}
+
+/// What a service says of balancing.
+#[derive(Debug)]
+pub(crate) struct DraftBalance {
+    /// The policy; none where what is said is none.
+    pub(crate) word: Option<&'static str>,
+    /// Where it is said, or else the table without it.
+    pub(crate) policy: Span,
+    /// Where the keys of its table stand, if it is one.
     pub(crate) places: Vec<Place>,
 }
 
@@ -104,5 +128,12 @@ impl DraftService {
     pub(crate) fn value_span(&self, name: &str) -> Span {
         self.place(name)
             .map_or_else(|| self.name.clone(), |place| place.value.clone())
+    }
+}
+
+impl DraftBalance {
+    /// Where key `name` of its table stands, if it is written.
+    pub(crate) fn place(&self, name: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.name == name)
     }
 }

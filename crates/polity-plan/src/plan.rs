@@ -1,5 +1,6 @@
 //! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
 
+mod balance;
 mod gateway;
 mod route;
 
@@ -11,11 +12,15 @@ use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
 
+pub use self::balance::{Balance, BalancePolicy, HashBy, P2c};
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.
 pub const MAX_REPLICAS: u32 = 256;
+
+/// The most that a place of a service may weigh.
+pub const MAX_WEIGHT: u32 = 65_535;
 
 /// A valid system. Two plans are compared part by part when the file is edited: what is equal is
 /// not touched.
@@ -183,6 +188,10 @@ pub struct Upstream {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+    /// Its capacity, beside the others': 1 to [`MAX_WEIGHT`].
+    pub weight: u32,
+    /// The zone it is in; none counts as the gateway's.
+    pub zone: Option<String>,
 }
 
 /// Tries of one request.
@@ -192,19 +201,6 @@ pub struct Retry {
     pub attempts: u32,
     /// Retries per request that may be added to the service's load (0.2 is 20%).
     pub budget: f64,
-}
-
-/// How an instance is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balance {
-    /// The less busy of two at random.
-    P2c,
-    /// In turn.
-    RoundRobin,
-    /// The least busy of all.
-    LeastConnections,
-    /// At random.
-    Random,
 }
 
 /// `[task.NAME]`: runs to its end before the services it belongs to start or roll.

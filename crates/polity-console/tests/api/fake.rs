@@ -319,7 +319,7 @@ fn plan() -> Plan {
                 attempts: 2,
                 budget: 0.2,
             },
-            balance: Balance::P2c,
+            balance: Balance::default(),
             max_in_flight: None,
         };
         (name(text), Arc::new(service))

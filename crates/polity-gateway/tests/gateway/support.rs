@@ -81,6 +81,8 @@ impl System {
             port,
             version: None,
             health: Health::Ready,
+            weight: 1,
+            zone: None,
         };
         self.change(Change::Put(name(service), instance));
     }

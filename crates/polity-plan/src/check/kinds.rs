@@ -89,8 +89,8 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
 fn urls(service: &DraftService, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
     for url in &service.urls {
-        let (protocol, upstream) = &url.value;
-        if *protocol != service.service.protocol {
+        let upstream = &url.upstream;
+        if url.protocol != service.service.protocol {
             findings.add(
                 Diagnostic::new(
                     Code::WrongValue,

@@ -18,6 +18,7 @@ pub(super) fn gateway(fields: Fields<'_>, redirects: &[At<Redirect>]) -> Gateway
             .parse("listen", |t| parse_listen(t).ok())
             .unwrap_or(default.listen),
         trusted_proxies: fields.parse_list("trusted_proxies", |t| parse_network(t).ok()),
+        zone: fields.text("zone").map(str::to_owned),
         limits: limits(fields.table("limits"), default.limits),
         timeouts: timeouts(fields.table("timeouts"), default.timeouts),
         redirects: redirects.iter().map(|at| at.value.clone()).collect(),

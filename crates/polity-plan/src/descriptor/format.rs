@@ -6,7 +6,9 @@ use polity_core::{
     ByteSize, NameError, QuantityError, ServiceName, TaskName, TopicName, parse_duration,
 };
 
-use crate::address::{self, parse_database, parse_listen, parse_network, parse_upstream};
+use crate::address::{
+    self, is_token, parse_database, parse_hash_by, parse_listen, parse_network, parse_upstream,
+};
 use crate::code::Code;
 use crate::descriptor::{Flaw, Format};
 use crate::origin::{parse_origin, parse_redirect};
@@ -54,12 +56,7 @@ pub(crate) static VARIABLE_NAME: Format = Format {
 
 pub(crate) static HEADER_NAME: Format = Format {
     expected: "the name of a header",
-    check: |text| {
-        ensure(
-            !text.is_empty() && text.bytes().all(is_token),
-            "it is made of letters, digits and `-`",
-        )
-    },
+    check: |text| ensure(is_token(text), "it is made of letters, digits and `-`"),
     code: Code::BadName,
     pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
 };
@@ -80,9 +77,8 @@ pub(crate) static HEADER_VALUE: Format = Format {
 pub(crate) static METHOD: Format = Format {
     expected: "a method like \"GET\"",
     check: |text| {
-        let shaped = !text.is_empty() && text.bytes().all(is_token);
         ensure(
-            shaped && !text.bytes().any(|b| b.is_ascii_lowercase()),
+            is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase()),
             "methods are in upper case (RFC 9110, 9.1)",
         )
     },
@@ -173,6 +169,26 @@ pub(crate) static UPSTREAM: Format = Format {
     pattern: None,
 };
 
+pub(crate) static HASH_BY: Format = Format {
+    expected: "\"ip\", \"url\", \"header:NAME\" or \"cookie:NAME\"",
+    check: |text| parse_hash_by(text).map(drop),
+    code: Code::WrongValue,
+    pattern: Some("^(ip|url|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"),
+};
+
+pub(crate) static ZONE: Format = Format {
+    expected: "the name of a zone like \"eu-1a\"",
+    check: |text| {
+        let shaped = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        ensure(
+            (1..=polity_core::name::MAX_NAME).contains(&text.len()) && text.bytes().all(shaped),
+            "it is made of letters, digits, `-`, `_` and `.`, 63 at most",
+        )
+    },
+    code: Code::BadName,
+    pattern: Some("^[A-Za-z0-9._-]{1,63}$"),
+};
+
 pub(crate) static DATABASE: Format = Format {
     expected: "\"sqlite\" or a URL like \"postgres://host/name\"",
     check: |text| parse_database(text).map(drop),
@@ -253,9 +269,4 @@ fn size_flaw(error: QuantityError) -> Flaw {
         QuantityError::Shape { .. } => Flaw::Wrong(String::new()),
         QuantityError::Overflow { .. } => Flaw::Wrong(error.to_string()),
     }
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

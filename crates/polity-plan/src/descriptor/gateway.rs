@@ -32,6 +32,11 @@ pub(crate) static GATEWAY: Table = Table {
         )
         .default("[]"),
         Key::new(
+            "zone",
+            Shape::Text(&ZONE),
+            "Where it is: instances of this zone come first while enough of them are well.",
+        ),
+        Key::new(
             "limits",
             Shape::Table(&LIMITS),
             "What clients may ask of it.",

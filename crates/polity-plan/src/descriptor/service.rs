@@ -1,9 +1,10 @@
 //! Every key of `[service.NAME]`.
 
+use crate::descriptor::balance::{BALANCE_OR_WORD, PLACE_OR_URL, now};
 use crate::descriptor::format::*;
 use crate::descriptor::gateway::IN_FLIGHT;
 use crate::descriptor::tables::{ENVIRONMENT, HEALTH, RETRY, ROUTE};
-use crate::descriptor::{Choice, Key, Shape, Status, Table};
+use crate::descriptor::{Key, Shape, Table};
 use crate::plan::MAX_REPLICAS;
 
 const PATHS: Shape = Shape::List(&Shape::Text(&FILE));
@@ -24,7 +25,7 @@ pub(crate) static SERVICE: Table = Table {
         ),
         Key::new(
             "urls",
-            Shape::NonEmptyList(&Shape::Text(&UPSTREAM)),
+            Shape::NonEmptyList(&PLACE_OR_URL),
             "The same, for several places.",
         ),
         Key::new(
@@ -126,7 +127,7 @@ pub(crate) static SERVICE: Table = Table {
         Key::new("retry", Shape::Table(&RETRY), "Tries of a request to it."),
         Key::new(
             "balance",
-            Shape::Either(&[Shape::Choice(BALANCE), Shape::LaterTable]),
+            BALANCE_OR_WORD,
             "How one of its instances is chosen.",
         )
         .default("\"p2c\""),
@@ -170,36 +171,3 @@ pub(crate) static SERVICE: Table = Table {
     one_of: &["run", "url", "urls"],
     exclusive: &[],
 };
-
-const BALANCE: &[Choice] = &[
-    now("p2c"),
-    now("round_robin"),
-    now("least_connections"),
-    now("random"),
-    later("weighted_round_robin"),
-    later("weighted_least_connections"),
-    later("ip_hash"),
-    later("url_hash"),
-    later("header_hash"),
-    later("cookie_hash"),
-    later("ring_hash"),
-    later("maglev"),
-    later("least_response_time"),
-    later("peak_ewma"),
-    later("join_shortest_queue"),
-    later("prequal"),
-];
-
-const fn now(word: &'static str) -> Choice {
-    Choice {
-        word,
-        status: Status::Now,
-    }
-}
-
-const fn later(word: &'static str) -> Choice {
-    Choice {
-        word,
-        status: Status::Later,
-    }
-}

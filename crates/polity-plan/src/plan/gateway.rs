@@ -17,6 +17,8 @@ pub struct Gateway {
     pub listen: ListenAddress,
     /// Peers whose `x-forwarded-*` and `forwarded` are believed.
     pub trusted_proxies: Vec<Network>,
+    /// The zone it is in; none where nobody has said.
+    pub zone: Option<String>,
     /// What clients may ask of it.
     pub limits: Limits,
     /// How long it waits.
@@ -93,6 +95,7 @@ impl Default for Gateway {
                 port: PORT,
             },
             trusted_proxies: Vec::new(),
+            zone: None,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             redirects: Vec::new(),

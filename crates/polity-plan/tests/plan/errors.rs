@@ -180,7 +180,6 @@ fn later_keys_are_refused_as_such() {
         ["P0103"; 2]
     );
     check_run("isolation = true\ntranscode = true", &["P0103", "P0103"]);
-    check_run("balance = { algorithm = \"maglev\" }", &["P0103"]);
 }
 
 #[test]

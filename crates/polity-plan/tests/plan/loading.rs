@@ -88,6 +88,8 @@ fn the_fuller_plan_of_the_documentation_loads() {
     let inventory = Upstream {
         host: "10.0.0.7".to_owned(),
         port: 9000,
+        weight: 1,
+        zone: None,
     };
     assert_eq!(
         plan.services["inventory"].origin,

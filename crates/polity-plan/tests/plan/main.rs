@@ -1,6 +1,7 @@
 //! polity.toml end to end: text in, plan or diagnostics out.
 #![allow(clippy::unwrap_used)]
 
+mod balance;
 mod contradictions;
 mod documentation;
 mod edge;

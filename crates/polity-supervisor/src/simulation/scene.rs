@@ -174,7 +174,7 @@ fn bare(name: ServiceName) -> Service {
             attempts: 2,
             budget: 0.2,
         },
-        balance: Balance::P2c,
+        balance: Balance::default(),
         max_in_flight: None,
     }
 }

@@ -46,6 +46,8 @@ fn of_service(service: &Service) -> impl Iterator<Item = (ServiceName, Instance)
             port: place.port,
             version: None,
             health: Health::Ready,
+            weight: place.weight,
+            zone: place.zone.clone(),
         };
         (service.name.clone(), instance)
     })

@@ -157,6 +157,8 @@ impl Runner {
                 port: address.port(),
                 version: Some(self.birth.release.version().clone()),
                 health: Health::Ready,
+                weight: 1,
+                zone: None,
             };
             let service = self.birth.release.service.name.clone();
             self.birth.parts.publish(Change::Put(service, instance));

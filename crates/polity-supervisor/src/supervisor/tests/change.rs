@@ -225,6 +225,8 @@ async fn a_service_that_moves_elsewhere_leaves_the_catalog_to_its_new_places() {
         port: 9000,
         version: None,
         health: polity_catalog::Health::Unready,
+        weight: 1,
+        zone: None,
     };
     let put = polity_catalog::Change::Put(name("tracker"), elsewhere);
     scene.world.catalog.update(|catalog| catalog.apply(put));

@@ -1,0 +1,149 @@
+//! Keys of `balance` that its policy has no use for, or lacks.
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Findings, Span};
+use crate::draft::{DraftBalance, DraftService, Place};
+use crate::plan::{BalancePolicy, Gateway, HashBy, P2c, Protocol};
+
+/// The keys that mean something with some policies only, and those.
+const KEYS: &[(&str, &[&str])] = &[
+    ("by", &["hash"]),
+    ("utilization", &["p2c"]),
+    ("failure_limit", &["p2c"]),
+    ("utilization_limit", &["p2c"]),
+    (
+        "ramp",
+        &[
+            "p2c",
+            "peak_ewma",
+            "random",
+            "round_robin",
+            "weighted_round_robin",
+        ],
+    ),
+];
+
+pub(super) fn check(service: &DraftService, gateway: &Gateway, findings: &mut Findings) {
+    if let Some(balance) = &service.balance {
+        keys(balance, findings);
+        utilization(service, balance, findings);
+        lacks_by(service, balance, findings);
+        of_requests(service, balance, findings);
+        weights(service, balance, findings);
+    }
+    if gateway.zone.is_none() {
+        zones(service, findings);
+    }
+}
+
+fn keys(balance: &DraftBalance, findings: &mut Findings) {
+    let Some(word) = balance.word else { return };
+    for (key, policies) in KEYS {
+        let Some(place) = balance.place(key).filter(|_| !policies.contains(&word)) else {
+            continue;
+        };
+        let words = policies.iter().map(|policy| format!("`{policy}`"));
+        let words = crate::descriptor::join_or(words);
+        findings.add(
+            meaningless(&format!("`{key}`"), &format!("`{word}`"), &place.key)
+                .other(balance.policy.clone(), policy_label(balance))
+                .help(format!("it is for {words}")),
+        );
+    }
+}
+
+fn utilization(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    let BalancePolicy::P2c(P2c {
+        utilization_limit: None,
+        ..
+    }) = service.service.balance.policy
+    else {
+        return;
+    };
+    let place = |key| balance.place(key);
+    if let (Some(limit), Some(switch)) = (place("utilization_limit"), place("utilization")) {
+        findings.add(
+            meaningless("`utilization_limit`", "`utilization = false`", &limit.key)
+                .other(switch.value.clone(), "reports do not count by this")
+                .help("remove one of the two"),
+        );
+    }
+}
+
+fn lacks_by(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    if balance.word != Some("hash") || balance.place("by").is_some() {
+        return;
+    }
+    let message = format!("`service.{}.balance` lacks `by`", service.service.name);
+    findings.add(
+        Diagnostic::new(Code::Missing, message, balance.policy.clone())
+            .label("by what are requests alike?")
+            .help("for example `balance = { policy = \"hash\", by = \"header:x-user\" }`"),
+    );
+}
+
+/// What a plain connection does not have.
+fn of_requests(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    let BalancePolicy::Hash(by) = &service.service.balance.policy else {
+        return;
+    };
+    let what = match by {
+        HashBy::Ip => return,
+        HashBy::Url => "URL",
+        HashBy::Header(_) => "headers",
+        HashBy::Cookie(_) => "cookies",
+    };
+    if service.service.protocol == Protocol::Tcp {
+        let by = balance.place("by").map(|by| &by.value);
+        let message = format!("a service that is not HTTP is asked without {what}");
+        findings.add(
+            Diagnostic::new(
+                Code::Inapplicable,
+                message,
+                by.unwrap_or(&balance.policy).clone(),
+            )
+            .label("whole connections are balanced here")
+            .help("`ip_hash` works for these"),
+        );
+    }
+}
+
+fn weights(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    let Some(word) = balance.word else { return };
+    if !matches!(word, "round_robin" | "least_connections") {
+        return;
+    }
+    for place in places(service, "weight") {
+        findings.add(
+            meaningless("`weight`", &format!("`{word}`"), &place.key)
+                .other(balance.policy.clone(), "this treats all alike")
+                .help(format!("`weighted_{word}` heeds weights")),
+        );
+    }
+}
+
+fn zones(service: &DraftService, findings: &mut Findings) {
+    for place in places(service, "zone") {
+        findings.add(
+            meaningless("`zone`", "no zone of the gateway", &place.key)
+                .help("say in `[gateway]` which `zone` it is in"),
+        );
+    }
+}
+
+fn places<'a>(service: &'a DraftService, key: &'a str) -> impl Iterator<Item = &'a Place> {
+    let places = service.urls.iter().flat_map(|url| &url.places);
+    places.filter(move |place| place.name == key)
+}
+
+fn meaningless(key: &str, with: &str, span: &Span) -> Diagnostic {
+    let message = format!("{key} means nothing with {with}");
+    Diagnostic::new(Code::Inapplicable, message, span.clone())
+}
+
+fn policy_label(balance: &DraftBalance) -> &'static str {
+    match balance.places.is_empty() || balance.place("policy").is_some() {
+        true => "the policy is said here",
+        false => "without a `policy`, it is `p2c`",
+    }
+}

@@ -1,0 +1,124 @@
+//! `balance` of a service, and what `urls` says of each place for it.
+
+use crate::descriptor::format::*;
+use crate::descriptor::{Choice, Key, Shape, Status, Table};
+use crate::plan::MAX_WEIGHT;
+
+/// The word alone, or a table with it.
+pub(super) const BALANCE_OR_WORD: Shape =
+    Shape::Either(&[Shape::Choice(POLICIES), Shape::Table(&BALANCE)]);
+
+/// A URL, or a table with it.
+pub(super) const PLACE_OR_URL: Shape =
+    Shape::Either(&[Shape::Text(&UPSTREAM), Shape::Table(&PLACE)]);
+
+const SHARE: Shape = Shape::Number { min: 0.0, max: 1.0 };
+
+/// `balance` of a service, as a table.
+pub(crate) static BALANCE: Table = Table {
+    keys: &[
+        Key::new(
+            "policy",
+            Shape::Choice(POLICIES),
+            "By what an instance is chosen; `hash` needs `by`.",
+        )
+        .default("\"p2c\""),
+        Key::new(
+            "by",
+            Shape::Text(&HASH_BY),
+            "For `hash`: what requests have in common that go to one instance.",
+        ),
+        Key::new(
+            "utilization",
+            Shape::Boolean,
+            "For `p2c`: whether what instances report of themselves counts.",
+        )
+        .default("true"),
+        Key::new(
+            "failure_limit",
+            SHARE,
+            "For `p2c`: instances that fail more often are passed over while others are found.",
+        )
+        .default("0.5"),
+        Key::new(
+            "utilization_limit",
+            SHARE,
+            "For `p2c`: the same for instances that report a higher utilisation.",
+        )
+        .default("0.95"),
+        Key::new(
+            "ramp",
+            Shape::Either(&[Shape::Text(&DURATION), Shape::False]),
+            "How long an instance newer than others gets less than its share: a tenth of it at first. For `p2c`, `peak_ewma`, `random` and the round robins. `false`: not at all.",
+        )
+        .default("\"90s\""),
+        Key::new(
+            "panic_threshold",
+            SHARE,
+            "Below this share of healthy capacity all instances are used, those taken out for their failures too. 0: never.",
+        )
+        .default("0.5"),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// An element of `urls`, as a table.
+pub(crate) static PLACE: Table = Table {
+    keys: &[
+        Key::new("url", Shape::Text(&UPSTREAM), "Where it is.").required(),
+        Key::new(
+            "weight",
+            Shape::Integer {
+                min: 1,
+                max: MAX_WEIGHT as i64,
+            },
+            "Its capacity, beside the others'.",
+        )
+        .default("1"),
+        Key::new(
+            "zone",
+            Shape::Text(&ZONE),
+            "Where that is; those in the zone of `[gateway]` come first, and those without count as in it.",
+        ),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+const POLICIES: &[Choice] = &[
+    now("p2c"),
+    now("round_robin"),
+    now("weighted_round_robin"),
+    now("random"),
+    now("least_connections"),
+    now("weighted_least_connections"),
+    now("least_response_time"),
+    now("peak_ewma"),
+    now("join_shortest_queue"),
+    now("ip_hash"),
+    now("url_hash"),
+    now("hash"),
+    later("consistent_hash"),
+    later("prequal"),
+];
+
+/// The word of a policy that can be used.
+pub(crate) fn policy(word: &str) -> Option<&'static str> {
+    let mut now = POLICIES.iter().filter(|it| it.status == Status::Now);
+    now.find(|choice| choice.word == word).map(|it| it.word)
+}
+
+pub(super) const fn now(word: &'static str) -> Choice {
+    Choice {
+        word,
+        status: Status::Now,
+    }
+}
+
+const fn later(word: &'static str) -> Choice {
+    Choice {
+        word,
+        status: Status::Later,
+    }
+}

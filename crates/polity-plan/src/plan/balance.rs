@@ -1,0 +1,101 @@
+//! How an instance of a service is chosen.
+
+use std::time::Duration;
+
+/// `balance` of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Balance {
+    /// By what an instance is chosen.
+    pub policy: BalancePolicy,
+    /// How long a new instance gets less than its share; zero for never.
+    pub ramp: Duration,
+    /// Below this share of healthy capacity, 0 to 1, all instances are used, whatever is thought of
+    /// them.
+    pub panic_threshold: f64,
+}
+
+/// What `policy` of `balance` says, with the keys that go with it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BalancePolicy {
+    /// The better of two at random.
+    P2c(P2c),
+    /// In turn.
+    RoundRobin,
+    /// In turn, as often as its weight says.
+    WeightedRoundRobin,
+    /// At random, by weight.
+    Random,
+    /// The one with the fewest requests in flight.
+    LeastConnections,
+    /// The same for each unit of weight.
+    WeightedLeastConnections,
+    /// The one expected to answer first, of all.
+    LeastResponseTime,
+    /// The one expected to answer first, of two at random.
+    PeakEwma,
+    /// The one that says it has the shortest line.
+    JoinShortestQueue,
+    /// The same for requests that are alike.
+    Hash(HashBy),
+}
+
+/// What makes one of two better.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct P2c {
+    /// Beyond this share of failures, 0 to 1, an instance is passed over while others are found.
+    pub failure_limit: f64,
+    /// Beyond this utilisation as it reports it, likewise; none where reports do not count.
+    pub utilization_limit: Option<f64>,
+}
+
+/// By what requests are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashBy {
+    /// The client's address.
+    Ip,
+    /// Path and query, as the service is asked for them.
+    Url,
+    /// The value of this header; the name is in lower case.
+    Header(String),
+    /// The value of this cookie.
+    Cookie(String),
+}
+
+impl BalancePolicy {
+    /// Its word in a plan.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::P2c(_) => "p2c",
+            Self::RoundRobin => "round_robin",
+            Self::WeightedRoundRobin => "weighted_round_robin",
+            Self::Random => "random",
+            Self::LeastConnections => "least_connections",
+            Self::WeightedLeastConnections => "weighted_least_connections",
+            Self::LeastResponseTime => "least_response_time",
+            Self::PeakEwma => "peak_ewma",
+            Self::JoinShortestQueue => "join_shortest_queue",
+            Self::Hash(HashBy::Ip) => "ip_hash",
+            Self::Hash(HashBy::Url) => "url_hash",
+            Self::Hash(HashBy::Header(_) | HashBy::Cookie(_)) => "hash",
+        }
+    }
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Self {
+            policy: BalancePolicy::P2c(P2c::default()),
+            ramp: Duration::from_secs(90),
+            panic_threshold: 0.5,
+        }
+    }
+}
+
+impl Default for P2c {
+    fn default() -> Self {
+        Self {
+            failure_limit: 0.5,
+            utilization_limit: Some(0.95),
+        }
+    }
+}
