@@ -1,11 +1,17 @@
 //! Snapshots over changes: what is shared, what is retired, and that nothing comes back.
 
+use polity_balance::Zone;
 use polity_catalog::{Change, Instance as Listed};
 
 use super::*;
 
+const PLAN: &str = "[service.a]\nrun = \"a\"\nroute = \"/\"\n[service.b]\nrun = \"b\"\n";
+
 fn plan() -> Arc<Plan> {
-    let text = "[service.a]\nrun = \"a\"\nroute = \"/\"\n[service.b]\nrun = \"b\"\n";
+    plan_of(PLAN)
+}
+
+fn plan_of(text: &str) -> Arc<Plan> {
     let loaded = polity_plan::load(polity_plan::Source {
         name: "polity.toml",
         text,
@@ -19,7 +25,11 @@ fn name(text: &str) -> ServiceName {
 }
 
 fn put(service: &str, id: &str, port: u16) -> Change {
-    let listed = Listed {
+    Change::Put(name(service), listed(id, port))
+}
+
+fn listed(id: &str, port: u16) -> Listed {
+    Listed {
         id: id.into(),
         host: "127.0.0.1".to_owned(),
         port,
@@ -27,8 +37,7 @@ fn put(service: &str, id: &str, port: u16) -> Change {
         health: Health::Ready,
         weight: 1,
         zone: None,
-    };
-    Change::Put(name(service), listed)
+    }
 }
 
 struct Setting {
@@ -121,4 +130,55 @@ fn an_instance_that_moves_is_another() {
     assert_eq!(ready.len(), 1);
     assert!(!ready[0].endpoint.is_retired());
     assert_eq!(ready[0].port, 2);
+}
+
+#[test]
+fn an_instance_that_changes_its_weight_stays_the_same() {
+    let setting = Setting::new();
+    let weighing = |weight| Listed {
+        weight,
+        ..listed("a-1", 1)
+    };
+    setting.change(Change::Put(name("a"), weighing(2)));
+    let (before, service) = (setting.instance("a-1"), setting.service("a"));
+    assert_eq!(before.endpoint.weight(), 2);
+    setting.change(Change::Put(name("a"), weighing(5)));
+    assert_eq!(before.endpoint.weight(), 5);
+    assert!(setting.instance("a-1").is(&before));
+    assert!(
+        !Arc::ptr_eq(&service, &setting.service("a")),
+        "rotations are of before"
+    );
+}
+
+#[test]
+fn an_instance_is_near_or_far_by_the_zone_of_the_gateway() {
+    let setting = Setting::new();
+    let far = Listed {
+        zone: Some("b".to_owned()),
+        ..listed("a-2", 2)
+    };
+    setting.change(put("a", "a-1", 1));
+    setting.change(Change::Put(name("a"), far));
+    let zones = || ["a-1", "a-2"].map(|id| setting.instance(id).endpoint.zone());
+    assert_eq!(zones(), [Zone::Own, Zone::Own]);
+    let near = setting.instance("a-1");
+    let zoned = |zone: &str| plan_of(&format!("[gateway]\nzone = \"{zone}\"\n{PLAN}"));
+    setting.builder.replan(zoned("a"));
+    assert_eq!(zones(), [Zone::Own, Zone::Other]);
+    assert!(setting.instance("a-1").is(&near));
+    setting.builder.replan(zoned("b"));
+    assert_eq!(zones(), [Zone::Own, Zone::Own]);
+}
+
+#[test]
+fn a_service_balanced_in_another_way_keeps_its_instances() {
+    let setting = Setting::new();
+    setting.change(put("a", "a-1", 1));
+    let before = setting.instance("a-1");
+    let other = PLAN.replace("route", "balance = \"peak_ewma\"\nroute");
+    setting.builder.replan(plan_of(&other));
+    let settings = *setting.service("a").shared.balancer.settings();
+    assert_eq!(settings.policy, polity_balance::Policy::PeakEwma);
+    assert!(setting.instance("a-1").is(&before));
 }
