@@ -27,6 +27,15 @@ fn policy(planned: &BalancePolicy) -> Policy {
     }
 }
 
+/// Whether what instances say of themselves makes a difference.
+pub(crate) fn heeds_reports(balance: &Balance) -> bool {
+    match &balance.policy {
+        BalancePolicy::P2c(factors) => factors.utilization_limit.is_some(),
+        BalancePolicy::JoinShortestQueue => true,
+        _ => false,
+    }
+}
+
 fn factors(planned: P2c) -> Factors {
     let heeded = Factors {
         failure_limit: planned.failure_limit as f32,

@@ -1,5 +1,6 @@
 //! One request at the gateway: which instance it is at, whether it may go to another, and what is noted about it.
 
+mod affinity;
 mod attempts;
 mod record;
 
@@ -16,6 +17,7 @@ use polity_resilience::Backoff;
 use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
+use crate::load_report;
 use crate::moment::moment;
 use crate::overload::{Admission, Caller};
 use crate::policy::{Listener, Thread};
@@ -39,6 +41,8 @@ pub(crate) struct Exchange {
     request_id: RequestId,
     trace: Option<TraceParent>,
     timeout: Duration,
+    /// What the service's policy tells it apart by.
+    key: Option<u64>,
     /// Its places, once it has been let in.
     admission: Option<Admission>,
     current: Option<InFlight<Instance>>,
@@ -78,6 +82,7 @@ impl Exchange {
         exchange.method = known(head.method);
         exchange.request_id = request_id;
         exchange.trace = Some(trace);
+        exchange.key = exchange.key_of(head);
         exchange
     }
 
@@ -99,6 +104,7 @@ impl Exchange {
         };
         let mut exchange = Self::begin(thread, listener, peer, destination);
         exchange.method = Cow::Borrowed("TCP");
+        exchange.key = exchange.key_of_connection();
         exchange
     }
 
@@ -121,6 +127,7 @@ impl Exchange {
             request_id: RequestId::None,
             trace: None,
             timeout: Duration::MAX,
+            key: None,
             admission: None,
             current: None,
             tried: Vec::new(),
@@ -192,6 +199,19 @@ impl Exchange {
             };
             let balancer = &service.shared.balancer;
             balancer.observe(&place.endpoint, &observation, moment(now));
+        }
+    }
+
+    /// Notes what the instance says of itself, where its service's policy wants to know.
+    fn hear(&self, head: &ResponseHead<'_>, now: Instant) {
+        let heeds = |service: &Arc<Service>| service.policy.heeds_reports;
+        if let Some(place) = self
+            .current
+            .as_ref()
+            .filter(|_| self.service().is_some_and(heeds))
+            && let Some(report) = load_report::read(head)
+        {
+            place.endpoint.report(&report, moment(now));
         }
     }
 
@@ -336,6 +356,7 @@ impl polity_http::Exchange for Exchange {
         if let Some(admission) = &mut self.admission {
             admission.answered(now);
         }
+        self.hear(head, now);
         if head.status == 101 {
             // From here on it is a connection, and those have bounds of their own.
             self.admission = None;
@@ -346,6 +367,7 @@ impl polity_http::Exchange for Exchange {
         // A service's own, or one it passes on from a service it called, would say of this request
         // that it was never sent, and so that it may be sent again.
         !fields::same_name(name, REASON)
+            && !(matches!(self.listener, Listener::Public) && load_report::is_report(name))
             && self
                 .treated()
                 .is_none_or(|treated| treated.keeps_of_answer(name))

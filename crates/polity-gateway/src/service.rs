@@ -8,6 +8,7 @@ use polity_core::ServiceName;
 use polity_plan::{Balance, Gateway, Origin, Protocol, Retry};
 use polity_resilience::RetryBudget;
 
+use crate::balancing::heeds_reports;
 use crate::instance::Instance;
 use crate::overload::{Bounds, Load};
 use crate::statistics::{Statistics, Summary};
@@ -35,6 +36,8 @@ pub(crate) struct ServicePolicy {
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) balance: Balance,
+    /// Whether instances are listened to when they say how busy they are.
+    pub(crate) heeds_reports: bool,
     /// The zone the gateway is in.
     pub(crate) zone: Option<String>,
     pub(crate) locality: Locality,
@@ -64,6 +67,7 @@ impl ServicePolicy {
             timeout: service.timeout,
             retry: service.retry,
             balance: service.balance.clone(),
+            heeds_reports: heeds_reports(&service.balance),
             zone: gateway.zone.clone(),
             locality: match service.origin {
                 Origin::Run(_) => Locality::Internal,

@@ -59,6 +59,7 @@ impl Exchange {
             |instance: &Instance| instance.address().is_some() && !self.was_tried(instance);
         let ask = Ask {
             now: moment(now),
+            key: self.key,
             ..Ask::default()
         };
         let place = balancer.begin(&service.ready, &ask, &mut *rng, untried);

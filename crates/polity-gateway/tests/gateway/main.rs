@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod balancing;
 mod bodies;
 mod calls;
 mod changes;

@@ -151,9 +151,14 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) async fn start(id: &str) -> Self {
+        Self::saying(id, "").await
+    }
+
+    /// The same with further fields in its answers, each a line with its end.
+    pub(crate) async fn saying(id: &str, fields: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let id = id.to_owned();
+        let fields = format!("x-instance: {id}\r\n{fields}");
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
@@ -161,7 +166,7 @@ impl Origin {
                 socket2::SockRef::from(&stream)
                     .set_linger(Some(Duration::ZERO))
                     .unwrap();
-                connections.spawn(serve(stream, id.clone()));
+                connections.spawn(serve(stream, fields.clone()));
             }
         });
         Self {
@@ -171,7 +176,7 @@ impl Origin {
     }
 }
 
-async fn serve(stream: TcpStream, id: String) {
+async fn serve(stream: TcpStream, fields: String) {
     let mut client = Client::new(stream);
     while let Some(head) = client.head().await {
         let length = field(&head, "content-length").map_or(0, |text| text.parse().unwrap());
@@ -183,7 +188,7 @@ async fn serve(stream: TcpStream, id: String) {
         }
         let text = head + &String::from_utf8_lossy(&body);
         let answer = format!(
-            "HTTP/1.1 200 OK\r\nx-instance: {id}\r\ncontent-length: {}\r\n\r\n{text}",
+            "HTTP/1.1 200 OK\r\n{fields}content-length: {}\r\n\r\n{text}",
             text.len()
         );
         if client.stream.write_all(answer.as_bytes()).await.is_err() {

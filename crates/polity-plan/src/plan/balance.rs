@@ -62,6 +62,14 @@ pub enum HashBy {
 }
 
 impl BalancePolicy {
+    /// By what it tells requests apart, if it does.
+    pub fn hash_by(&self) -> Option<&HashBy> {
+        match self {
+            Self::Hash(by) => Some(by),
+            _ => None,
+        }
+    }
+
     /// Its word in a plan.
     pub fn word(&self) -> &'static str {
         match self {

@@ -1,0 +1,289 @@
+//! Which instance requests go to, as the plan says it.
+
+use std::collections::BTreeMap;
+
+use polity_catalog::{Change, Health, Instance};
+
+use crate::support::{Answer, Client, Origin, System, name, until};
+
+/// A service of this balance, and a route to it.
+fn service(balance: &str) -> String {
+    format!("[service.a]\nrun = \"a\"\nroute = \"/\"\nbalance = {balance}\n")
+}
+
+/// A gateway with instances `a-1` and so on, of these weights.
+async fn fleet(plan: &str, weights: &[u32]) -> (System, Vec<Origin>) {
+    let system = System::start(plan).await;
+    let mut origins = Vec::new();
+    for (number, weight) in weights.iter().enumerate() {
+        let id = format!("a-{}", number + 1);
+        let origin = Origin::start(&id).await;
+        put(&system, &id, origin.address.port(), *weight, None);
+        origins.push(origin);
+    }
+    let last = format!("a-{}", weights.len());
+    until(|| {
+        system
+            .handle
+            .instance_stats(&last.as_str().into())
+            .is_some()
+    })
+    .await;
+    (system, origins)
+}
+
+fn put(system: &System, id: &str, port: u16, weight: u32, zone: Option<&str>) {
+    let instance = Instance {
+        id: id.into(),
+        host: "127.0.0.1".to_owned(),
+        port,
+        version: None,
+        health: Health::Ready,
+        weight,
+        zone: zone.map(str::to_owned),
+    };
+    system.change(Change::Put(name("a"), instance));
+}
+
+/// Who answered so many requests, one after the other.
+async fn answered(system: &System, requests: usize) -> BTreeMap<String, usize> {
+    let mut client = system.client().await;
+    let mut counts = BTreeMap::new();
+    for _ in 0..requests {
+        *counts.entry(by(&client.get("/").await)).or_default() += 1;
+    }
+    counts
+}
+
+fn by(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200);
+    answer.field("x-instance").unwrap().to_owned()
+}
+
+fn counts(of: [(&str, usize); 3]) -> BTreeMap<String, usize> {
+    of.map(|(id, count)| (id.to_owned(), count)).into()
+}
+
+#[tokio::test]
+async fn a_rotation_is_exact() {
+    let turns = |word: &str| service(&format!("{{ policy = \"{word}\", ramp = false }}"));
+    let (system, _origins) = fleet(&turns("round_robin"), &[1, 1, 1]).await;
+    let expected = counts([("a-1", 20), ("a-2", 20), ("a-3", 20)]);
+    assert_eq!(answered(&system, 60).await, expected);
+    let (system, _origins) = fleet(&turns("weighted_round_robin"), &[1, 2, 3]).await;
+    let expected = counts([("a-1", 10), ("a-2", 20), ("a-3", 30)]);
+    assert_eq!(answered(&system, 60).await, expected);
+    // A weight that changes takes no connection and no statistics with it.
+    put(&system, "a-1", _origins[0].address.port(), 3, None);
+    until(|| {
+        system
+            .handle
+            .instance_stats(&"a-1".into())
+            .is_some_and(|it| it.requests == 10)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn chance_is_fair_and_heeds_weights() {
+    for word in ["random", "p2c", "least_connections"] {
+        let (system, _origins) = fleet(&service(&format!("\"{word}\"")), &[1, 1, 1]).await;
+        let counts = answered(&system, 600).await;
+        // Five sigma of 600 draws with a chance of one in three.
+        let fair = 200 - 58..=200 + 58;
+        assert!(
+            counts.values().all(|count| fair.contains(count)),
+            "{word}: {counts:?}"
+        );
+        assert_eq!(counts.len(), 3, "{word}");
+    }
+    for word in ["random", "weighted_least_connections"] {
+        let (system, _origins) = fleet(&service(&format!("\"{word}\"")), &[1, 1, 4]).await;
+        let counts = answered(&system, 600).await;
+        let heavy = 400 - 58..=400 + 58;
+        assert!(heavy.contains(&counts["a-3"]), "{word}: {counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_measured_begins_with_every_instance() {
+    for word in ["least_response_time", "peak_ewma", "join_shortest_queue"] {
+        let (system, _origins) = fleet(&service(&format!("\"{word}\"")), &[1, 1, 1]).await;
+        let counts = answered(&system, 100).await;
+        assert_eq!(counts.len(), 3, "{word}: {counts:?}");
+    }
+}
+
+/// Who answers these requests; each has to have the same answer whenever it is asked.
+async fn sticks(system: &System, requests: &[String]) -> Vec<String> {
+    let mut answered = Vec::new();
+    for request in requests {
+        let first = by(&system.client().await.ask(request).await);
+        for _ in 0..3 {
+            assert_eq!(
+                by(&system.client().await.ask(request).await),
+                first,
+                "{request}"
+            );
+        }
+        answered.push(first);
+    }
+    answered
+}
+
+fn requests(of: impl Fn(usize) -> String) -> Vec<String> {
+    let request = |number| format!("GET {}\r\n\r\n", of(number));
+    (0..20).map(request).collect()
+}
+
+/// How many instances there are among them.
+fn distinct(answered: &[String]) -> usize {
+    answered
+        .iter()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
+}
+
+#[tokio::test]
+async fn requests_that_are_alike_go_to_one_instance() {
+    let header = "{ policy = \"hash\", by = \"header:x-user\" }";
+    let cookie = "{ policy = \"hash\", by = \"cookie:user\" }";
+    let by_header = |user| format!("/ HTTP/1.1\r\nhost: a\r\nx-user: {user}");
+    let by_cookie = |user| format!("/ HTTP/1.1\r\nhost: a\r\ncookie: a=b; user={user}");
+    let by_url = |user| format!("/?user={user} HTTP/1.1\r\nhost: a");
+    for (balance, requests) in [
+        (header, requests(by_header)),
+        (cookie, requests(by_cookie)),
+        ("\"url_hash\"", requests(by_url)),
+    ] {
+        let (system, _origins) = fleet(&service(balance), &[1, 1, 1]).await;
+        let found = sticks(&system, &requests).await;
+        assert_eq!(distinct(&found), 3, "{balance}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_what_the_hash_is_of_goes_anywhere() {
+    let header = "{ policy = \"hash\", by = \"header:x-user\" }";
+    let (system, _origins) = fleet(&service(header), &[1, 1, 1]).await;
+    assert_eq!(answered(&system, 100).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_client_is_told_apart_by_what_a_trusted_proxy_says_of_it() {
+    let from = |number| format!("/ HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 192.0.2.{number}");
+    let gateway = "[gateway]\nlisten = \"127.0.0.1:0\"\n";
+    let trusting = format!("{gateway}trusted_proxies = [\"127.0.0.1\"]\n");
+    for (gateway, expected) in [(gateway, 1), (&trusting, 3)] {
+        let plan = format!("{gateway}{}", service("\"ip_hash\""));
+        let (system, _origins) = fleet(&plan, &[1, 1, 1]).await;
+        let found = sticks(&system, &requests(from)).await;
+        assert_eq!(distinct(&found), expected, "{gateway}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_an_instance_that_goes_are_taken_over_by_others() {
+    let header = "{ policy = \"hash\", by = \"header:x-user\" }";
+    let (system, _origins) = fleet(&service(header), &[1, 1, 1]).await;
+    let all = requests(|user| format!("/ HTTP/1.1\r\nhost: a\r\nx-user: {user}"));
+    let before = sticks(&system, &all).await;
+    assert_eq!(distinct(&before), 3);
+    assert_eq!(system.leave("a", "a-3").await, 0);
+    assert_eq!(distinct(&sticks(&system, &all).await), 2);
+}
+
+#[tokio::test]
+async fn requests_stay_in_the_gateways_zone_while_it_is_well() {
+    let plan = format!(
+        "[gateway]\nlisten = \"127.0.0.1:0\"\nzone = \"near\"\n{}",
+        service("\"round_robin\"")
+    );
+    let system = System::start(&plan).await;
+    let (near, far) = (Origin::start("a-1").await, Origin::start("a-2").await);
+    put(&system, "a-1", near.address.port(), 1, Some("near"));
+    put(&system, "a-2", far.address.port(), 1, Some("far"));
+    until(|| system.handle.instance_stats(&"a-2".into()).is_some()).await;
+    assert_eq!(answered(&system, 20).await, [("a-1".to_owned(), 20)].into());
+    assert_eq!(system.leave("a", "a-1").await, 0);
+    assert_eq!(answered(&system, 5).await, [("a-2".to_owned(), 5)].into());
+}
+
+#[tokio::test]
+async fn a_service_is_balanced_anew_after_an_edit() {
+    let (system, _origins) = fleet(&service("\"p2c\""), &[1, 1, 1]).await;
+    answered(&system, 10).await;
+    let edited = service("{ policy = \"hash\", by = \"header:x-user\" }");
+    system
+        .handle
+        .apply(crate::support::plan(&edited))
+        .await
+        .unwrap();
+    let all = requests(|user| format!("/ HTTP/1.1\r\nhost: a\r\nx-user: {user}"));
+    let mut client = Client::connect(system.handle.public_address()).await;
+    assert_eq!(
+        by(&client.ask(&all[0]).await),
+        by(&client.ask(&all[0]).await)
+    );
+    sticks(&system, &all).await;
+}
+
+/// How many of 200 requests a full instance is given beside an idle one that says so.
+async fn given_to_a_full_one(balance: &str, full: &str, idle: &str) -> usize {
+    let system = System::start(&service(balance)).await;
+    let (full, idle) = (
+        Origin::saying("a-1", full).await,
+        Origin::saying("a-2", idle).await,
+    );
+    put(&system, "a-1", full.address.port(), 1, None);
+    put(&system, "a-2", idle.address.port(), 1, None);
+    until(|| system.handle.instance_stats(&"a-2".into()).is_some()).await;
+    answered(&system, 200)
+        .await
+        .get("a-1")
+        .copied()
+        .unwrap_or(0)
+}
+
+#[tokio::test]
+async fn an_instance_that_says_it_is_full_is_given_less() {
+    let full = "x-server-utilization: 0.99\r\n";
+    let busy = "endpoint-load-metrics: TEXT cpu_utilization=0.9\r\n";
+    let line = "endpoint-load-metrics: JSON {\"named_metrics\": {\"in_flight\": 40}}\r\n";
+    // Once each has answered, the better of the two is known.
+    for (balance, said) in [
+        ("\"p2c\"", full),
+        ("\"p2c\"", busy),
+        ("\"join_shortest_queue\"", line),
+    ] {
+        let count = given_to_a_full_one(balance, said, "x-server-utilization: 0\r\n").await;
+        assert!(count <= 2, "{balance}, {said}: {count}");
+    }
+    let blind = "{ policy = \"p2c\", utilization = false }";
+    let count = given_to_a_full_one(blind, full, "").await;
+    assert!((50..=150).contains(&count), "{count}");
+    let lies = "x-server-utilization: NaN\r\nendpoint-load-metrics: JSON {\r\n";
+    let count = given_to_a_full_one("\"p2c\"", lies, "").await;
+    assert!((50..=150).contains(&count), "{count}");
+}
+
+#[tokio::test]
+async fn what_instances_say_of_themselves_is_for_services_only() {
+    let plan = format!(
+        "{}[service.b]\nrun = \"b\"\ncalls = [\"a\"]\n",
+        service("\"p2c\"")
+    );
+    let system = System::start(&plan).await;
+    let fields = "x-server-utilization: 0.5\r\nendpoint-load-metrics: TEXT cpu_utilization=0.5\r\n";
+    let origin = Origin::saying("a-1", fields).await;
+    put(&system, "a-1", origin.address.port(), 1, None);
+    until(|| system.handle.instance_stats(&"a-1".into()).is_some()).await;
+    let outside = system.get("/").await;
+    let said = |answer: &Answer| {
+        ["x-server-utilization", "endpoint-load-metrics"].map(|name| answer.field(name).is_some())
+    };
+    assert_eq!(said(&outside), [false, false]);
+    let call = system.handle.call_address(&name("b"), &name("a")).unwrap();
+    let inside = Client::connect(call).await.get("/").await;
+    assert_eq!(said(&inside), [true, true]);
+}
