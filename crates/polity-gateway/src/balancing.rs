@@ -1,7 +1,7 @@
 //! From what the plan says of balancing to what the balancer takes.
 
-use polity_balance::{Factors, Policy, Settings, Zone};
-use polity_plan::{Balance, BalancePolicy, P2c};
+use polity_balance::{Factors, Maglev, Policy, Ring, Settings, Zone};
+use polity_plan::{Balance, BalancePolicy, HashAlgorithm, P2c};
 
 /// How an instance of a service is chosen.
 pub(crate) fn settings(balance: &Balance) -> Settings {
@@ -24,6 +24,19 @@ fn policy(planned: &BalancePolicy) -> Policy {
         BalancePolicy::PeakEwma => Policy::PeakEwma,
         BalancePolicy::JoinShortestQueue => Policy::JoinShortestQueue,
         BalancePolicy::Hash(_) => Policy::Hash,
+        BalancePolicy::ConsistentHash(planned) => {
+            let bound = planned.load.map(|load| load as f32);
+            match planned.algorithm {
+                HashAlgorithm::Maglev => Policy::Maglev(Maglev {
+                    bound,
+                    ..Maglev::default()
+                }),
+                HashAlgorithm::Ring => Policy::Ring(Ring {
+                    bound,
+                    ..Ring::default()
+                }),
+            }
+        }
     }
 }
 

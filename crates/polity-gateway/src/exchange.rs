@@ -364,10 +364,11 @@ impl polity_http::Exchange for Exchange {
     }
 
     fn keeps_of_answer(&self, name: &str) -> bool {
-        // A service's own, or one it passes on from a service it called, would say of this request
-        // that it was never sent, and so that it may be sent again.
-        !fields::same_name(name, REASON)
-            && !(matches!(self.listener, Listener::Public) && load_report::is_report(name))
+        let outside = matches!(self.listener, Listener::Public);
+        // A service's own reason, or one it passes on from a service it called, would say of this
+        // request that it was never sent, and so that it may be sent again.
+        let ours = fields::same_name(name, REASON) || (outside && load_report::is_report(name));
+        !ours
             && self
                 .treated()
                 .is_none_or(|treated| treated.keeps_of_answer(name))

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
 
-pub use self::balance::{Balance, BalancePolicy, HashBy, P2c};
+pub use self::balance::{Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c};
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 

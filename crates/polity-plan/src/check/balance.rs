@@ -7,7 +7,9 @@ use crate::plan::{BalancePolicy, Gateway, HashBy, P2c, Protocol};
 
 /// The keys that mean something with some policies only, and those.
 const KEYS: &[(&str, &[&str])] = &[
-    ("by", &["hash"]),
+    ("by", HASHES),
+    ("algorithm", &["consistent_hash"]),
+    ("load", &["consistent_hash"]),
     ("utilization", &["p2c"]),
     ("failure_limit", &["p2c"]),
     ("utilization_limit", &["p2c"]),
@@ -22,6 +24,9 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// The policies that need `by`.
+const HASHES: &[&str] = &["hash", "consistent_hash"];
 
 pub(super) fn check(service: &DraftService, gateway: &Gateway, findings: &mut Findings) {
     if let Some(balance) = &service.balance {
@@ -71,27 +76,27 @@ fn utilization(service: &DraftService, balance: &DraftBalance, findings: &mut Fi
 }
 
 fn lacks_by(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
-    if balance.word != Some("hash") || balance.place("by").is_some() {
+    let word = balance.word.filter(|word| HASHES.contains(word));
+    let Some(word) = word.filter(|_| balance.place("by").is_none()) else {
         return;
-    }
+    };
     let message = format!("`service.{}.balance` lacks `by`", service.service.name);
     findings.add(
         Diagnostic::new(Code::Missing, message, balance.policy.clone())
             .label("by what are requests alike?")
-            .help("for example `balance = { policy = \"hash\", by = \"header:x-user\" }`"),
+            .help(format!(
+                "for example `balance = {{ policy = \"{word}\", by = \"header:x-user\" }}`"
+            )),
     );
 }
 
 /// What a plain connection does not have.
 fn of_requests(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
-    let BalancePolicy::Hash(by) = &service.service.balance.policy else {
-        return;
-    };
-    let what = match by {
-        HashBy::Ip => return,
-        HashBy::Url => "URL",
-        HashBy::Header(_) => "headers",
-        HashBy::Cookie(_) => "cookies",
+    let what = match service.service.balance.policy.hash_by() {
+        None | Some(HashBy::Ip) => return,
+        Some(HashBy::Url) => "URL",
+        Some(HashBy::Header(_)) => "headers",
+        Some(HashBy::Cookie(_)) => "cookies",
     };
     if service.service.protocol == Protocol::Tcp {
         let by = balance.place("by").map(|by| &by.value);
@@ -103,7 +108,7 @@ fn of_requests(service: &DraftService, balance: &DraftBalance, findings: &mut Fi
                 by.unwrap_or(&balance.policy).clone(),
             )
             .label("whole connections are balanced here")
-            .help("`ip_hash` works for these"),
+            .help("a hash by `ip` works for these"),
         );
     }
 }

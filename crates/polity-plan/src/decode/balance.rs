@@ -6,8 +6,11 @@ use crate::address::{parse_hash_by, parse_upstream};
 use crate::decode::Fields;
 use crate::descriptor;
 use crate::draft::{DraftBalance, DraftUrl};
-use crate::plan::{Balance, BalancePolicy, HashBy, P2c, Upstream};
+use crate::plan::{Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Upstream};
 use crate::tree::{Node, Value};
+
+/// Mirrokni, Thorup and Zadimoghaddam's example, and what is usual.
+const LOAD: f64 = 1.25;
 
 /// What `balance` of a service says.
 pub(super) fn balance(service: Fields<'_>) -> (Balance, Option<DraftBalance>) {
@@ -56,6 +59,17 @@ fn of_word(word: &str, fields: Fields<'_>) -> BalancePolicy {
         "url_hash" => BalancePolicy::Hash(HashBy::Url),
         // Without `by`, no plan comes of it.
         "hash" => BalancePolicy::Hash(by(fields).unwrap_or(HashBy::Ip)),
+        "consistent_hash" => BalancePolicy::ConsistentHash(ConsistentHash {
+            by: by(fields).unwrap_or(HashBy::Ip),
+            algorithm: match fields.text("algorithm") {
+                Some("ring") => HashAlgorithm::Ring,
+                _ => HashAlgorithm::Maglev,
+            },
+            load: match fields.is_false("load") {
+                true => None,
+                false => Some(fields.number("load").unwrap_or(LOAD)),
+            },
+        }),
         _ => BalancePolicy::P2c(p2c(fields)),
     }
 }

@@ -12,6 +12,9 @@ pub(super) const BALANCE_OR_WORD: Shape =
 pub(super) const PLACE_OR_URL: Shape =
     Shape::Either(&[Shape::Text(&UPSTREAM), Shape::Table(&PLACE)]);
 
+/// Beyond this, a bound on an instance's load is none.
+const MAX_LOAD: f64 = 100.0;
+
 const SHARE: Shape = Shape::Number { min: 0.0, max: 1.0 };
 
 /// `balance` of a service, as a table.
@@ -20,14 +23,32 @@ pub(crate) static BALANCE: Table = Table {
         Key::new(
             "policy",
             Shape::Choice(POLICIES),
-            "By what an instance is chosen; `hash` needs `by`.",
+            "By what an instance is chosen; `hash` and `consistent_hash` need `by`.",
         )
         .default("\"p2c\""),
         Key::new(
             "by",
             Shape::Text(&HASH_BY),
-            "For `hash`: what requests have in common that go to one instance.",
+            "For `hash` and `consistent_hash`: what requests have in common that go to one instance.",
         ),
+        Key::new(
+            "algorithm",
+            Shape::Choice(&[now("maglev"), now("ring")]),
+            "For `consistent_hash`: a table with very even shares, or a ring of which the fewest requests move when instances come and go.",
+        )
+        .default("\"maglev\""),
+        Key::new(
+            "load",
+            Shape::Either(&[
+                Shape::Number {
+                    min: 1.0,
+                    max: MAX_LOAD,
+                },
+                Shape::False,
+            ]),
+            "For `consistent_hash`: requests in flight that an instance has at most, beside the mean for its weight; those beyond go to another. `false`: any number.",
+        )
+        .default("1.25"),
         Key::new(
             "utilization",
             Shape::Boolean,
@@ -99,7 +120,7 @@ const POLICIES: &[Choice] = &[
     now("ip_hash"),
     now("url_hash"),
     now("hash"),
-    later("consistent_hash"),
+    now("consistent_hash"),
     later("prequal"),
 ];
 

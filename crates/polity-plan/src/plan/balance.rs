@@ -37,6 +37,8 @@ pub enum BalancePolicy {
     JoinShortestQueue,
     /// The same for requests that are alike.
     Hash(HashBy),
+    /// Likewise, and few move when instances come and go.
+    ConsistentHash(ConsistentHash),
 }
 
 /// What makes one of two better.
@@ -46,6 +48,27 @@ pub struct P2c {
     pub failure_limit: f64,
     /// Beyond this utilisation as it reports it, likewise; none where reports do not count.
     pub utilization_limit: Option<f64>,
+}
+
+/// How requests that are alike find their instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsistentHash {
+    /// By what they are alike.
+    pub by: HashBy,
+    /// What it is looked up in.
+    pub algorithm: HashAlgorithm,
+    /// The most that an instance has in flight, beside the mean for its weight; at least 1. None for no
+    /// bound.
+    pub load: Option<f64>,
+}
+
+/// What instances are looked up in by a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashAlgorithm {
+    /// A table: very even shares.
+    Maglev,
+    /// A ring: the fewest requests move.
+    Ring,
 }
 
 /// By what requests are alike.
@@ -65,7 +88,7 @@ impl BalancePolicy {
     /// By what it tells requests apart, if it does.
     pub fn hash_by(&self) -> Option<&HashBy> {
         match self {
-            Self::Hash(by) => Some(by),
+            Self::Hash(by) | Self::ConsistentHash(ConsistentHash { by, .. }) => Some(by),
             _ => None,
         }
     }
@@ -85,6 +108,7 @@ impl BalancePolicy {
             Self::Hash(HashBy::Ip) => "ip_hash",
             Self::Hash(HashBy::Url) => "url_hash",
             Self::Hash(HashBy::Header(_) | HashBy::Cookie(_)) => "hash",
+            Self::ConsistentHash(_) => "consistent_hash",
         }
     }
 }

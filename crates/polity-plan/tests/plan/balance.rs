@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use polity_plan::{Balance, BalancePolicy, HashBy, Origin, P2c, Upstream};
+use polity_plan::{
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, Origin, P2c, Upstream,
+};
 
 use crate::{check_run, codes, plan, shown};
 
@@ -67,6 +69,41 @@ fn requests_are_alike_by_what_the_plan_says() {
     ] {
         refused(&format!("{{ policy = \"hash\", by = \"{by}\" }}"), "P0106");
     }
+}
+
+#[test]
+fn a_consistent_hash_is_a_table_with_a_bound_unless_it_is_said_otherwise() {
+    let policy = |keys: &str| {
+        let value = format!("{{ policy = \"consistent_hash\", by = \"ip\"{keys} }}");
+        balance(&value).policy
+    };
+    let expected = |algorithm, load| {
+        let by = HashBy::Ip;
+        BalancePolicy::ConsistentHash(ConsistentHash {
+            by,
+            algorithm,
+            load,
+        })
+    };
+    assert_eq!(policy(""), expected(HashAlgorithm::Maglev, Some(1.25)));
+    let ring = ", algorithm = \"ring\", load = 2";
+    assert_eq!(policy(ring), expected(HashAlgorithm::Ring, Some(2.0)));
+    let unbound = ", algorithm = \"maglev\", load = false";
+    assert_eq!(policy(unbound), expected(HashAlgorithm::Maglev, None));
+    for (keys, code) in [
+        (", algorithm = \"table\"", "P0106"),
+        (", load = 0.9", "P0106"),
+        (", load = true", "P0104"),
+        (", ramp = \"1s\"", "P0110"),
+    ] {
+        refused(
+            &format!("{{ policy = \"consistent_hash\", by = \"ip\"{keys} }}"),
+            code,
+        );
+    }
+    refused("\"consistent_hash\"", "P0105");
+    refused("{ policy = \"hash\", by = \"ip\", load = 2 }", "P0110");
+    refused("{ algorithm = \"ring\" }", "P0110");
 }
 
 #[test]
