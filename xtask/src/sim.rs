@@ -1,9 +1,11 @@
 //! `cargo xtask sim balance`: what the balancing algorithms do to clusters that nobody has to rent.
 
 mod figures;
+mod herd;
 mod jobs;
 mod matrix;
 mod matrix_plots;
+mod netflix;
 mod report;
 mod svg;
 
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use herd::Herd;
 use matrix::Matrix;
+use netflix::Comparison;
 
 /// What to simulate.
 #[derive(clap::Subcommand)]
@@ -50,7 +54,12 @@ pub(crate) fn run(sim: &Sim) -> anyhow::Result<ExitCode> {
         .unwrap_or(Path::new("."));
     let began = Instant::now();
     let matrix = Matrix::simulate(options)?;
-    report::write(root, options, &matrix)?;
+    // Who asks for some algorithms or conditions asks for the matrix.
+    let rest = match options.only.is_empty() {
+        true => Some((Comparison::simulate(options)?, Herd::simulate(options)?)),
+        false => None,
+    };
+    report::write(root, options, &matrix, rest.as_ref())?;
     eprintln!("simulated in {:.0} s", began.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
 }

@@ -12,10 +12,13 @@
 mod cluster;
 mod contender;
 mod distribution;
+pub mod herd;
 mod histogram;
 pub mod matrix;
+pub mod netflix;
 mod node;
 mod outcome;
+mod request;
 mod scenario;
 mod server;
 mod timeline;
@@ -24,7 +27,7 @@ mod timeline;
 #[path = "simulation_tests.rs"]
 mod tests;
 
-pub use contender::{CONTENDERS, Contender, P2C, P2C_WITHOUT_UTILIZATION};
+pub use contender::{CONTENDERS, Contender, P2C, P2C_WITHOUT_UTILIZATION, USUAL};
 pub use distribution::Distribution;
 pub use histogram::Histogram;
 pub use outcome::{Failures, Outcome, Spread, WINDOWS, Window};

@@ -80,7 +80,7 @@ fn erlang_c_wait(workers: u32, load: f64) -> f64 {
 fn waits_are_those_of_queueing_theory() {
     // M/M/1 at one half waits one service time: the formula itself.
     assert!((erlang_c_wait(1, 0.5) - 1.0).abs() < 1e-12);
-    for (workers, load) in [(1, 0.5), (1, 0.8), (4, 0.7), (16, 0.7)] {
+    for (workers, load) in [(1, 0.5), (1, 0.7), (4, 0.7), (10, 0.8)] {
         let mean = Duration::from_millis(10);
         let mut scenario = Scenario {
             servers: vec![ServerSpec {
@@ -94,7 +94,7 @@ fn waits_are_those_of_queueing_theory() {
             ..equal_servers(1, 0.0)
         };
         scenario.arrivals = scenario.capacity() * load;
-        scenario.length = Duration::from_secs_f64(400_000.0 / scenario.arrivals);
+        scenario.length = Duration::from_secs_f64(300_000.0 / scenario.arrivals);
         let outcomes = (1..=4).map(|seed| run(&scenario, contender("random"), seed));
         let total: f64 = outcomes
             .map(|outcome| outcome.latency.mean().div_duration_f64(mean))
@@ -133,4 +133,37 @@ fn the_seed_decides_everything_and_the_contender_nothing_of_what_comes() {
     }
     begun.dedup();
     assert_eq!(begun.len(), 1);
+}
+
+/// What each of many balancers hears is old, and the shortest line is where all others go too: joining
+/// it is less even than chance.
+#[test]
+fn a_herd_joins_the_shortest_queue_and_two_choices_avoid_it() {
+    let unevenness = |name, balancers| {
+        let outcome = run(&herd::scenario(64, balancers), contender(name), 1);
+        outcome.spread.deviation()
+    };
+    let alone = unevenness("join_shortest_queue", 1);
+    let herd = unevenness("join_shortest_queue", 64);
+    let chance = unevenness("random", 64);
+    let two_choices = unevenness("p2c", 64);
+    assert!(herd > 5.0 * alone, "{alone} {herd}");
+    assert!(herd > 1.1 * chance, "{chance} {herd}");
+    assert!(two_choices < 0.9 * chance, "{chance} {two_choices}");
+}
+
+/// Netflix's comparison at a smaller scale.
+#[test]
+fn two_choices_fail_far_less_than_turns_and_least_where_servers_say_how_busy_they_are() {
+    let cluster = netflix::Netflix {
+        servers: 30,
+        ..netflix::Netflix::default()
+    };
+    let failed = [USUAL, P2C_WITHOUT_UTILIZATION, P2C].map(|contender| {
+        let outcome = run(&cluster.scenario(), &contender, 1);
+        outcome.failures.total()
+    });
+    let [usual, deaf, all] = failed;
+    assert!(usual > 50 * deaf.max(1), "{failed:?}");
+    assert!(deaf > 5 * all.max(1), "{failed:?}");
 }

@@ -17,6 +17,8 @@ pub(super) struct Figures {
     /// The mean load of a server, and the standard deviation among servers.
     pub(super) load: f64,
     pub(super) deviation: f64,
+    /// The highest load a server was seen with.
+    pub(super) highest: u32,
     /// The share of requests that each class of servers got, over time.
     pub(super) shares: Vec<Vec<f64>>,
     /// The share of requests that failed, over time.
@@ -47,6 +49,7 @@ impl Figures {
             mean: outcome.latency.mean(),
             load: outcome.spread.mean(),
             deviation: outcome.spread.deviation(),
+            highest: outcome.spread.highest,
             shares: (0..classes).map(|class| share(class).collect()).collect(),
             failed_over_time: failed.collect(),
         }
@@ -73,6 +76,7 @@ impl Figures {
             "p999_ms": milliseconds(self.p999),
             "load": self.load,
             "load_deviation": self.deviation,
+            "load_highest": self.highest,
             "shares": self.shares,
             "failed_over_time": self.failed_over_time,
         })

@@ -8,8 +8,10 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::Options;
+use super::herd::Herd;
 use super::matrix::{Column, FAILED, Matrix, P50, P99, P999, describe};
 use super::matrix_plots;
+use super::netflix::Comparison;
 use crate::page;
 
 const FOLDER: &str = "docs/balancing";
@@ -17,18 +19,49 @@ const PAGE: &str = "docs/balancing/README.md";
 /// Conditions of which it is drawn where requests go.
 const DRAWN: &[&str] = &["cold_start", "fails_fast", "spike"];
 
-pub(super) fn write(root: &Path, options: &Options, matrix: &Matrix) -> anyhow::Result<()> {
+pub(super) fn write(
+    root: &Path,
+    options: &Options,
+    matrix: &Matrix,
+    rest: Option<&(Comparison, Herd)>,
+) -> anyhow::Result<()> {
     for (place, shape) in matrix.shapes.iter().enumerate() {
         println!("{}\n", describe(shape));
         for column in columns(place) {
             println!("{}", matrix.table(place, column).aligned());
         }
     }
-    write_json(options, matrix)?;
-    if !options.is_whole() {
-        println!("{FOLDER} is left as it is: it is refreshed by whole runs");
-        return Ok(());
+    if let Some((comparison, herd)) = rest {
+        println!(
+            "{}\n{}",
+            comparison.verdict(),
+            comparison.failures().aligned()
+        );
+        println!(
+            "{}\n{}",
+            comparison.latencies().aligned(),
+            herd.table().aligned()
+        );
     }
+    write_json(options, matrix, rest)?;
+    match rest {
+        Some((comparison, herd)) if options.is_whole() => {
+            write_page(root, options, matrix, comparison, herd)
+        }
+        _ => {
+            println!("{FOLDER} is left as it is: it is refreshed by whole runs");
+            Ok(())
+        }
+    }
+}
+
+fn write_page(
+    root: &Path,
+    options: &Options,
+    matrix: &Matrix,
+    comparison: &Comparison,
+    herd: &Herd,
+) -> anyhow::Result<()> {
     let draw = |name: &str, drawing: String| {
         let path = format!("{FOLDER}/{name}.svg");
         fs::write(root.join(&path), drawing).with_context(|| format!("could not write {path}"))
@@ -43,12 +76,32 @@ pub(super) fn write(root: &Path, options: &Options, matrix: &Matrix) -> anyhow::
             )?;
         }
     }
+    draw("netflix", comparison.drawing())?;
+    draw("herd", herd.drawing())?;
     page::refresh(root, PAGE, "conditions", &conditions(matrix))?;
+    let (failures, latencies) = (comparison.failures(), comparison.latencies());
+    let text = format!(
+        "{}\n{}\n{}",
+        comparison.verdict(),
+        failures.markdown(),
+        latencies.markdown()
+    );
+    page::refresh(root, PAGE, "comparison", &text)?;
+    page::refresh(root, PAGE, "herd", &herd.table().markdown())?;
     page::refresh(root, PAGE, "matrix", &results(options, matrix)?)
 }
 
-fn write_json(options: &Options, matrix: &Matrix) -> anyhow::Result<()> {
-    let json = json!({ "seed": options.seed, "matrix": matrix.json() });
+fn write_json(
+    options: &Options,
+    matrix: &Matrix,
+    rest: Option<&(Comparison, Herd)>,
+) -> anyhow::Result<()> {
+    let json = json!({
+        "seed": options.seed,
+        "matrix": matrix.json(),
+        "comparison": rest.map(|(comparison, _)| comparison.json()),
+        "herd": rest.map(|(_, herd)| herd.json()),
+    });
     let text = serde_json::to_string(&json)?;
     if let Some(folder) = options.json.parent() {
         fs::create_dir_all(folder)?;

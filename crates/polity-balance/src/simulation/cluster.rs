@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use polity_core::{Rng, SplitMix64};
-use polity_resilience::outlier;
 
 use super::contender::Contender;
 use super::distribution::Distribution;
-use super::node::{Ending, Node, Peer, Told};
+use super::node::{Node, Told};
 use super::outcome::Outcome;
+use super::request::{Answer, NO_ANSWER, Request};
 use super::scenario::{Fault, Scenario};
-use super::server::{Admission, Load, Server};
+use super::server::{Admission, Server};
 use super::timeline::Timeline;
-use crate::InFlight;
 
 /// What an answer takes that needs no work: an error of a full or of a broken server.
 const ERROR_TIME: Duration = Duration::from_millis(1);
@@ -26,8 +25,7 @@ const KEYS: usize = 10_000;
 
 /// Lanes of the timeline.
 const NETWORK: usize = 0;
-const ERROR: usize = 1;
-const DEADLINE: usize = 2;
+const DEADLINE: usize = 1;
 
 #[derive(Debug)]
 enum Event {
@@ -35,6 +33,9 @@ enum Event {
     Arrival,
     /// It comes to its server.
     Reach(usize),
+    /// A balancer's question comes to the server at this place of its roster, and is answered at once:
+    /// the way back is short beside what the answer tells of.
+    Probe { node: u32, place: u32, server: u32 },
     /// Its server is through with it.
     Finish(usize),
     /// Its answer comes back to the balancer.
@@ -49,34 +50,6 @@ enum Event {
     Sweep,
     /// The servers' loads are looked at.
     Sample,
-}
-
-/// How a server answers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Answer {
-    Good(Load),
-    Error(Load),
-    Overflow(Load),
-    Refused,
-}
-
-/// A request, from its arrival until nobody has anything to do with it.
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    began: Duration,
-    node: usize,
-    server: usize,
-    /// What a server of speed 1 takes for it: the same whatever server it comes to, so that all
-    /// algorithms have the same work to do.
-    work: Duration,
-    /// In [0, 1): it meets an error wherever more than this share of answers are.
-    luck: f64,
-    /// How long its server had stood still when it was last said when its work ends.
-    paused: Duration,
-    answer: Option<Answer>,
-    /// Until it has ended for its balancer.
-    held: Option<InFlight<Peer>>,
 }
 
 pub(super) struct Cluster<'a> {
@@ -99,7 +72,7 @@ impl<'a> Cluster<'a> {
         let mut node = |_| Node::new(contender, SplitMix64::new(seeds.next_u64()));
         let mut cluster = Self {
             scenario,
-            timeline: Timeline::new([scenario.network, ERROR_TIME, scenario.deadline]),
+            timeline: Timeline::new([scenario.network, scenario.deadline]),
             arrivals: Distribution::Exponential {
                 mean: Duration::from_secs_f64(1.0 / scenario.arrivals),
             },
@@ -150,6 +123,16 @@ impl<'a> Cluster<'a> {
         match event {
             Event::Arrival => self.arrive(),
             Event::Reach(request) => self.reach(request),
+            Event::Probe {
+                node,
+                place,
+                server,
+            } => {
+                let now = self.timeline.now();
+                if let Some(answer) = self.servers[server as usize].probed(now) {
+                    self.nodes[node as usize].probed(place as usize, &answer, now);
+                }
+            }
             Event::Finish(request) => self.finish(request),
             Event::Answer(request) => self.answer(request),
             Event::Deadline(request, number) => self.give_up(request, number),
@@ -174,15 +157,12 @@ impl<'a> Cluster<'a> {
         let key = SplitMix64::new(self.load_rng.below(KEYS) as u64).next_u64();
         self.outcome.begun += 1;
         let Some(held) = self.nodes[node].begin(key, now) else {
-            self.outcome.ended += 1;
-            self.fail(now, |failures| &mut failures.unrouted);
+            self.outcome.fail(now, |failures| &mut failures.unrouted);
             return;
         };
         let server = held.server();
         let class = self.scenario.servers[server].class;
-        if let Some(window) = self.outcome.window(now, self.scenario.length) {
-            window.sent[class] += 1;
-        }
+        self.outcome.send(now, class);
         let number = self.outcome.begun;
         let request = self.place(Request {
             number,
@@ -191,30 +171,45 @@ impl<'a> Cluster<'a> {
             server,
             work,
             luck,
+            reached: Duration::ZERO,
             paused: Duration::ZERO,
             answer: None,
             held: Some(held),
         });
         self.timeline.after_lane(NETWORK, Event::Reach(request));
+        for (place, server) in self.nodes[node].questions() {
+            let [node, place, server] = [node, place, server].map(|it| it as u32);
+            let probe = Event::Probe {
+                node,
+                place,
+                server,
+            };
+            self.timeline.after_lane(NETWORK, probe);
+        }
         self.timeline
             .after_lane(DEADLINE, Event::Deadline(request, number));
     }
 
     fn reach(&mut self, request: usize) {
         let now = self.timeline.now();
-        let server = self.request(request).server;
+        let it = self.request(request);
+        it.reached = now;
+        let server = it.server;
         match self.servers[server].admit(request, now) {
             Admission::Starts => self.start(request),
+            // What is lost keeps its place for good: its server may yet do anything.
             Admission::Waits | Admission::Lost => {}
             Admission::Overflows => {
                 let load = self.servers[server].load();
                 self.request(request).answer = Some(Answer::Overflow(load));
-                self.timeline.after_lane(ERROR, Event::Finish(request));
+                let at = self.servers[server].awake(now) + ERROR_TIME;
+                self.timeline.at(at, Event::Finish(request));
             }
             Admission::FailsFast => {
+                self.servers[server].answered(ERROR_TIME);
                 let load = self.servers[server].load();
                 self.request(request).answer = Some(Answer::Error(load));
-                self.timeline.after_lane(ERROR, Event::Finish(request));
+                self.timeline.at(now + ERROR_TIME, Event::Finish(request));
             }
             Admission::Refused => {
                 self.request(request).answer = Some(Answer::Refused);
@@ -234,27 +229,6 @@ impl<'a> Cluster<'a> {
             .at(server.end_of(it.work, now), Event::Finish(request));
     }
 }
-
-impl Answer {
-    fn ending(self, latency: Duration) -> Ending {
-        let (ending, load) = match self {
-            Self::Good(load) => (outlier::Ending::Success, load),
-            Self::Error(load) | Self::Overflow(load) => (outlier::Ending::Error, load),
-            Self::Refused => return NO_ANSWER,
-        };
-        Ending {
-            ending,
-            latency: Some(latency),
-            load: Some(load),
-        }
-    }
-}
-
-const NO_ANSWER: Ending = Ending {
-    ending: outlier::Ending::NoAnswer,
-    latency: None,
-    load: None,
-};
 
 impl Cluster<'_> {
     /// Has balancers learn of the servers that join now.
@@ -305,6 +279,7 @@ impl Cluster<'_> {
                 return;
             }
             let failed = it.luck < server.errors(now);
+            server.answered(now - it.reached);
             let next = server.finish();
             it.answer = Some(match failed {
                 true => Answer::Error(server.load()),
@@ -330,12 +305,15 @@ impl Cluster<'_> {
         let latency = now - it.began;
         let ending = answer.ending(latency);
         self.nodes[it.node].end(held, &ending, now);
-        self.outcome.ended += 1;
         match answer {
-            Answer::Good(_) => self.succeed(it.began, latency),
-            Answer::Error(_) => self.fail(it.began, |failures| &mut failures.errors),
-            Answer::Overflow(_) => self.fail(it.began, |failures| &mut failures.overflowed),
-            Answer::Refused => self.fail(it.began, |failures| &mut failures.refused),
+            Answer::Good(_) => self.outcome.succeed(it.began, latency),
+            Answer::Error(_) => self.outcome.fail(it.began, |failures| &mut failures.errors),
+            Answer::Overflow(_) => self
+                .outcome
+                .fail(it.began, |failures| &mut failures.overflowed),
+            Answer::Refused => self
+                .outcome
+                .fail(it.began, |failures| &mut failures.refused),
         }
     }
 
@@ -350,8 +328,7 @@ impl Cluster<'_> {
         };
         let (began, node) = (it.began, it.node);
         self.nodes[node].end(held, &NO_ANSWER, now);
-        self.outcome.ended += 1;
-        self.fail(began, |failures| &mut failures.late);
+        self.outcome.fail(began, |failures| &mut failures.late);
     }
 
     fn sample(&mut self) {
@@ -361,24 +338,6 @@ impl Cluster<'_> {
         let loads = joined.map(|(_, server)| server.load().in_flight);
         self.outcome.spread.sample(loads);
         self.again(self.scenario.length / SAMPLES, Event::Sample);
-    }
-
-    fn succeed(&mut self, began: Duration, latency: Duration) {
-        if let Some(window) = self.outcome.window(began, self.scenario.length) {
-            window.latency.record(latency);
-        }
-        if began >= self.scenario.warm_up {
-            self.outcome.latency.record(latency);
-        }
-    }
-
-    fn fail(&mut self, began: Duration, kind: fn(&mut super::Failures) -> &mut u64) {
-        if let Some(window) = self.outcome.window(began, self.scenario.length) {
-            window.failed += 1;
-        }
-        if began >= self.scenario.warm_up {
-            *kind(&mut self.outcome.failures) += 1;
-        }
     }
 
     fn place(&mut self, request: Request) -> usize {

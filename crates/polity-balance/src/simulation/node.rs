@@ -8,7 +8,10 @@ use polity_resilience::outlier::{self, Change, Detector, Record};
 
 use super::contender::Contender;
 use super::server::Load;
-use crate::{Ask, Balancer, Endpoint, EndpointSpec, InFlight, Moment, Observation, Report, Roster};
+use crate::{
+    Ask, Balancer, Endpoint, EndpointSpec, InFlight, Moment, Observation, ProbeAnswer, Report,
+    Roster,
+};
 
 /// How long everything has been there when the simulation begins: longer than any memory.
 const BEFORE: Duration = Duration::from_secs(3_600);
@@ -101,6 +104,19 @@ impl Node {
         };
         self.balancer
             .begin(&self.roster, &ask, &mut self.rng, |_| true)
+    }
+
+    /// Gives the servers that it asks how busy they are, at a request: each with its place in the
+    /// roster, which it keeps.
+    pub(super) fn questions(&mut self) -> impl Iterator<Item = (usize, usize)> {
+        let places = self.balancer.to_probe(&self.roster, &mut self.rng);
+        places.filter_map(|place| Some((place, self.roster.get(place)?.server())))
+    }
+
+    /// Learns what the server at `place` answered.
+    pub(super) fn probed(&mut self, place: usize, answer: &ProbeAnswer, now: Duration) {
+        self.balancer
+            .probed(&self.roster, place, answer, moment(now));
     }
 
     /// Counts a request out and learns from how it ended.

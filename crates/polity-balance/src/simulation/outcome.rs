@@ -26,6 +26,8 @@ pub struct Outcome {
     pub windows: Vec<Window>,
     /// How even the servers' loads were.
     pub spread: Spread,
+    length: Duration,
+    warm_up: Duration,
 }
 
 /// Requests that failed, by how.
@@ -106,13 +108,44 @@ impl Outcome {
         };
         Self {
             windows: vec![window; WINDOWS],
+            length: scenario.length,
+            warm_up: scenario.warm_up,
             ..Self::default()
         }
     }
 
+    /// Counts a request that is sent to a server of that class.
+    pub(super) fn send(&mut self, began: Duration, class: usize) {
+        if let Some(window) = self.window(began) {
+            window.sent[class] += 1;
+        }
+    }
+
+    /// Counts a request that has ended well.
+    pub(super) fn succeed(&mut self, began: Duration, latency: Duration) {
+        self.ended += 1;
+        if let Some(window) = self.window(began) {
+            window.latency.record(latency);
+        }
+        if began >= self.warm_up {
+            self.latency.record(latency);
+        }
+    }
+
+    /// Counts a request that has failed.
+    pub(super) fn fail(&mut self, began: Duration, kind: fn(&mut Failures) -> &mut u64) {
+        self.ended += 1;
+        if let Some(window) = self.window(began) {
+            window.failed += 1;
+        }
+        if began >= self.warm_up {
+            *kind(&mut self.failures) += 1;
+        }
+    }
+
     /// The window that `moment` falls into.
-    pub(super) fn window(&mut self, moment: Duration, length: Duration) -> Option<&mut Window> {
-        let place = moment.div_duration_f64(length) * WINDOWS as f64;
+    fn window(&mut self, moment: Duration) -> Option<&mut Window> {
+        let place = moment.div_duration_f64(self.length) * WINDOWS as f64;
         self.windows.get_mut(place as usize)
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::scenario::{Episode, Fault, ServerSpec};
+use crate::ProbeAnswer;
 
 /// The state of one server.
 #[derive(Debug)]
@@ -14,7 +15,12 @@ pub(super) struct Server<'a> {
     paused_until: Duration,
     /// All pauses so far, the present one to its end.
     paused: Duration,
+    /// What its answers take: a moving average.
+    latency: Duration,
 }
+
+/// The share of an answer in the average: about the last 16 count.
+const LATENCY_GAIN: f64 = 1.0 / 16.0;
 
 /// What becomes of a request on its arrival.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +56,7 @@ impl<'a> Server<'a> {
             queue: VecDeque::new(),
             paused_until: Duration::ZERO,
             paused: Duration::ZERO,
+            latency: Duration::ZERO,
         }
     }
 
@@ -87,7 +94,12 @@ impl<'a> Server<'a> {
                 _ => {}
             }
         }
-        now.max(self.paused_until) + work.mul_f64(slowdown) + delay
+        self.awake(now) + work.mul_f64(slowdown) + delay
+    }
+
+    /// Now, or when its pause is over.
+    pub(super) fn awake(&self, now: Duration) -> Duration {
+        now.max(self.paused_until)
     }
 
     /// How long it has stood still in all.
@@ -117,6 +129,22 @@ impl<'a> Server<'a> {
             self.busy -= 1;
         }
         next
+    }
+
+    /// Notes that an answer took `latency` from the request's arrival here.
+    pub(super) fn answered(&mut self, latency: Duration) {
+        self.latency = self.latency.mul_f64(1.0 - LATENCY_GAIN) + latency.mul_f64(LATENCY_GAIN);
+    }
+
+    /// What it says when it is asked how busy it is; nothing while nothing comes from it.
+    pub(super) fn probed(&self, now: Duration) -> Option<ProbeAnswer> {
+        let mut episodes = self.present(now);
+        let silent = episodes.any(|it| matches!(it.fault, Fault::Refuses | Fault::Hangs));
+        let stands_still = now < self.paused_until;
+        (!silent && !stands_still).then(|| ProbeAnswer {
+            in_flight: self.load().in_flight,
+            latency: self.latency,
+        })
     }
 
     pub(super) fn load(&self) -> Load {
