@@ -5,6 +5,7 @@
 mod balance;
 mod gateway;
 mod program;
+mod resilience;
 mod route;
 
 use std::collections::BTreeMap;
@@ -19,14 +20,12 @@ use crate::code::Code;
 use crate::command;
 use crate::diagnostic::Span;
 use crate::draft::{At, Draft, DraftService, DraftTask, Place};
-use crate::plan::{Command, Console, ListenAddress, Origin, Protocol, Retry, Service, Task};
+use crate::plan::{Command, Console, ListenAddress, Origin, Protocol, Service, Task};
 use crate::tree::{Entry, Node, Value};
 
 const CONSOLE_PORT: u16 = 7070;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
-const ATTEMPTS: u32 = 2;
-const BUDGET: f64 = 0.2;
 
 /// Reads the whole file.
 pub(crate) fn decode(entries: &[Entry]) -> Draft {
@@ -92,7 +91,9 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
                 .collect(),
             consumes: consumes.iter().map(|topic| topic.value.clone()).collect(),
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
-            retry: retry(fields.table("retry")),
+            retry: resilience::retry(fields.table("retry")),
+            circuit_breaker: resilience::circuit_breaker(fields),
+            outlier: resilience::outlier(fields),
             balance,
             max_in_flight: fields.count("max_in_flight", None),
         }),
@@ -106,13 +107,6 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
         allow: fields.parse_list("allow", Code::parse),
         places: fields.places(),
     })
-}
-
-fn retry(fields: Fields<'_>) -> Retry {
-    Retry {
-        attempts: fields.integer("attempts").unwrap_or(ATTEMPTS),
-        budget: fields.number("budget").unwrap_or(BUDGET),
-    }
 }
 
 fn task(entry: &Entry) -> Option<DraftTask> {
@@ -246,6 +240,10 @@ impl<'a> Fields<'a> {
     fn duration(self, name: &str, default: Duration) -> Duration {
         self.parse(name, |text| parse_duration(text).ok())
             .unwrap_or(default)
+    }
+
+    fn optional_duration(self, name: &str) -> Option<Duration> {
+        self.parse(name, |text| parse_duration(text).ok())
     }
 
     fn command(self, name: &str) -> Option<Command> {

@@ -4,6 +4,7 @@
 pub(crate) mod balance;
 pub(crate) mod format;
 pub(crate) mod gateway;
+pub(crate) mod resilience;
 pub(crate) mod route;
 mod service;
 pub(crate) mod tables;

@@ -2,6 +2,7 @@
 
 mod balance;
 mod gateway;
+mod resilience;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
+use polity_resilience::outlier;
 
 pub use self::balance::{Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c};
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
+pub use self::resilience::{BreakerScope, CircuitBreaker, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.
@@ -85,6 +88,10 @@ pub struct Service {
     pub timeout: Duration,
     /// Tries of a request to it.
     pub retry: Retry,
+    /// When requests to it are refused because they keep failing; none for never.
+    pub circuit_breaker: Option<CircuitBreaker>,
+    /// Which of its instances are left out for a while; none for none.
+    pub outlier: Option<outlier::Settings>,
     /// How one of its instances is chosen.
     pub balance: Balance,
     /// Requests from outside in flight at all its instances together, and as many calls; none for
@@ -192,15 +199,6 @@ pub struct Upstream {
     pub weight: u32,
     /// The zone it is in; none counts as the gateway's.
     pub zone: Option<String>,
-}
-
-/// Tries of one request.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Retry {
-    /// In all, the first included; at least 1.
-    pub attempts: u32,
-    /// Retries per request that may be added to the service's load (0.2 is 20%).
-    pub budget: f64,
 }
 
 /// `[task.NAME]`: runs to its end before the services it belongs to start or roll.

@@ -12,7 +12,10 @@ const EDGES: &[(&str, &[&str])] = &[
     // Resilience for the simulation only: its balancers eject outliers as the gateway does.
     ("polity-balance", &["polity-core", "polity-resilience"]),
     ("polity-catalog", &["polity-core"]),
-    ("polity-plan", &["polity-core", "polity-route"]),
+    (
+        "polity-plan",
+        &["polity-core", "polity-resilience", "polity-route"],
+    ),
     ("polity-runtime", &["polity-core"]),
     ("polity-http", &["polity-core", "polity-runtime"]),
     (

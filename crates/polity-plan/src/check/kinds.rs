@@ -30,6 +30,8 @@ fn without_port(service: &DraftService, program: &Program, findings: &mut Findin
         "protocol",
         "timeout",
         "retry",
+        "circuit_breaker",
+        "outlier",
         "balance",
         "max_in_flight",
     ] {
@@ -65,7 +67,7 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
         .service
         .program()
         .is_some_and(|program| program.health.path.is_some());
-    let keys = ["timeout", "retry", "max_in_flight"]
+    let keys = ["timeout", "retry", "circuit_breaker", "max_in_flight"]
         .into_iter()
         .chain(path.then_some("health"));
     for key in keys {

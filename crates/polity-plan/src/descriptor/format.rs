@@ -128,6 +128,18 @@ pub(crate) static DELAY: Format = Format {
     pattern: None,
 };
 
+pub(crate) static SECONDS: Format = Format {
+    expected: "a duration of 1s or more, like \"30s\"",
+    check: |text| {
+        (DURATION.check)(text)?;
+        // What happened before is told by the second.
+        let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
+        ensure(duration >= Duration::from_secs(1), "it is shorter than 1 s")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static SIZE: Format = Format {
     expected: "a size like \"10MB\" or \"64KiB\"",
     check: |text| ByteSize::parse(text).map(drop).map_err(size_flaw),

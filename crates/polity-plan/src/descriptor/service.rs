@@ -3,7 +3,8 @@
 use crate::descriptor::balance::{BALANCE_OR_WORD, PLACE_OR_URL, now};
 use crate::descriptor::format::*;
 use crate::descriptor::gateway::IN_FLIGHT;
-use crate::descriptor::tables::{ENVIRONMENT, HEALTH, RETRY, ROUTE};
+use crate::descriptor::resilience::{CIRCUIT_BREAKER, OUTLIER, RETRY};
+use crate::descriptor::tables::{ENVIRONMENT, HEALTH, ROUTE};
 use crate::descriptor::{Key, Shape, Table};
 use crate::plan::MAX_REPLICAS;
 
@@ -125,6 +126,17 @@ pub(crate) static SERVICE: Table = Table {
         )
         .default("\"30s\""),
         Key::new("retry", Shape::Table(&RETRY), "Tries of a request to it."),
+        Key::new(
+            "circuit_breaker",
+            Shape::Either(&[Shape::Table(&CIRCUIT_BREAKER), Shape::False]),
+            "Refuses requests to it for a while once they keep failing.",
+        )
+        .default("false"),
+        Key::new(
+            "outlier",
+            Shape::Either(&[Shape::Table(&OUTLIER), Shape::False]),
+            "Which of its instances do worse than the others and get no requests for a while. `false`: none.",
+        ),
         Key::new(
             "balance",
             BALANCE_OR_WORD,

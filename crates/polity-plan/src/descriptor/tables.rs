@@ -6,9 +6,6 @@ pub(crate) use crate::descriptor::route::ROUTE;
 pub(crate) use crate::descriptor::service::SERVICE;
 use crate::descriptor::{Case, Key, Shape, Table};
 
-/// The most tries of one request: beyond, retries are an attack on the service.
-const MAX_ATTEMPTS: i64 = 10;
-
 const NOTHING: &[&str] = &[];
 
 pub(super) const ENVIRONMENT: Shape = Shape::Named {
@@ -92,29 +89,6 @@ pub(crate) static HEALTH: Table = Table {
         )
         .default("\"2s\""),
         Key::new("timeout", Shape::Text(&DURATION), "One check, at most.").default("\"1s\""),
-    ],
-    one_of: NOTHING,
-    exclusive: &[],
-};
-
-/// `retry` of a service.
-pub(crate) static RETRY: Table = Table {
-    keys: &[
-        Key::new(
-            "attempts",
-            Shape::Integer {
-                min: 1,
-                max: MAX_ATTEMPTS,
-            },
-            "Tries in all, the first included.",
-        )
-        .default("2"),
-        Key::new(
-            "budget",
-            Shape::Number { min: 0.0, max: 1.0 },
-            "Retries that may be added to the service's load: 0.2 is one for five requests.",
-        )
-        .default("0.2"),
     ],
     one_of: NOTHING,
     exclusive: &[],

@@ -10,6 +10,7 @@ mod lints;
 mod loading;
 mod pages;
 mod rendering;
+mod resilience;
 mod robustness;
 
 use polity_plan::{Loaded, Source, Style};

@@ -1,0 +1,114 @@
+//! What becomes of requests to a service that fail.
+
+use std::time::Duration;
+
+use polity_resilience::circuit_breaker::{self, Rate};
+use polity_resilience::outlier::{self, SuccessRate};
+use polity_resilience::retry::{GrpcStatus, Rules};
+
+use crate::decode::Fields;
+use crate::plan::{BreakerScope, CircuitBreaker, Retry, RetryPause};
+use crate::tree::Value;
+
+const ATTEMPTS: u32 = 2;
+const BUDGET: f64 = 0.2;
+/// Somebody waits; an instance that restarts takes longer than any pause would bridge.
+const PAUSE: RetryPause = RetryPause {
+    base: Duration::from_millis(20),
+    cap: Duration::from_millis(200),
+};
+
+const BREAKER_BASE: Duration = Duration::from_secs(5);
+const BREAKER_CAP: Duration = Duration::from_secs(60);
+const BREAKER_FAILURES: u32 = 5;
+const RATE_REQUESTS: u32 = 20;
+
+pub(super) fn retry(fields: Fields<'_>) -> Retry {
+    let pause = fields.table("backoff");
+    Retry {
+        attempts: fields.integer("attempts").unwrap_or(ATTEMPTS),
+        budget: fields.number("budget").unwrap_or(BUDGET),
+        on: rules(fields),
+        per_try_timeout: fields.optional_duration("per_try_timeout"),
+        pause: RetryPause {
+            base: pause.duration("base", PAUSE.base),
+            cap: pause.duration("cap", PAUSE.cap),
+        },
+    }
+}
+
+fn rules(fields: Fields<'_>) -> Rules {
+    let mut rules = Rules::default();
+    if fields.get("on").is_none() {
+        (rules.connect_failure, rules.reset, rules.timeout) = (true, true, true);
+    }
+    for node in fields.list("on") {
+        match &node.value {
+            Value::Integer(status) => {
+                let status = u16::try_from(*status).unwrap_or_default();
+                rules.add_status(status);
+            }
+            Value::Text(word) => match word.value.as_str() {
+                "connect-failure" => rules.connect_failure = true,
+                "reset" => rules.reset = true,
+                "timeout" => rules.timeout = true,
+                name => {
+                    let mut known = GrpcStatus::ALL.into_iter();
+                    let status = known.find(|status| status.name() == name);
+                    status.into_iter().for_each(|status| rules.add_grpc(status));
+                }
+            },
+            _ => {}
+        }
+    }
+    rules
+}
+
+pub(super) fn circuit_breaker(service: Fields<'_>) -> Option<CircuitBreaker> {
+    let asked = service.get("circuit_breaker").is_some() && !service.is_false("circuit_breaker");
+    let fields = service.table("circuit_breaker");
+    let count = |name, default| fields.integer(name).unwrap_or(default);
+    asked.then(|| CircuitBreaker {
+        scope: match fields.text("per") {
+            Some("instance") => BreakerScope::Instance,
+            _ => BreakerScope::Service,
+        },
+        settings: circuit_breaker::Settings {
+            consecutive_failures: fields
+                .count("consecutive_failures", Some(BREAKER_FAILURES))
+                .and_then(|count| u16::try_from(count).ok()),
+            rate: fields.number("failure_rate").map(|share| Rate {
+                share,
+                requests: fields.integer("requests").unwrap_or(RATE_REQUESTS),
+            }),
+            base: fields.duration("base", BREAKER_BASE),
+            cap: fields.duration("cap", BREAKER_CAP),
+            probes: count("probes", 1),
+            successes: count("successes", 2),
+        },
+    })
+}
+
+pub(super) fn outlier(service: Fields<'_>) -> Option<outlier::Settings> {
+    let fields = service.table("outlier");
+    let default = outlier::Settings::default();
+    (!service.is_false("outlier")).then(|| outlier::Settings {
+        consecutive_errors: fields.count("consecutive_5xx", default.consecutive_errors),
+        connection_failures: fields.count("connection_failures", default.connection_failures),
+        success_rate: default
+            .success_rate
+            .map(|default| {
+                let fields = fields.table("success_rate");
+                SuccessRate {
+                    deviations: fields.number("deviations").unwrap_or(default.deviations),
+                    endpoints: fields.integer("instances").unwrap_or(default.endpoints),
+                    requests: fields.integer("requests").unwrap_or(default.requests),
+                }
+            })
+            .filter(|_| !fields.is_false("success_rate")),
+        interval: fields.duration("interval", default.interval),
+        base: fields.duration("base", default.base),
+        cap: fields.duration("cap", default.cap),
+        share: fields.number("share").unwrap_or(default.share),
+    })
+}

@@ -1,0 +1,48 @@
+//! What becomes of requests to a service that fail.
+
+use std::time::Duration;
+
+use polity_resilience::circuit_breaker;
+use polity_resilience::retry::Rules;
+
+/// Tries of one request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// In all, the first included; at least 1.
+    pub attempts: u32,
+    /// Retries per request that may be added to the service's load (0.2 is 20%).
+    pub budget: f64,
+    /// The endings after which it is tried again.
+    pub on: Rules,
+    /// To the first byte of an answer to one try; none for as long as the request may take.
+    pub per_try_timeout: Option<Duration>,
+    /// Before an instance is tried a second time.
+    pub pause: RetryPause,
+}
+
+/// How long to wait: a random time below `base`, then below twice that, and so on up to `cap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPause {
+    /// Below this the first time.
+    pub base: Duration,
+    /// Below this at most.
+    pub cap: Duration,
+}
+
+/// When a circuit breaker trips, and what it guards.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CircuitBreaker {
+    /// What it guards.
+    pub scope: BreakerScope,
+    /// When it trips, and how it recovers.
+    pub settings: circuit_breaker::Settings,
+}
+
+/// What a circuit breaker guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerScope {
+    /// The service as a whole.
+    Service,
+    /// Each instance has one of its own.
+    Instance,
+}

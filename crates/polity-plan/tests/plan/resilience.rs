@@ -1,0 +1,124 @@
+//! What a plan says of requests that fail.
+
+use std::time::Duration;
+
+use polity_plan::BreakerScope;
+use polity_resilience::outlier;
+use polity_resilience::retry::{Ending, Rules};
+
+use crate::{check_run, plan};
+
+fn service(lines: &str) -> std::sync::Arc<polity_plan::Service> {
+    let plan = plan(&format!("[service.a]\nrun = \"a\"\n{lines}"));
+    plan.services["a"].clone()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn answer(status: u16, grpc: Option<u32>) -> Ending {
+    Ending::Answer { status, grpc }
+}
+
+/// Which endings are retried: three of the connection, 503, and unavailable of gRPC.
+fn covered(rules: Rules) -> [bool; 5] {
+    [
+        Ending::ConnectFailure,
+        Ending::Reset,
+        Ending::Timeout,
+        answer(503, None),
+        answer(200, Some(14)),
+    ]
+    .map(|ending| rules.cover(ending))
+}
+
+#[test]
+fn without_a_word_connections_are_retried_and_outliers_left_out() {
+    let service = service("");
+    let retry = &service.retry;
+    assert_eq!(covered(retry.on), [true, true, true, false, false]);
+    assert_eq!(retry.per_try_timeout, None);
+    let pause = (retry.pause.base.as_millis(), retry.pause.cap.as_millis());
+    assert_eq!(pause, (20, 200));
+    assert_eq!(service.circuit_breaker, None);
+    assert_eq!(service.outlier, Some(outlier::Settings::default()));
+}
+
+#[test]
+fn retries_are_for_what_is_named_and_nothing_else() {
+    let check = |on: &str, expected| {
+        let service = service(&format!("retry = {{ on = {on} }}"));
+        assert_eq!(covered(service.retry.on), expected, "{on}");
+    };
+    check("[]", [false; 5]);
+    check("[\"connect-failure\"]", [true, false, false, false, false]);
+    check("[\"reset\", 503]", [false, true, false, true, false]);
+    check(
+        "[\"timeout\", \"unavailable\"]",
+        [false, false, true, false, true],
+    );
+    let service =
+        service("retry = { per_try_timeout = \"2s\", backoff = { base = \"1s\", cap = \"3s\" } }");
+    assert_eq!(service.retry.per_try_timeout, Some(seconds(2)));
+    let pause = service.retry.pause;
+    assert_eq!((pause.base, pause.cap), (seconds(1), seconds(3)));
+}
+
+#[test]
+fn a_circuit_breaker_has_defaults_of_its_own() {
+    assert_eq!(service("circuit_breaker = false").circuit_breaker, None);
+    let breaker = |lines: &str| service(lines).circuit_breaker.expect("one");
+    let default = breaker("circuit_breaker = {}");
+    assert_eq!(default.scope, BreakerScope::Service);
+    let settings = default.settings;
+    assert_eq!(settings.consecutive_failures, Some(5));
+    assert_eq!((settings.base, settings.cap), (seconds(5), seconds(60)));
+    assert_eq!((settings.probes, settings.successes), (1, 2));
+    assert_eq!(settings.rate, None);
+    let other = breaker(
+        "circuit_breaker = { per = \"instance\", consecutive_failures = false, failure_rate = 0.5, requests = 7, base = \"1s\", cap = \"2s\", probes = 3, successes = 4 }",
+    );
+    assert_eq!(other.scope, BreakerScope::Instance);
+    let settings = other.settings;
+    assert_eq!(settings.consecutive_failures, None);
+    let rate = settings.rate.expect("one");
+    assert_eq!((rate.share, rate.requests), (0.5, 7));
+    assert_eq!((settings.base, settings.cap), (seconds(1), seconds(2)));
+    assert_eq!((settings.probes, settings.successes), (3, 4));
+}
+
+#[test]
+fn what_makes_an_outlier_can_be_said_in_parts() {
+    assert_eq!(service("outlier = false").outlier, None);
+    let outlier = service(
+        "outlier = { consecutive_5xx = false, connection_failures = 3, interval = \"1s\", base = \"2s\", cap = \"3s\", share = 0.5, success_rate = { requests = 7 } }",
+    );
+    let settings = outlier.outlier.expect("one");
+    assert_eq!(settings.consecutive_errors, None);
+    assert_eq!(settings.connection_failures, Some(3));
+    let rate = settings.success_rate.expect("one");
+    let rate = (rate.deviations, rate.endpoints, rate.requests);
+    assert_eq!(rate, (1.9, 5, 7));
+    let times = (settings.interval, settings.base, settings.cap);
+    assert_eq!(times, (seconds(1), seconds(2), seconds(3)));
+    assert_eq!(settings.share, 0.5);
+    let without = service("outlier = { success_rate = false }").outlier;
+    assert_eq!(without.expect("one").success_rate, None);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    check_run("retry = { on = [399] }", &["P0106"]);
+    check_run("retry = { on = [600] }", &["P0106"]);
+    check_run("retry = { on = [\"rest\"] }", &["P0106"]);
+    check_run("retry = { on = \"reset\" }", &["P0104"]);
+    check_run("retry = { per_try_timeout = \"0s\" }", &["P0106"]);
+    check_run("circuit_breaker = true", &["P0104"]);
+    check_run("circuit_breaker = { base = \"900ms\" }", &["P0106"]);
+    check_run("circuit_breaker = { probes = 0 }", &["P0106"]);
+    check_run("circuit_breaker = { probes = 5000 }", &["P0106"]);
+    check_run("outlier = { share = 2 }", &["P0106"]);
+    check_run("outlier = { connection_failures = 0 }", &["P0106"]);
+    check_run("port = false\noutlier = {}", &["P0110"]);
+}
