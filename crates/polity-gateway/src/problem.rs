@@ -92,11 +92,14 @@ impl Cause {
             Fault::ClientTooSlow => Self::ClientTooSlow,
             Fault::Connect(_) | Fault::ConnectTimeout => Self::ConnectFailed,
             Fault::Exhausted => Self::Exhausted,
-            Fault::Stale | Fault::Broke | Fault::Idle | Fault::CutOff | Fault::Panicked => {
-                Self::AnswerBroke
-            }
+            Fault::Unwanted
+            | Fault::Stale
+            | Fault::Broke
+            | Fault::Idle
+            | Fault::CutOff
+            | Fault::Panicked => Self::AnswerBroke,
             Fault::Answer(_) => Self::MalformedAnswer,
-            Fault::Deadline => Self::Deadline,
+            Fault::AttemptDeadline | Fault::Deadline => Self::Deadline,
         }
     }
 

@@ -91,6 +91,19 @@ pub trait Exchange: 'static {
     /// all there and over all attempts; `None` for never.
     fn time_to_answer(&self) -> Option<Duration>;
 
+    /// When the first byte of an answer to one attempt must have come, counted from the moment the
+    /// request was all there; `None` for as long as [there is](Exchange::time_to_answer). One that
+    /// takes longer has failed with [`Fault::AttemptDeadline`].
+    fn time_to_attempt(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether an answer, of which nothing has been forwarded, is good enough. Where it is not, the
+    /// attempt has failed with [`Fault::Unwanted`].
+    fn accepts(&mut self, _head: &ResponseHead<'_>, _replay: Replay) -> bool {
+        true
+    }
+
     /// An attempt, or the request itself, has failed before a byte of an answer was forwarded.
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next;
 
@@ -168,6 +181,12 @@ pub enum Fault {
     /// The answer breaks the rules of HTTP.
     #[error("malformed answer: {0}")]
     Answer(&'static str),
+    /// It was answered, and the answer was not [accepted](Exchange::accepts).
+    #[error("the answer was not accepted")]
+    Unwanted,
+    /// The answer to one attempt did not begin within [its time](Exchange::time_to_attempt).
+    #[error("the answer to one attempt did not begin in time")]
+    AttemptDeadline,
     /// The answer did not begin in time.
     #[error("the answer did not begin in time")]
     Deadline,
@@ -200,6 +219,8 @@ impl Fault {
             | Self::Stale
             | Self::Broke
             | Self::Answer(_)
+            | Self::Unwanted
+            | Self::AttemptDeadline
             | Self::Deadline
             | Self::Idle => true,
         }

@@ -37,6 +37,8 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     first: Option<Result<Target, Answer>>,
     /// When the answer must have begun, over all attempts; known once the request is all there.
     pub(super) answer_due: Option<TimerInstant>,
+    /// The same for one attempt, where there is a time for it.
+    attempt_due: Option<TimerInstant>,
     /// Where in `to_client` the final answer begins, as long as not a byte of it has been written.
     pub(super) final_head: Option<usize>,
     /// Whether a byte of the final answer has been written.
@@ -65,6 +67,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             to_client,
             first: started.next.take(),
             answer_due: None,
+            attempt_due: None,
             final_head: None,
             forwarded: false,
             pace: Pace::default(),
@@ -111,6 +114,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                         // The wait was for an answer of an instance that took no more of it.
                         self.answer_due = None;
                     }
+                    self.attempt_due = None;
                     self.sending.start_over(&self.traits);
                     if !self.pause(pause).await {
                         return (After::Close, Some(Fault::ClientGone));
@@ -137,8 +141,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             None => {
                 let worker = self.connection.worker.clone();
                 // Boxed, as all that is rare: every connection has room for what is not.
-                let connecting = Box::pin(worker.connect(target, self.answer_due));
-                self.unless_gone(connecting).await??
+                let connecting = Box::pin(worker.connect(target, self.due()));
+                match self.unless_gone(connecting).await? {
+                    Err(Fault::Deadline) => return Err(self.late()),
+                    connected => connected?,
+                }
             }
         };
         let head = self.await_answer(&mut upstream).await?;

@@ -97,6 +97,12 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             if head.status == 101 && self.traits.asks != Asks::Upgrade {
                 return Err(Fault::Answer("it changes the protocol unasked"));
             }
+            // Asked once: a head that is looked at again is of an answer that is gathered.
+            if waiting.gathering == Gathering::NotYet
+                && !self.exchange.accepts(&head, self.sending.replay())
+            {
+                return Err(Fault::Unwanted);
+            }
             let from = head.framing(self.traits.asks);
             if self.waits_for_more(from, length, input.len(), waiting) {
                 return Ok(None);

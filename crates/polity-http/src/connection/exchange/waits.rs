@@ -19,15 +19,34 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             self.exchange.received(now.into_std());
             self.answer_due = Some(now + time);
         }
+        if self.attempt_due.is_none()
+            && let Some(time) = self.exchange.time_to_attempt()
+        {
+            self.attempt_due = Some(Instant::now() + time);
+        }
+    }
+
+    /// When an answer to the attempt must have begun.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let both = [self.answer_due, self.attempt_due];
+        both.into_iter().flatten().min()
+    }
+
+    /// What has failed once that has passed: the request, or one attempt of it.
+    pub(super) fn late(&self) -> Fault {
+        match self.is_overdue() {
+            true => Fault::Deadline,
+            false => Fault::AttemptDeadline,
+        }
     }
 
     /// The time for the answer; while the request is on its way, that for either side to move.
     pub(in crate::connection) fn arm_for_sending(&mut self) {
         let permission_due = self.awaits_permission();
-        let unsent = self.unsent();
+        let (unsent, due) = (self.unsent(), self.due());
         let timeouts = self.connection.worker.timeouts();
         let deadline = &mut self.connection.deadline;
-        match self.answer_due {
+        match due {
             Some(due) => deadline.set(due),
             None if self.sending.state() != SendState::Flowing => deadline.lift(),
             None if permission_due => deadline.set_after(timeouts.permission),
@@ -47,7 +66,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     pub(super) fn overdue(&self) -> Fault {
         match self.unsent() == 0 && !self.sending.is_received() {
             true => Fault::ClientTooSlow,
-            false => Fault::Deadline,
+            false => self.late(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::memory::{EXHAUSTED, NEVER, ORIGIN, REFUSED, serve};
+use super::memory::{EXHAUSTED, NEVER, ORIGIN, REFUSED, Script, serve, serve_script};
 use super::{GET, locally};
 use crate::Timeouts;
 use crate::policy::Fault;
@@ -128,6 +128,69 @@ async fn an_answer_that_stands_still_has_a_bound_and_no_other() {
         let bound = Timeouts::default().stream_idle;
         assert_eq!(start.elapsed(), MINUTE * 10 + bound);
         assert_eq!(served.fault(), Some(Fault::Idle));
+    })
+    .await;
+}
+
+/// A script whose attempts may take two seconds each, and ten in all.
+fn two_seconds_each(ports: &[u16]) -> Script {
+    Script {
+        ports: ports.to_vec(),
+        time_to_answer: Some(Duration::from_secs(10)),
+        time_to_attempt: Some(Duration::from_secs(2)),
+        ..Script::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_takes_its_whole_time_is_followed_by_another_with_as_much() {
+    locally(async {
+        // Connecting is part of it.
+        let mut served = serve_script(two_seconds_each(&[NEVER, ORIGIN, ORIGIN]));
+        let start = Instant::now();
+        served.client.send(GET).await;
+        let mut silent = served.origin().await;
+        silent.head().await;
+        assert_eq!(start.elapsed().as_secs(), 2);
+        let mut origin = served.origin().await;
+        assert_eq!(start.elapsed().as_secs(), 4);
+        origin.head().await;
+        sleep(Duration::from_millis(1_900)).await;
+        origin
+            .send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        assert!(served.client.head().await.starts_with("HTTP/1.1 200 "));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_with_a_body_has_its_time_from_when_the_body_is_there() {
+    locally(async {
+        let mut served = serve_script(two_seconds_each(&[ORIGIN]));
+        let start = Instant::now();
+        let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n";
+        served.client.send(post).await;
+        let mut origin = served.origin().await;
+        origin.head().await;
+        sleep(Duration::from_secs(5)).await;
+        served.client.send("ab").await;
+        assert!(served.client.head().await.starts_with("HTTP/1.1 504 "));
+        assert_eq!(start.elapsed().as_secs(), 7);
+        assert_eq!(served.fault(), Some(Fault::AttemptDeadline));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_an_attempt_is_never_more_than_what_is_left() {
+    locally(async {
+        let mut served = serve_script(two_seconds_each(&[ORIGIN; 9]));
+        let start = Instant::now();
+        served.client.send(GET).await;
+        assert!(served.client.head().await.starts_with("HTTP/1.1 504 "));
+        assert_eq!(start.elapsed().as_secs(), 10);
+        assert_eq!(served.fault(), Some(Fault::Deadline));
     })
     .await;
 }

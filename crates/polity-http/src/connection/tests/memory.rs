@@ -145,11 +145,16 @@ impl Dial for MemoryDial {
 }
 
 /// Goes down a list of ports, and pauses after each that fails.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Script {
     pub(super) ports: Vec<u16>,
     pub(super) pause: Duration,
     pub(super) time_to_answer: Option<Duration>,
+    pub(super) time_to_attempt: Option<Duration>,
+    /// A status that is not accepted.
+    pub(super) unwanted: Option<u16>,
+    /// The statuses that were asked about.
+    pub(super) asked: Rc<RefCell<Vec<u16>>>,
     pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
     /// What could be said of the request after each attempt that failed.
     pub(super) replays: Rc<RefCell<Vec<Replay>>>,
@@ -218,11 +223,20 @@ impl Exchange for Scripted {
         self.script.time_to_answer
     }
 
+    fn time_to_attempt(&self) -> Option<Duration> {
+        self.script.time_to_attempt
+    }
+
+    fn accepts(&mut self, head: &ResponseHead<'_>, _: Replay) -> bool {
+        self.script.asked.borrow_mut().push(head.status);
+        self.script.unwanted != Some(head.status)
+    }
+
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
         self.script.replays.borrow_mut().push(replay);
         let status = match fault {
             Fault::ClientTooSlow => 408,
-            Fault::Deadline | Fault::ConnectTimeout => 504,
+            Fault::AttemptDeadline | Fault::Deadline | Fault::ConnectTimeout => 504,
             _ => 502,
         };
         match replay {
@@ -249,19 +263,24 @@ pub(super) struct Served {
     pub(super) origins: mpsc::UnboundedReceiver<Peer>,
     pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
     pub(super) replays: Rc<RefCell<Vec<Replay>>>,
+    pub(super) asked: Rc<RefCell<Vec<u16>>>,
 }
 
 /// Serves a connection whose requests go to `ports`, one after the other. Within a `LocalSet`.
 pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Duration>) -> Served {
-    let outcomes = Rc::<RefCell<Vec<Outcome>>>::default();
-    let replays = Rc::<RefCell<Vec<Replay>>>::default();
-    let script = Script {
+    serve_script(Script {
         ports: ports.to_vec(),
         pause,
         time_to_answer,
-        outcomes: outcomes.clone(),
-        replays: replays.clone(),
-    };
+        ..Script::default()
+    })
+}
+
+/// The same, for any script.
+pub(super) fn serve_script(script: Script) -> Served {
+    let outcomes = script.outcomes.clone();
+    let replays = script.replays.clone();
+    let asked = script.asked.clone();
     let (sender, origins) = mpsc::unbounded_channel();
     let worker = Worker::new(script, MemoryDial(sender), Timeouts::default(), 8);
     let worker = Rc::new(worker);
@@ -284,6 +303,7 @@ pub(super) fn serve(ports: &[u16], pause: Duration, time_to_answer: Option<Durat
         origins,
         outcomes,
         replays,
+        asked,
     }
 }
 
