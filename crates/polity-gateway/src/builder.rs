@@ -152,11 +152,7 @@ fn build_service(
     let settings = balancing::settings(&policy.balance);
     let shared = match known {
         // What is remembered is remembered under a policy.
-        Some(known)
-            if known.policy.balance == policy.balance && known.policy.retry == policy.retry =>
-        {
-            known.shared.clone()
-        }
+        Some(known) if known.policy.remembers_as(&policy) => known.shared.clone(),
         _ => Arc::new(Shared::new(&policy, settings, now)),
     };
     let before = known.map(|known| (&known.policy.bounds, &known.load));
@@ -165,6 +161,8 @@ fn build_service(
     for listed in source.values() {
         let zone = balancing::zone(policy.zone.as_deref(), listed.zone.as_deref());
         let kept = known.and_then(|known| known.instances().find(|it| it.stands_for(listed, zone)));
+        let guarded = kept.is_some()
+            && known.is_some_and(|known| known.policy.circuit_breaker == policy.circuit_breaker);
         let instance = match kept.cloned() {
             Some(instance) => {
                 instance.endpoint.set_weight(listed.weight);
@@ -172,6 +170,9 @@ fn build_service(
             }
             None => Instance::new(listed, zone, now),
         };
+        if !guarded {
+            instance.guard(&policy, now);
+        }
         match listed.health {
             Health::Ready => {
                 if !known.is_some_and(|known| known.is_ready(&instance)) {

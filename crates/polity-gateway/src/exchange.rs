@@ -2,6 +2,7 @@
 
 mod affinity;
 mod attempts;
+mod endings;
 mod record;
 
 use std::borrow::Cow;
@@ -10,15 +11,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polity_balance::{InFlight, Observation};
+use polity_balance::InFlight;
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
-use polity_resilience::Backoff;
+use polity_resilience::circuit_breaker::Permit;
+use polity_resilience::outlier::Ending as Ended;
+use polity_resilience::{Backoff, CircuitBreaker};
 
+use self::attempts::Nowhere;
+use self::endings::answered_with;
 use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
 use crate::load_report;
-use crate::moment::moment;
 use crate::overload::{Admission, Caller};
 use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
@@ -49,11 +53,27 @@ pub(crate) struct Exchange {
     tried: Vec<Instance>,
     attempts: u32,
     stale: u32,
-    backoff: Backoff,
+    /// None before the first pause.
+    backoff: Option<Backoff>,
+    /// What lets the attempt through that is being made.
+    permit: Option<Permit<Arc<CircuitBreaker>>>,
+    /// The answer that another attempt is made instead of.
+    unwanted: Option<Unwanted>,
+    /// Whether an attempt may have reached the service.
+    was_sent: bool,
+    /// Why the last attempt but one was not the last.
+    retried: Option<&'static str>,
     attempted: Instant,
     /// From the last attempt to the first byte of its answer.
     upstream_time: Option<Duration>,
     reason: Option<&'static str>,
+}
+
+/// An answer that is not forwarded.
+struct Unwanted {
+    status: u16,
+    /// Before the next attempt.
+    pause: Duration,
 }
 
 impl Exchange {
@@ -133,7 +153,11 @@ impl Exchange {
             tried: Vec::new(),
             attempts: 0,
             stale: 0,
-            backoff: attempts::backoff(),
+            backoff: None,
+            permit: None,
+            unwanted: None,
+            was_sent: false,
+            retried: None,
             attempted: now,
             upstream_time: None,
             reason: None,
@@ -180,45 +204,29 @@ impl Exchange {
     }
 
     fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
+        self.give_until(cause, reached, detail, None)
+    }
+
+    /// The same, for a client that may try again after `later`.
+    fn give_until(
+        &mut self,
+        cause: Cause,
+        reached: Reached,
+        detail: &str,
+        later: Option<Duration>,
+    ) -> Answer {
         self.reason = Some(cause.name());
-        let mut answer = cause.answer(reached, detail, self.request_id.as_str());
+        let mut answer = cause.answer(reached, detail, self.request_id.as_str(), later);
         if let Some(treated) = self.treated() {
             treated.dress(&mut answer);
         }
         answer
     }
 
-    /// Notes how the attempt at `place` ended.
-    fn note(&self, place: &Instance, ending: Ending, now: Instant) {
-        let took = now.saturating_duration_since(self.attempted);
-        place.statistics.note(ending, took);
-        if let Some(service) = self.service() {
-            let observation = Observation {
-                failed: ending == Ending::Error,
-                latency: self.upstream_time,
-            };
-            let balancer = &service.shared.balancer;
-            balancer.observe(&place.endpoint, &observation, moment(now));
-        }
-    }
-
-    /// Notes what the instance says of itself, where its service's policy wants to know.
-    fn hear(&self, head: &ResponseHead<'_>, now: Instant) {
-        let heeds = |service: &Arc<Service>| service.policy.heeds_reports;
-        if let Some(place) = self
-            .current
-            .as_ref()
-            .filter(|_| self.service().is_some_and(heeds))
-            && let Some(report) = load_report::read(head)
-        {
-            place.endpoint.report(&report, moment(now));
-        }
-    }
-
-    /// What is left of the time when the attempt is made.
-    fn remaining(&self) -> Duration {
-        let since = self.received.unwrap_or(self.attempted);
-        let passed = self.attempted.saturating_duration_since(since);
+    /// What is left of the time.
+    fn remaining(&self, now: Instant) -> Duration {
+        let since = self.received.unwrap_or(now);
+        let passed = now.saturating_duration_since(since);
         self.timeout.saturating_sub(passed)
     }
 }
@@ -240,13 +248,13 @@ impl polity_http::Exchange for Exchange {
             true => self.arrived,
             false => Instant::now(),
         };
-        let target = self
-            .choose(now)
-            .and_then(|place| Some((place.address()?, place)));
-        let Some((address, place)) = target else {
-            let detail = self.service().map(|service| service.why_nowhere());
-            let detail = detail.unwrap_or_default();
-            return Err(self.give(Cause::NoInstance, Reached::No, &detail));
+        let target = self.choose(now).and_then(|place| match place.address() {
+            Some(address) => Ok((address, place)),
+            None => Err(Nowhere::NoInstance),
+        });
+        let (address, place) = match target {
+            Ok(target) => target,
+            Err(nowhere) => return Err(self.give_nowhere(&nowhere)),
         };
         if let Some(service) = self.service().filter(|_| first) {
             service.shared.budget.note_request(now);
@@ -293,7 +301,7 @@ impl polity_http::Exchange for Exchange {
             host,
             request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),
-            remaining: self.remaining(),
+            remaining: self.remaining(self.attempted),
         };
         fields::write(head, &added, out);
         if let Some(treated) = self.treated() {
@@ -319,24 +327,42 @@ impl polity_http::Exchange for Exchange {
         Some(self.timeout)
     }
 
+    fn time_to_attempt(&self) -> Option<Duration> {
+        self.service()?.policy.retry.per_try_timeout
+    }
+
+    fn accepts(&mut self, head: &ResponseHead<'_>, replay: Replay) -> bool {
+        self.is_good_enough(head, replay)
+    }
+
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
         let cause = Cause::of(fault);
         self.upstream_time = None;
+        self.was_sent |= replay != Replay::NotSent;
+        let unwanted = self.unwanted.take();
         if let Some(place) = self.current.take() {
             if cause == Cause::ConnectFailed {
                 place.address_failed();
             }
-            if fault.is_the_services() && !matches!(fault, Fault::Stale) {
-                self.note(&place, Ending::Error, Instant::now());
-            }
+            let ended = match &unwanted {
+                Some(unwanted) => Some(answered_with(unwanted.status)),
+                None if *fault == Fault::Stale => None,
+                None => fault.is_the_services().then_some(Ended::NoAnswer),
+            };
+            self.attempt_ended(&place, ended, Instant::now());
             self.tried.push(Instance::clone(&place));
         }
         if matches!(fault, Fault::Stale) {
             // It is counted when it is made again.
             self.attempts = self.attempts.saturating_sub(1);
         }
-        if fault.is_the_services() && *fault != Fault::Deadline && self.may_retry(fault, replay) {
-            return Next::Again(self.pause(fault));
+        let pause = match &unwanted {
+            Some(unwanted) => Some(unwanted.pause),
+            None => self.retry(fault, replay),
+        };
+        if let Some(pause) = pause {
+            self.note_retry(fault);
+            return Next::Again(pause);
         }
         let reached = match (fault, replay) {
             (Fault::Answer(_), _) => Reached::Yes,
@@ -357,6 +383,7 @@ impl polity_http::Exchange for Exchange {
             admission.answered(now);
         }
         self.hear(head, now);
+        self.report(Some(answered_with(head.status)), now);
         if head.status == 101 {
             // From here on it is a connection, and those have bounds of their own.
             self.admission = None;
@@ -384,21 +411,27 @@ impl polity_http::Exchange for Exchange {
         let took = outcome.ended.saturating_duration_since(self.arrived);
         // What a client does wrong is no mark against the service.
         let broken = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
-        let failed = match outcome.status {
-            Some(status) => status >= 500 || (broken && self.was_cut_short(outcome)),
+        let ended = match outcome.status {
+            Some(status) if status >= 500 => Ended::Error,
+            Some(_) if broken && self.was_cut_short(outcome) => Ended::NoAnswer,
+            Some(_) => Ended::Success,
             // No answer is a failure, unless nobody waited for one.
-            None => !matches!(outcome.fault, None | Some(Fault::ClientGone)),
+            None if matches!(outcome.fault, None | Some(Fault::ClientGone)) => Ended::Success,
+            None => Ended::NoAnswer,
         };
-        let ending = match failed {
-            true => Ending::Error,
-            false => Ending::Success,
+        let ending = match ended {
+            Ended::Success => Ending::Success,
+            Ended::Error | Ended::NoAnswer => Ending::Error,
         };
         if let Some(service) = self.service() {
             service.shared.statistics.note(ending, took);
         }
         let place = self.current.take();
         if let Some(place) = &place {
-            self.note(place, ending, outcome.ended);
+            self.note(place, ended, outcome.ended);
+            if broken || outcome.status.is_some() {
+                self.judge(place, ended, outcome.ended);
+            }
         }
         self.log(outcome, took, place.as_deref());
     }

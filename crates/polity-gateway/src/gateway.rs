@@ -222,6 +222,7 @@ impl Gateway {
         let now = Instant::now();
         for service in &self.builder.current().services {
             service.load.advance(service.name.as_str(), now);
+            service.sweep(now);
         }
     }
 

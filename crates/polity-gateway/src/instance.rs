@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use polity_balance::{Endpoint, EndpointSpec, Zone};
 use polity_catalog::Instance as Listed;
 use polity_core::InstanceId;
+use polity_resilience::CircuitBreaker;
+use polity_resilience::outlier::Record;
 
 use crate::moment::moment;
 use crate::stable_hash::StableHash;
@@ -27,6 +29,10 @@ pub(crate) struct Inner {
     pub(crate) authority: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) statistics: Statistics,
+    /// How it does beside the others.
+    pub(crate) record: Record,
+    /// Its own, where the plan says that instances have one.
+    pub(crate) breaker: ArcSwapOption<CircuitBreaker>,
     place: Place,
 }
 
@@ -63,6 +69,8 @@ impl Instance {
                 since: moment(now),
             }),
             statistics: Statistics::new(now),
+            record: Record::new(now),
+            breaker: ArcSwapOption::empty(),
             place,
         }))
     }
@@ -148,6 +156,12 @@ impl std::ops::Deref for Instance {
 impl AsRef<Endpoint> for Instance {
     fn as_ref(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+}
+
+impl AsRef<Record> for Instance {
+    fn as_ref(&self) -> &Record {
+        &self.0.record
     }
 }
 

@@ -14,6 +14,7 @@ mod cookies;
 mod cors;
 mod destination;
 mod exchange;
+mod failures;
 mod fields;
 mod gateway;
 mod handle;

@@ -127,7 +127,7 @@ impl Policy for GatewayPolicy {
 
     fn refuse(&self, listener: &Listener, peer: SocketAddr, bytes: &[u8], fault: &Fault) -> Answer {
         let cause = Cause::of(fault);
-        let answer = cause.answer(Reached::No, &fault.to_string(), None);
+        let answer = cause.answer(Reached::No, &fault.to_string(), None, None);
         if let Some(log) = &self.thread.log {
             let mut line = Line::new(peer.ip());
             line.caller = caller(listener);

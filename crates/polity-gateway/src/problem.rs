@@ -4,6 +4,7 @@
 //! promise a page, on a host somebody has to keep, for a program that runs without the internet.
 
 use std::io::Write;
+use std::time::Duration;
 
 use polity_http::{Answer, Fault};
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub(crate) enum Cause {
     AnswerBroke,
     MalformedAnswer,
     NoInstance,
+    CircuitOpen,
     Overloaded,
     Exhausted,
     Deadline,
@@ -40,7 +42,7 @@ pub(crate) const REASON: &str = "x-polity-reason";
 
 /// Seconds after which a client may try again where nothing better is known: an instance that
 /// crashed is back within that, most of the time.
-const RETRY_AFTER: u32 = 1;
+const RETRY_AFTER: u64 = 1;
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -70,6 +72,7 @@ impl Cause {
             Self::AnswerBroke => (502, "answer-broke", "The service broke off its answer"),
             Self::MalformedAnswer => (502, "malformed-answer", "The service's answer is malformed"),
             Self::NoInstance => (503, "no-instance", "No instance of the service is ready"),
+            Self::CircuitOpen => (503, "circuit-open", "The service keeps failing"),
             Self::Overloaded => (503, "overloaded", "Too many requests at once"),
             Self::Exhausted => (
                 503,
@@ -103,8 +106,14 @@ impl Cause {
         }
     }
 
-    /// The answer that tells of it.
-    pub(crate) fn answer(self, reached: Reached, detail: &str, request_id: Option<&str>) -> Answer {
+    /// The answer that tells of it. `later` is when the client may try again, if that is known.
+    pub(crate) fn answer(
+        self,
+        reached: Reached,
+        detail: &str,
+        request_id: Option<&str>,
+        later: Option<Duration>,
+    ) -> Answer {
         let (status, name, title) = self.parts();
         let problem = Problem {
             kind: format!("urn:polity:problem:{name}"),
@@ -124,7 +133,10 @@ impl Cause {
         // Writing to a vector does not fail.
         let _ = write!(fields, "{REASON}: {name}; reached={reached}\r\n");
         if status == 503 {
-            let _ = write!(fields, "retry-after: {RETRY_AFTER}\r\n");
+            let later = later.map_or(RETRY_AFTER, |later| {
+                later.as_millis().div_ceil(1_000) as u64
+            });
+            let _ = write!(fields, "retry-after: {later}\r\n");
         }
         if let Some(id) = request_id {
             let _ = write!(fields, "x-request-id: {id}\r\n");

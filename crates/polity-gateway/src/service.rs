@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
-use polity_plan::{Balance, Gateway, Origin, Protocol, Retry};
-use polity_resilience::RetryBudget;
+use polity_plan::{Balance, BreakerScope, Gateway, Origin, Protocol, Retry};
+use polity_resilience::outlier::{self, Detector};
+use polity_resilience::{CircuitBreaker, RetryBudget, circuit_breaker};
 
 use crate::balancing::heeds_reports;
 use crate::instance::Instance;
@@ -35,6 +36,8 @@ pub(crate) struct ServicePolicy {
     pub(crate) protocol: Protocol,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) circuit_breaker: Option<polity_plan::CircuitBreaker>,
+    pub(crate) outlier: Option<outlier::Settings>,
     pub(crate) balance: Balance,
     /// Whether instances are listened to when they say how busy they are.
     pub(crate) heeds_reports: bool,
@@ -58,6 +61,10 @@ pub(crate) struct Shared {
     pub(crate) statistics: Statistics,
     pub(crate) balancer: Balancer,
     pub(crate) budget: RetryBudget,
+    /// Who tells which instances do worse than the others, if that matters.
+    pub(crate) outliers: Option<Detector>,
+    /// The service's own circuit breaker, if it has one.
+    pub(crate) breaker: Option<Arc<CircuitBreaker>>,
 }
 
 impl ServicePolicy {
@@ -66,6 +73,8 @@ impl ServicePolicy {
             protocol: service.protocol,
             timeout: service.timeout,
             retry: service.retry,
+            circuit_breaker: service.circuit_breaker,
+            outlier: service.outlier,
             balance: service.balance.clone(),
             heeds_reports: heeds_reports(&service.balance),
             zone: gateway.zone.clone(),
@@ -78,12 +87,34 @@ impl ServicePolicy {
     }
 }
 
+impl ServicePolicy {
+    /// The circuit breaker that each of this scope has.
+    pub(crate) fn breaker_of(&self, scope: BreakerScope) -> Option<circuit_breaker::Settings> {
+        let planned = self
+            .circuit_breaker
+            .filter(|planned| planned.scope == scope);
+        planned.map(|planned| planned.settings)
+    }
+
+    /// Whether what is remembered under `other` may be remembered under this one.
+    pub(crate) fn remembers_as(&self, other: &Self) -> bool {
+        self.balance == other.balance
+            && self.retry.budget == other.retry.budget
+            && self.circuit_breaker == other.circuit_breaker
+            && self.outlier == other.outlier
+    }
+}
+
 impl Shared {
     pub(crate) fn new(policy: &ServicePolicy, settings: Settings, now: Instant) -> Self {
         Self {
             statistics: Statistics::new(now),
             balancer: Balancer::new(settings),
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
+            outliers: policy.outlier.map(|outlier| Detector::new(outlier, now)),
+            breaker: policy
+                .breaker_of(BreakerScope::Service)
+                .map(|settings| Arc::new(CircuitBreaker::new(settings, now))),
         }
     }
 }

@@ -154,8 +154,13 @@ impl CircuitBreaker {
 
     /// Whether it would let a request through, as far as can be said without trying.
     pub fn admits(&self, now: Instant) -> bool {
-        let word = self.load();
-        word.admits() || word.enter(self.millis(now), &self.settings) != word
+        self.rejection(now).is_none()
+    }
+
+    /// Why it would not; none if it would.
+    pub fn rejection(&self, now: Instant) -> Option<Rejected> {
+        let (word, now) = (self.load(), self.millis(now));
+        rejection(word, word.enter(now, &self.settings), now)
     }
 
     fn succeeded(&self, generation: u16, now: Instant) -> Option<Change> {
@@ -246,18 +251,12 @@ impl<H: AsRef<CircuitBreaker>> Permit<H> {
         let breaker = holder.as_ref();
         let now = breaker.millis(now);
         let (before, after) = breaker.update(|word| word.enter(now, &breaker.settings));
-        let probe = after != before;
-        match after.phase {
-            Phase::Rejecting { reason, .. } | Phase::Probing { reason, .. } if !probe => {
-                Err(Rejected {
-                    reason,
-                    remaining: after.rejects_for(now),
-                })
-            }
-            _ => Ok(Self {
-                holder,
+        match rejection(before, after, now) {
+            Some(rejected) => Err(rejected),
+            None => Ok(Self {
                 generation: after.generation,
-                probe,
+                probe: after != before,
+                holder,
             }),
         }
     }
@@ -281,6 +280,19 @@ impl<H: AsRef<CircuitBreaker>> Drop for Permit<H> {
             let breaker = self.holder.as_ref();
             breaker.update(|word| word.left(self.generation));
         }
+    }
+}
+
+/// Why a request that came at `before` was not let through, if it was not: it has changed nothing.
+fn rejection(before: Word, after: Word, now: u64) -> Option<Rejected> {
+    match after.phase {
+        Phase::Rejecting { reason, .. } | Phase::Probing { reason, .. } if after == before => {
+            Some(Rejected {
+                reason,
+                remaining: after.rejects_for(now),
+            })
+        }
+        _ => None,
     }
 }
 

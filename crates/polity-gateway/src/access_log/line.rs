@@ -26,6 +26,8 @@ pub(crate) struct Line<'a> {
     pub(crate) duration: Duration,
     pub(crate) upstream: Option<Duration>,
     pub(crate) attempts: u32,
+    /// Why there was another attempt; of several, the last.
+    pub(crate) retried: Option<&'a str>,
     pub(crate) reason: Option<&'a str>,
     /// Both were made or checked by us: they hold nothing to escape.
     pub(crate) trace_id: Option<&'a [u8]>,
@@ -58,6 +60,7 @@ impl Line<'_> {
             duration: Duration::ZERO,
             upstream: None,
             attempts: 0,
+            retried: None,
             reason: None,
             trace_id: None,
             request_id: None,
@@ -94,6 +97,9 @@ impl Line<'_> {
             None => out.extend_from_slice(b"null"),
         }
         number(out, b",\"attempts\":", self.attempts.into());
+        if self.retried.is_some() {
+            text(out, b",\"retried\":", self.retried);
+        }
         text(out, b",\"reason\":", self.reason);
         plain(out, b",\"trace_id\":", self.trace_id);
         plain(out, b",\"request_id\":", self.request_id);

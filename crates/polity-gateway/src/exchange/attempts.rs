@@ -3,31 +3,56 @@
 use std::time::{Duration, Instant};
 
 use polity_balance::{Ask, InFlight};
-use polity_http::{Fault, Replay, Reuse};
-use polity_resilience::Backoff;
+use polity_http::{Fault, Replay, ResponseHead, Reuse};
+use polity_resilience::circuit_breaker::{Permit, Rejected};
+use polity_resilience::{Backoff, retry};
 
-use super::Exchange;
+use super::{Exchange, Unwanted};
 use crate::destination::Destination;
 use crate::instance::Instance;
 use crate::moment::moment;
 use crate::service::Service;
 
-/// The pause before an instance is tried a second time: there was no other. Short, as somebody
-/// waits; an instance that restarts takes longer than any pause would bridge.
-const RETRY_BASE: Duration = Duration::from_millis(20);
-const RETRY_CAP: Duration = Duration::from_millis(200);
-
 /// How often a request may find its reused connection closed before that counts as a failed attempt.
 const STALE_RETRIES: u32 = 2;
 
-/// The pauses of a request that has not been tried.
-pub(super) fn backoff() -> Backoff {
-    Backoff::new(RETRY_BASE, RETRY_CAP)
+/// How often an instance that another request was let through to in the same moment is looked past.
+const MAX_RACES: usize = 4;
+
+/// Where an attempt may not go.
+pub(super) enum Nowhere {
+    /// No instance can be given a request.
+    NoInstance,
+    /// A circuit breaker is open.
+    Rejected(Rejected),
 }
 
 impl Exchange {
+    /// Takes a place at an instance of the service that a circuit breaker lets it through to.
+    pub(super) fn choose(&mut self, now: Instant) -> Result<InFlight<Instance>, Nowhere> {
+        let mut nowhere = Nowhere::NoInstance;
+        for _ in 0..MAX_RACES {
+            let Some(place) = self.find_place(now) else {
+                let rejected = self.service().and_then(|service| service.rejection(now));
+                return Err(rejected.map_or(nowhere, Nowhere::Rejected));
+            };
+            let breaker = self.service().and_then(|service| service.breaker(&place));
+            let Some(breaker) = breaker else {
+                return Ok(place);
+            };
+            match Permit::begin(breaker, now) {
+                Ok(permit) => {
+                    self.permit = Some(permit);
+                    return Ok(place);
+                }
+                Err(rejected) => nowhere = Nowhere::Rejected(rejected),
+            }
+        }
+        Err(nowhere)
+    }
+
     /// Takes a place at an instance of the service; none where none can be given a request.
-    pub(super) fn choose(&mut self, now: Instant) -> Option<InFlight<Instance>> {
+    fn find_place(&mut self, now: Instant) -> Option<InFlight<Instance>> {
         if !self.tried.is_empty() {
             self.refresh();
         }
@@ -55,8 +80,9 @@ impl Exchange {
     fn take_place(&self, service: &Service, now: Instant) -> Option<InFlight<Instance>> {
         let mut rng = self.thread.rng.borrow_mut();
         let balancer = &service.shared.balancer;
-        let untried =
-            |instance: &Instance| instance.address().is_some() && !self.was_tried(instance);
+        let admits =
+            |instance: &Instance| instance.address().is_some() && service.admits(instance, now);
+        let untried = |instance: &Instance| admits(instance) && !self.was_tried(instance);
         let ask = Ask {
             now: moment(now),
             key: self.key,
@@ -64,14 +90,14 @@ impl Exchange {
         };
         let place = balancer.begin(&service.ready, &ask, &mut *rng, untried);
         place.or_else(|| {
-            let resolved = |instance: &Instance| instance.address().is_some();
             let again = !self.tried.is_empty();
-            again.then(|| balancer.begin(&service.ready, &ask, &mut *rng, resolved))?
+            again.then(|| balancer.begin(&service.ready, &ask, &mut *rng, admits))?
         })
     }
 
     fn was_tried(&self, instance: &Instance) -> bool {
-        self.tried.iter().any(|tried| tried.id == instance.id)
+        let mut tried = self.tried.iter().chain(self.current.as_deref());
+        tried.any(|tried| tried.id == instance.id)
     }
 
     /// The service as it is now: instances come and go while a request is on its way.
@@ -87,42 +113,96 @@ impl Exchange {
         }
     }
 
-    /// Whether the request may be made again after `fault`; if so, that counts.
-    pub(super) fn may_retry(&mut self, fault: &Fault, replay: Replay) -> bool {
-        let Some(service) = self.service().cloned() else {
-            return false;
+    /// Whether the answer is forwarded: not if there is to be another attempt instead.
+    pub(super) fn is_good_enough(&mut self, head: &ResponseHead<'_>, replay: Replay) -> bool {
+        let Some(service) = self.service() else {
+            return true;
         };
-        let unsent = replay == Replay::NotSent;
-        let safe = unsent || (replay == Replay::Held && is_idempotent(&self.method));
-        if !safe {
-            return false;
-        }
-        if matches!(fault, Fault::Stale) && self.stale < STALE_RETRIES {
-            // Closed before the request came, most likely: nobody has had any work with it.
-            self.stale += 1;
+        let rules = service.policy.retry.on;
+        if !rules.are_for_answers() {
             return true;
         }
-        // What was never sent has been no load to anybody, so it takes nothing from the budget.
-        self.attempts < service.policy.retry.attempts
-            && (unsent || service.shared.budget.try_retry(Instant::now()))
+        let grpc = head.header("grpc-status").filter(|_| rules.are_for_grpc());
+        let ending = retry::Ending::Answer {
+            status: head.status,
+            grpc: grpc.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
+        };
+        let wait = match head.header("retry-after") {
+            None => Some(Duration::ZERO),
+            Some(field) => retry::retry_after(field),
+        };
+        let covered = rules.cover(ending);
+        let pause = wait.filter(|_| covered);
+        match pause.and_then(|wait| self.another(ending, replay, wait)) {
+            Some(pause) => {
+                self.hear(head, Instant::now());
+                self.unwanted = Some(Unwanted {
+                    status: head.status,
+                    pause,
+                });
+                false
+            }
+            None => true,
+        }
     }
 
-    /// How long to wait before that.
-    pub(super) fn pause(&mut self, fault: &Fault) -> Duration {
-        if matches!(fault, Fault::Stale) {
-            // Nothing is wrong with the instance.
+    /// Whether the request may be made again after `fault`; if so that counts, and this is how long to
+    /// wait before.
+    pub(super) fn retry(&mut self, fault: &Fault, replay: Replay) -> Option<Duration> {
+        let ending = match fault {
+            Fault::Connect(_) | Fault::ConnectTimeout => retry::Ending::ConnectFailure,
+            Fault::AttemptDeadline => retry::Ending::Timeout,
+            Fault::Stale | Fault::Broke | Fault::Answer(_) | Fault::Idle => retry::Ending::Reset,
+            _ => return None,
+        };
+        let safe =
+            replay == Replay::NotSent || (replay == Replay::Held && is_idempotent(&self.method));
+        if *fault == Fault::Stale && safe && self.stale < STALE_RETRIES {
+            // Closed before the request came, most likely: nobody has had any work with it, and
+            // nothing is wrong with the instance.
+            self.stale += 1;
+            return Some(Duration::ZERO);
+        }
+        self.another(ending, replay, Duration::ZERO)
+    }
+
+    /// Whether there is another attempt after one that ended so, and after what pause: `wait` at least.
+    /// If so, it is counted.
+    fn another(
+        &mut self,
+        ending: retry::Ending,
+        replay: Replay,
+        wait: Duration,
+    ) -> Option<Duration> {
+        let service = self.service()?.clone();
+        let policy = &service.policy.retry;
+        if replay == Replay::Impossible || self.attempts >= policy.attempts {
+            return None;
+        }
+        let now = Instant::now();
+        let request = retry::Request {
+            is_idempotent: is_idempotent(&self.method),
+            was_sent: replay != Replay::NotSent,
+            remaining: self.remaining(now),
+        };
+        let pause = self.pause(&service).max(wait);
+        policy.on.permit(ending, &request, pause).ok()?;
+        // What was never sent has been no load to anybody, so it takes nothing from the budget.
+        (!request.was_sent || service.shared.budget.try_retry(now)).then_some(pause)
+    }
+
+    /// How long to wait before another attempt: not at all where there is an instance that was not
+    /// tried yet.
+    fn pause(&mut self, service: &Service) -> Duration {
+        let mut ready = service.ready.iter();
+        if ready.any(|instance| !self.was_tried(instance)) {
             return Duration::ZERO;
         }
-        let fresh_one = self.service().is_some_and(|service| {
-            service
-                .ready
-                .iter()
-                .any(|instance| !self.was_tried(instance))
-        });
-        match fresh_one {
-            true => Duration::ZERO,
-            false => self.backoff.next(&mut *self.thread.rng.borrow_mut()),
-        }
+        let pause = service.policy.retry.pause;
+        let backoff = self
+            .backoff
+            .get_or_insert_with(|| Backoff::new(pause.base, pause.cap));
+        backoff.next(&mut *self.thread.rng.borrow_mut())
     }
 }
 

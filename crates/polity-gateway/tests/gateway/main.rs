@@ -9,6 +9,7 @@ mod changes;
 mod cors;
 mod deadlines;
 mod errors;
+mod failures;
 mod fields;
 mod headers;
 mod limits;

@@ -25,6 +25,13 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
+    /// The value of the first field of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let mut fields = self.headers.iter();
+        let found = fields.find(|header| header.name.eq_ignore_ascii_case(name));
+        found.map(|header| header.value)
+    }
+
     /// Parses the head at the start of `input`; with it, its length. None when it is not whole yet.
     ///
     /// # Errors

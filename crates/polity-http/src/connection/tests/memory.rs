@@ -25,7 +25,7 @@ use crate::{RequestHead, ResponseHead, Timeouts};
 
 /// Bytes of a connection's task with this small policy. Ten thousand idle ones cost ten thousand
 /// times that: what is rare is boxed, and what is moved is moved once.
-const MAX_TASK: usize = 1536;
+const MAX_TASK: usize = 1488;
 
 /// What a stream holds in each direction.
 const CAPACITY: usize = 64;
@@ -161,7 +161,7 @@ pub(super) struct Script {
 }
 
 pub(super) struct Scripted {
-    script: Script,
+    script: Rc<Script>,
     attempts: usize,
 }
 
@@ -183,7 +183,7 @@ impl Policy for Script {
 
     fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>) -> Scripted {
         Scripted {
-            script: self.clone(),
+            script: Rc::new(self.clone()),
             attempts: 0,
         }
     }

@@ -1,0 +1,135 @@
+//! What is made of how attempts end: counts, circuit breakers, outliers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use polity_balance::Observation;
+use polity_http::{Answer, Fault, ResponseHead};
+use polity_resilience::circuit_breaker::Change;
+use polity_resilience::outlier::Ending as Ended;
+
+use super::Exchange;
+use super::attempts::Nowhere;
+use crate::instance::Instance;
+use crate::load_report;
+use crate::moment::moment;
+use crate::problem::{Cause, Reached};
+use crate::service::Service;
+use crate::statistics::Ending;
+
+/// How an attempt ended that was answered with this status.
+pub(super) fn answered_with(status: u16) -> Ended {
+    match status {
+        500.. => Ended::Error,
+        _ => Ended::Success,
+    }
+}
+
+impl Exchange {
+    /// The answer to a request that there is no place for.
+    pub(super) fn give_nowhere(&mut self, nowhere: &Nowhere) -> Answer {
+        let reached = match self.was_sent {
+            true => Reached::Maybe,
+            false => Reached::No,
+        };
+        let Some(service) = self.service() else {
+            return self.give(Cause::NoInstance, reached, "");
+        };
+        match nowhere {
+            Nowhere::NoInstance => {
+                let detail = service.why_nowhere();
+                self.give(Cause::NoInstance, reached, &detail)
+            }
+            Nowhere::Rejected(rejected) => {
+                let detail = format!("`{}`: {rejected}", service.name);
+                self.give_until(Cause::CircuitOpen, reached, &detail, rejected.remaining)
+            }
+        }
+    }
+
+    /// The attempt at `place` has ended, as far as it says something of the service.
+    pub(super) fn attempt_ended(&mut self, place: &Instance, ended: Option<Ended>, now: Instant) {
+        self.report(ended, now);
+        if let Some(ended) = ended {
+            self.note(place, ended, now);
+            self.judge(place, ended, now);
+        }
+    }
+
+    /// Tells the circuit breaker that let the attempt through how it ended, once.
+    pub(super) fn report(&mut self, ended: Option<Ended>, now: Instant) {
+        let (Some(permit), Some(ended)) = (self.permit.take(), ended) else {
+            return;
+        };
+        let change = match ended {
+            Ended::Success => permit.succeeded(now),
+            Ended::Error | Ended::NoAnswer => {
+                permit.failed(now, &mut *self.thread.rng.borrow_mut())
+            }
+        };
+        let Some(service) = self.service() else {
+            return;
+        };
+        let service = service.name.as_str();
+        match change {
+            Some(Change::Tripped(reason, period)) => tracing::warn!(
+                service,
+                seconds = period.as_secs(),
+                "{reason}: the circuit breaker refuses requests with 503"
+            ),
+            Some(Change::Recovered) => {
+                tracing::info!(service, "the circuit breaker lets requests through again");
+            }
+            None => {}
+        }
+    }
+
+    /// Counts an attempt at `place`.
+    pub(super) fn note(&self, place: &Instance, ended: Ended, now: Instant) {
+        let ending = match ended {
+            Ended::Success => Ending::Success,
+            Ended::Error | Ended::NoAnswer => Ending::Error,
+        };
+        let took = now.saturating_duration_since(self.attempted);
+        place.statistics.note(ending, took);
+        if let Some(service) = self.service() {
+            let observation = Observation {
+                failed: ending == Ending::Error,
+                latency: self.upstream_time,
+            };
+            let balancer = &service.shared.balancer;
+            balancer.observe(&place.endpoint, &observation, moment(now));
+        }
+    }
+
+    /// Notes what the instance says of itself, where its service's policy wants to know.
+    pub(super) fn hear(&self, head: &ResponseHead<'_>, now: Instant) {
+        let heeds = |service: &Arc<Service>| service.policy.heeds_reports;
+        if let Some(place) = self
+            .current
+            .as_ref()
+            .filter(|_| self.service().is_some_and(heeds))
+            && let Some(report) = load_report::read(head)
+        {
+            place.endpoint.report(&report, moment(now));
+        }
+    }
+
+    /// Holds the instance against the others.
+    pub(super) fn judge(&self, place: &Instance, ended: Ended, now: Instant) {
+        if let Some(service) = self.service() {
+            service.judge(place, ended, now);
+        }
+    }
+
+    /// There will be another attempt after `fault`.
+    pub(super) fn note_retry(&mut self, fault: &Fault) {
+        self.retried = match fault {
+            // Nothing was tried yet.
+            Fault::Stale => self.retried,
+            Fault::Unwanted => Some("status"),
+            Fault::AttemptDeadline => Some("attempt-deadline"),
+            fault => Some(Cause::of(fault).name()),
+        };
+    }
+}

@@ -1,0 +1,96 @@
+//! Instances that fail: left out by their outliers' detector, or by circuit breakers of their own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use polity_plan::BreakerScope;
+use polity_resilience::CircuitBreaker;
+use polity_resilience::circuit_breaker::Rejected;
+use polity_resilience::outlier::{Change, Ejection, Ending};
+
+use crate::instance::Instance;
+use crate::service::{Service, ServicePolicy};
+
+impl Service {
+    /// Notes how an attempt at `instance` ended, and leaves it out if that was one failure too many.
+    pub(crate) fn judge(&self, instance: &Instance, ended: Ending, now: Instant) {
+        let Some(outliers) = &self.shared.outliers else {
+            return;
+        };
+        if let Some(ejection) = outliers.note(&instance.record, ended, &self.ready, now) {
+            self.eject(instance, &ejection);
+            self.ready.refresh();
+        }
+    }
+
+    /// Looks at all instances: which have come to do worse than the others, and whose time is over.
+    pub(crate) fn sweep(&self, now: Instant) {
+        match &self.shared.outliers {
+            Some(outliers) => outliers.sweep(&self.ready, now, |instance, change| match change {
+                Change::Ejected(ejection) => self.eject(instance, &ejection),
+                Change::Returned => self.readmit(instance),
+            }),
+            // They were left out under a plan that is no longer in force.
+            None => self
+                .ready
+                .iter()
+                .for_each(|instance| self.readmit(instance)),
+        }
+        self.ready.refresh();
+    }
+
+    fn eject(&self, instance: &Instance, ejection: &Ejection) {
+        instance.endpoint.eject();
+        tracing::warn!(
+            service = self.name.as_str(),
+            instance = instance.id.as_str(),
+            seconds = ejection.period.as_secs(),
+            "{}: the instance is left out for a while",
+            ejection.reason
+        );
+    }
+
+    fn readmit(&self, instance: &Instance) {
+        if instance.endpoint.readmit() {
+            tracing::info!(
+                service = self.name.as_str(),
+                instance = instance.id.as_str(),
+                "the instance gets requests again"
+            );
+        }
+    }
+
+    /// Whether the instance's own circuit breaker, if it has one, would let a request through.
+    pub(crate) fn admits(&self, instance: &Instance, now: Instant) -> bool {
+        self.policy.breaker_of(BreakerScope::Instance).is_none()
+            || rejection(instance, now).is_none()
+    }
+
+    /// The circuit breaker that a request to `instance` has to pass.
+    pub(crate) fn breaker(&self, instance: &Instance) -> Option<Arc<CircuitBreaker>> {
+        match self.policy.circuit_breaker?.scope {
+            BreakerScope::Service => self.shared.breaker.clone(),
+            BreakerScope::Instance => instance.breaker.load_full(),
+        }
+    }
+
+    /// Why an instance's own circuit breaker lets no request through; none if none keeps any off.
+    pub(crate) fn rejection(&self, now: Instant) -> Option<Rejected> {
+        self.policy.breaker_of(BreakerScope::Instance)?;
+        let mut ready = self.ready.iter();
+        ready.find_map(|instance| rejection(instance, now))
+    }
+}
+
+fn rejection(instance: &Instance, now: Instant) -> Option<Rejected> {
+    instance.breaker.load().as_ref()?.rejection(now)
+}
+
+impl Instance {
+    /// Gives it the circuit breaker that `policy` asks for, or none.
+    pub(crate) fn guard(&self, policy: &ServicePolicy, now: Instant) {
+        let settings = policy.breaker_of(BreakerScope::Instance);
+        let breaker = settings.map(|settings| Arc::new(CircuitBreaker::new(settings, now)));
+        self.breaker.store(breaker);
+    }
+}
