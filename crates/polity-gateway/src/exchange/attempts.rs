@@ -47,6 +47,11 @@ impl Exchange {
                 }
                 Err(rejected) => nowhere = Nowhere::Rejected(rejected),
             }
+            let service = self.service();
+            if service.is_none_or(|service| service.shared.breaker.is_some()) {
+                // It is the same for all instances.
+                break;
+            }
         }
         Err(nowhere)
     }

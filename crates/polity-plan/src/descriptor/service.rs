@@ -176,6 +176,7 @@ pub(crate) static SERVICE: Table = Table {
             "Codes of warnings not to be given about it.",
         )
         .default("[]"),
+        Key::later("hedge"),
         Key::later("isolation"),
         Key::later("transcode"),
         Key::later("tls"),

@@ -32,11 +32,12 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         both.into_iter().flatten().min()
     }
 
-    /// What has failed once that has passed: the request, or one attempt of it.
+    /// What has failed once a wait was too long: one attempt of the request, or the request itself.
     pub(super) fn late(&self) -> Fault {
-        match self.is_overdue() {
-            true => Fault::Deadline,
-            false => Fault::AttemptDeadline,
+        let now = Instant::now();
+        match self.attempt_due.is_some_and(|due| due <= now) && !self.is_overdue() {
+            true => Fault::AttemptDeadline,
+            false => Fault::Deadline,
         }
     }
 
