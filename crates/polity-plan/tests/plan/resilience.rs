@@ -120,5 +120,8 @@ fn what_makes_no_sense_is_refused() {
     check_run("circuit_breaker = { probes = 5000 }", &["P0106"]);
     check_run("outlier = { share = 2 }", &["P0106"]);
     check_run("outlier = { connection_failures = 0 }", &["P0106"]);
-    check_run("port = false\noutlier = {}", &["P0110"]);
+    crate::check(
+        "run = \"a\"\nport = false\noutlier = {}",
+        &["P0118", "P0110"],
+    );
 }
