@@ -315,10 +315,9 @@ fn plan() -> Plan {
             publishes: BTreeSet::new(),
             consumes: BTreeSet::new(),
             timeout: Duration::from_secs(30),
-            retry: Retry {
-                attempts: 2,
-                budget: 0.2,
-            },
+            retry: Retry::default(),
+            circuit_breaker: None,
+            outlier: None,
             balance: Balance::default(),
             max_in_flight: None,
         };

@@ -10,38 +10,30 @@ use crate::decode::Fields;
 use crate::plan::{BreakerScope, CircuitBreaker, Retry, RetryPause};
 use crate::tree::Value;
 
-const ATTEMPTS: u32 = 2;
-const BUDGET: f64 = 0.2;
-/// Somebody waits; an instance that restarts takes longer than any pause would bridge.
-const PAUSE: RetryPause = RetryPause {
-    base: Duration::from_millis(20),
-    cap: Duration::from_millis(200),
-};
-
 const BREAKER_BASE: Duration = Duration::from_secs(5);
 const BREAKER_CAP: Duration = Duration::from_secs(60);
 const BREAKER_FAILURES: u32 = 5;
 const RATE_REQUESTS: u32 = 20;
 
 pub(super) fn retry(fields: Fields<'_>) -> Retry {
-    let pause = fields.table("backoff");
+    let (pause, default) = (fields.table("backoff"), Retry::default());
     Retry {
-        attempts: fields.integer("attempts").unwrap_or(ATTEMPTS),
-        budget: fields.number("budget").unwrap_or(BUDGET),
-        on: rules(fields),
+        attempts: fields.integer("attempts").unwrap_or(default.attempts),
+        budget: fields.number("budget").unwrap_or(default.budget),
+        on: match fields.get("on") {
+            Some(_) => rules(fields),
+            None => default.on,
+        },
         per_try_timeout: fields.optional_duration("per_try_timeout"),
         pause: RetryPause {
-            base: pause.duration("base", PAUSE.base),
-            cap: pause.duration("cap", PAUSE.cap),
+            base: pause.duration("base", default.pause.base),
+            cap: pause.duration("cap", default.pause.cap),
         },
     }
 }
 
 fn rules(fields: Fields<'_>) -> Rules {
     let mut rules = Rules::default();
-    if fields.get("on").is_none() {
-        (rules.connect_failure, rules.reset, rules.timeout) = (true, true, true);
-    }
     for node in fields.list("on") {
         match &node.value {
             Value::Integer(status) => {

@@ -29,6 +29,24 @@ pub struct RetryPause {
     pub cap: Duration,
 }
 
+impl Default for Retry {
+    fn default() -> Self {
+        let mut on = Rules::default();
+        (on.connect_failure, on.reset, on.timeout) = (true, true, true);
+        Self {
+            attempts: 2,
+            budget: 0.2,
+            on,
+            per_try_timeout: None,
+            // Somebody waits; an instance that restarts takes longer than any pause would bridge.
+            pause: RetryPause {
+                base: Duration::from_millis(20),
+                cap: Duration::from_millis(200),
+            },
+        }
+    }
+}
+
 /// When a circuit breaker trips, and what it guards.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CircuitBreaker {
