@@ -3,7 +3,7 @@
 use polity_core::Rng;
 
 use crate::Moment;
-use crate::endpoint::{Endpoint, State};
+use crate::endpoint::{Endpoint, Marks, State};
 use crate::policy::consistent_hash::Prepared;
 use crate::probes::Probes;
 use crate::ramp::Ramp;
@@ -20,8 +20,8 @@ pub(crate) struct Candidates<'a, E, F> {
     /// Those of the first places.
     places: usize,
     wanted: F,
-    /// Ejected ones too.
-    all: bool,
+    /// What an endpoint is marked with that may not be chosen.
+    out: Marks,
     ramp: Option<Ramp>,
     pub(crate) now: Moment,
 }
@@ -35,7 +35,7 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         wanted: F,
     ) -> Self {
         Self {
-            all: roster.is_panicking(),
+            out: Marks::out(roster.is_panicking()),
             roster,
             places,
             wanted,
@@ -76,7 +76,7 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
     /// The mean load of those in use, counted now.
     pub(crate) fn count_load(&self) -> f32 {
         let endpoints = self.roster.iter().map(AsRef::as_ref);
-        let in_use = endpoints.filter(|endpoint| self.uses(endpoint.look()));
+        let in_use = endpoints.filter(|endpoint| !endpoint.look().has(self.out));
         self.roster.mean_load().count(in_use, self.now)
     }
 
@@ -93,15 +93,24 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
     /// The endpoint at `place`, if it may be chosen.
     #[inline]
     pub(crate) fn at(&self, place: usize) -> Option<(&'a Endpoint, State)> {
-        let holder = self.roster.get(place)?;
-        let endpoint = holder.as_ref();
-        let state = endpoint.look();
-        (self.uses(state) && (self.wanted)(holder)).then_some((endpoint, state))
+        self.admit(self.roster.get(place)?)
     }
 
     #[inline]
-    fn uses(&self, state: State) -> bool {
-        !state.is_retired() && (self.all || !state.is_ejected())
+    fn admit(&self, holder: &'a E) -> Option<(&'a Endpoint, State)> {
+        let endpoint = holder.as_ref();
+        let state = endpoint.look();
+        (!state.has(self.out) && (self.wanted)(holder)).then_some((endpoint, state))
+    }
+
+    /// All of them, with their places.
+    #[inline]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &'a Endpoint, State)> {
+        let holders = self.roster.iter().take(self.places).enumerate();
+        holders.filter_map(|(place, holder)| {
+            let (endpoint, state) = self.admit(holder)?;
+            Some((place, endpoint, state))
+        })
     }
 
     /// Whether the endpoint at `place` may be chosen.

@@ -74,7 +74,7 @@ pub struct Report {
 /// On cache lines of its own (two, as processors prefetch them in pairs): requests to one instance
 /// must not slow those to its neighbour in memory.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub struct Endpoint {
     /// Requests in flight, and the marks below.
     ///
@@ -85,14 +85,15 @@ pub struct Endpoint {
     /// for this word: a request counted before the flag is seen by whoever then reads the count, and
     /// one counted after it sees the flag and gives up.
     state: AtomicU64,
+    // From here to the latency is what choices read: in one line, as they look at many endpoints.
     weight: AtomicU32,
     zone: Zone,
-    identity: u64,
-    since: AtomicU64,
     failures: Signal,
     utilization: Signal,
     queue: Signal,
     latency: Latency,
+    since: AtomicU64,
+    identity: u64,
 }
 
 /// No request may begin any more.
@@ -254,7 +255,27 @@ impl AsRef<Endpoint> for Endpoint {
 #[derive(Clone, Copy)]
 pub(crate) struct State(u64);
 
+/// Some of an endpoint's marks.
+#[derive(Clone, Copy)]
+pub(crate) struct Marks(u64);
+
+impl Marks {
+    /// Of endpoints that may not be chosen: those retired, and those ejected unless there is panic.
+    pub(crate) fn out(panics: bool) -> Self {
+        match panics {
+            true => Self(RETIRED),
+            false => Self(RETIRED | EJECTED),
+        }
+    }
+}
+
 impl State {
+    /// Whether it has any of these marks.
+    #[inline]
+    pub(crate) fn has(self, marks: Marks) -> bool {
+        self.0 & marks.0 != 0
+    }
+
     pub(crate) fn in_flight(self) -> u64 {
         self.0 & COUNT
     }

@@ -58,6 +58,7 @@ fn cost(kind: Kind, endpoint: &Endpoint, state: State, now: Moment) -> f32 {
         0.0 if state.in_flight() > 0 => UNKNOWN,
         known => known,
     };
-    let line = (state.in_flight() + 1) as f32 / endpoint.weight() as f32;
-    latency * line / (1.0 - endpoint.failure_rate(now)).max(MIN_SUCCESS)
+    let line = (state.in_flight() + 1) as f32;
+    let success = (1.0 - endpoint.failure_rate(now)).max(MIN_SUCCESS);
+    latency * line / (endpoint.weight() as f32 * success)
 }

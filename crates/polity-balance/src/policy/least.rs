@@ -1,6 +1,6 @@
 //! The endpoint of the least cost.
 
-use polity_core::Rng;
+use polity_core::{Rng, SplitMix64};
 
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, State};
@@ -12,32 +12,22 @@ pub(super) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     rng: &mut dyn Rng,
     cost: impl Fn(&Endpoint, State) -> f32,
 ) -> Option<usize> {
-    let costs = || {
-        (0..candidates.places()).filter_map(|place| {
-            let (endpoint, state) = candidates.at(place)?;
-            Some((place, cost(endpoint, state), u64::from(endpoint.weight())))
-        })
-    };
-    let (mut chosen, mut least, mut weight_of_equals, mut equals) = (None, f32::INFINITY, 0, 0);
-    for (place, cost, weight) in costs() {
-        if cost < least || chosen.is_none() {
-            (chosen, least, weight_of_equals, equals) = (Some(place), cost, weight, 1);
+    // Numbers of its own: an idle service has as many equals as endpoints.
+    let mut rng = SplitMix64::new(rng.next_u64());
+    let (mut chosen, mut least, mut weight_of_equals) = (None, f32::INFINITY, 0);
+    for (place, endpoint, state) in candidates.all() {
+        // What is endless, or no number, is less than nothing found.
+        let cost = cost(endpoint, state).min(f32::MAX);
+        if cost < least {
+            (chosen, least, weight_of_equals) = (Some(place), cost, endpoint.weight() as usize);
         } else if cost == least {
+            let weight = endpoint.weight() as usize;
             weight_of_equals += weight;
-            equals += 1;
+            // The last of them in its share of all draws, and before it the others in theirs (Chao 1982).
+            if rng.below(weight_of_equals) < weight {
+                chosen = Some(place);
+            }
         }
     }
-    if equals <= 1 {
-        return chosen;
-    }
-    let mut number = rng.below(weight_of_equals as usize) as u64;
-    let drawn = costs().find(|(_, cost, weight)| {
-        let is_here = *cost <= least && number < *weight;
-        if *cost <= least {
-            number = number.saturating_sub(*weight);
-        }
-        is_here
-    });
-    // Between the two passes other threads may have given all of them something to do.
-    drawn.map(|(place, ..)| place).or(chosen)
+    chosen
 }

@@ -34,22 +34,40 @@ impl Default for Factors {
 }
 
 impl Factors {
-    /// Whether it may be taken without a second look.
-    fn fits(&self, endpoint: &Endpoint, state: State, now: Moment) -> bool {
+    #[inline]
+    fn rate(&self, endpoint: &Endpoint, state: State, now: Moment) -> Rating {
+        let (failures, utilization) = (endpoint.failure_rate(now), endpoint.utilization(now));
         // One that was never heard of is on probation: it has to answer one request first.
-        (state.is_heard() || state.in_flight() == 0)
-            && endpoint.failure_rate(now) <= self.failure_limit
-            && endpoint.utilization(now) <= self.utilization_limit
-    }
-
-    /// What a request more would cost there.
-    fn cost(&self, endpoint: &Endpoint, state: State, now: Moment) -> f32 {
+        let fits = (state.is_heard() || state.in_flight() == 0)
+            && failures <= self.failure_limit
+            && utilization <= self.utilization_limit;
         let load = (state.in_flight() + 1) as f32 / endpoint.weight() as f32;
-        let failures = 1.0 + self.failure_cost * endpoint.failure_rate(now);
-        let utilization = endpoint.utilization(now);
         // Squared, as a line grows faster than what makes it wait.
-        load * failures * (1.0 + self.utilization_cost * utilization * utilization)
+        let cost = load
+            * (1.0 + self.failure_cost * failures)
+            * (1.0 + self.utilization_cost * utilization * utilization);
+        Rating {
+            is_misfit: !fits,
+            cost,
+        }
     }
+}
+
+/// Ordered from better to worse.
+#[derive(PartialEq, PartialOrd)]
+struct Rating {
+    /// Whether it may be taken only after others were looked for.
+    is_misfit: bool,
+    /// What a request more would cost there.
+    cost: f32,
+}
+
+impl Rating {
+    /// Of one that was retired or ejected just now.
+    const GONE: Self = Self {
+        is_misfit: true,
+        cost: f32::INFINITY,
+    };
 }
 
 /// The first drawn wins a tie, which is as good as random.
@@ -58,23 +76,19 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     factors: &Factors,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
-    let now = candidates.now;
-    let fits = |endpoint: &Endpoint, state: State| factors.fits(endpoint, state, now);
+    let rate = |endpoint: &Endpoint, state| factors.rate(endpoint, state, candidates.now);
+    let fits = |endpoint: &Endpoint, state: State| !rate(endpoint, state).is_misfit;
     let first = candidates.draw(rng, None, fits)?;
     if candidates.places() == 1 {
         return Some(first);
     }
-    // What does not fit is worse than all that does. Endpoints that had to be taken although they do not
-    // are compared like any others.
-    let cost = |place: usize| match candidates.at(place) {
-        Some((endpoint, state)) => (
-            !factors.fits(endpoint, state, now),
-            factors.cost(endpoint, state, now),
-        ),
-        None => (true, f32::INFINITY),
+    // Endpoints that had to be taken although they do not fit are compared like any others.
+    let rated = |place| {
+        let found = candidates.at(place);
+        found.map_or(Rating::GONE, |(endpoint, state)| rate(endpoint, state))
     };
     match candidates.draw(rng, Some(first), fits) {
-        Some(second) if cost(second) < cost(first) => Some(second),
+        Some(second) if rated(second) < rated(first) => Some(second),
         _ => Some(first),
     }
 }
