@@ -81,3 +81,42 @@ fn until(condition: impl Fn() -> bool) {
         thread::yield_now();
     }
 }
+
+#[test]
+fn a_panic_counts_its_requests_out() {
+    let endpoint = Endpoint::new(EndpointSpec::default());
+    let kept = InFlight::begin(&endpoint);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _requests = [InFlight::begin(&endpoint), InFlight::begin(&endpoint)];
+        assert_eq!(endpoint.in_flight(), 4, "this panics, as there are 3");
+    }));
+    assert!(ended.is_err());
+    assert_eq!(endpoint.in_flight(), 1);
+    drop(kept);
+    assert_eq!(endpoint.in_flight(), 0);
+}
+
+#[test]
+fn no_count_is_lost_where_threads_race_and_marks_come_and_go() {
+    let endpoint = Endpoint::new(EndpointSpec::default());
+    let kept = InFlight::begin(&endpoint);
+    let work = || {
+        for number in 0..20_000 {
+            let one = InFlight::begin(&endpoint);
+            let other = InFlight::begin(&endpoint);
+            assert!(endpoint.in_flight() >= 3);
+            match number % 3 {
+                0 => _ = endpoint.eject(),
+                1 => _ = endpoint.readmit(),
+                _ => endpoint.note(number % 2 == 0, Moment(number)),
+            }
+            // In the order a retry, or a hedge, lets go of them.
+            drop(one);
+            drop(other);
+        }
+    };
+    thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+    assert_eq!(endpoint.in_flight(), 1);
+    drop(kept);
+    assert_eq!(endpoint.in_flight(), 0);
+}

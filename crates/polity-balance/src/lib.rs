@@ -14,6 +14,9 @@ mod mean_load;
 mod moment;
 mod policy;
 mod probes;
+#[cfg(test)]
+#[path = "properties_tests.rs"]
+mod properties;
 mod ramp;
 pub mod roster;
 mod settings;

@@ -75,18 +75,28 @@ impl Round {
     }
 }
 
-/// The first number from the golden ratio of `total` on that has no divisor in common with it, so that
-/// a round meets every number once.
+/// Numbers on either side of the golden ratio that are looked at for a step.
+const REACH: u64 = 32;
+
+/// A number near the golden ratio of `total` that has no divisor in common with it, so that a round meets
+/// every number once; and of those, one whose multiples do not come back close to where they were before
+/// they have to.
 fn step(total: u64) -> u64 {
     const GOLDEN: f64 = 0.618_033_988_749_895;
-    let first = (total as f64 * GOLDEN) as u64;
-    let coprime = (first.max(1)..=total).find(|step| gcd(*step, total) == 1);
-    coprime.unwrap_or(1)
+    let golden = (total as f64 * GOLDEN) as u64;
+    let near = golden.saturating_sub(REACH).max(1)..=(golden + REACH).min(total);
+    let rated = near.filter_map(|step| Some((largest_quotient(total, step)?, step)));
+    rated.min().map_or(1, |(_, step)| step)
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
-    match b {
-        0 => a,
-        _ => gcd(b, a % b),
+/// The largest of the numbers that the continued fraction of `b / a` is made of: the smaller, the more
+/// evenly the multiples are spread (1, always, is the golden ratio's). None where they have a divisor in
+/// common.
+fn largest_quotient(mut a: u64, mut b: u64) -> Option<u64> {
+    let mut largest = 0;
+    while b > 0 {
+        largest = largest.max(a / b);
+        (a, b) = (b, a % b);
     }
+    (a == 1).then_some(largest)
 }

@@ -6,6 +6,10 @@ use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, State};
 
+#[cfg(test)]
+#[path = "power_of_two_tests.rs"]
+mod tests;
+
 /// What makes an endpoint better than another, after Netflix's edge balancer: how busy it is with
 /// requests of ours, how well it has been, and how busy it says it is. Their formula is not public;
 /// this one compares by ratios, so that it means the same for services of any size.

@@ -1,0 +1,127 @@
+//! Tests of what makes the one of two better.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polity_core::SplitMix64;
+
+use crate::testing::{ask, balancer, endpoints, roster};
+use crate::{Ask, Endpoint, InFlight, Moment, Observation, Policy, Report};
+
+const NOW: Moment = Moment(1_000_000);
+
+fn observe(endpoint: &Endpoint, failed: bool, times: usize) {
+    let latency = Some(Duration::from_millis(5));
+    let observation = Observation { failed, latency };
+    let balancer = balancer(Policy::default());
+    (0..times).for_each(|_| balancer.observe(endpoint, &observation, NOW));
+}
+
+/// How many of 1,000 requests that end at once each is given.
+fn chosen(endpoints: &[Arc<Endpoint>], now: Moment) -> Vec<usize> {
+    let roster = roster(Policy::default(), endpoints);
+    let (balancer, mut rng) = (balancer(Policy::default()), SplitMix64::new(8));
+    let mut counts = vec![0; endpoints.len()];
+    for number in 0..1_000 {
+        let ask = Ask { now, ..ask(number) };
+        if let Some(place) = balancer.choose(&roster, &ask, &mut rng, |_| true) {
+            counts[place] += 1;
+        }
+    }
+    counts
+}
+
+fn utilization(endpoint: &Endpoint, utilization: f32) {
+    let report = Report {
+        utilization: Some(utilization),
+        ..Report::default()
+    };
+    endpoint.report(&report, NOW);
+}
+
+#[test]
+fn one_that_fails_is_left_alone_and_then_forgiven() {
+    let endpoints = endpoints(4);
+    observe(&endpoints[1], true, 16);
+    assert_eq!(chosen(&endpoints, NOW)[1], 0);
+    let forgiven = chosen(&endpoints, Moment(NOW.0 + 30_000))[1];
+    assert!((180..320).contains(&forgiven), "{forgiven}");
+}
+
+#[test]
+fn where_all_fail_all_are_used() {
+    let endpoints = endpoints(4);
+    endpoints.iter().for_each(|it| observe(it, true, 30));
+    let counts = chosen(&endpoints, NOW);
+    assert!(
+        counts.iter().all(|it| (180..320).contains(it)),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn one_that_fails_now_and_then_is_worse_than_one_with_as_much_to_do() {
+    let endpoints = endpoints(2);
+    observe(&endpoints[0], true, 1);
+    observe(&endpoints[1], false, 1);
+    assert_eq!(chosen(&endpoints, NOW), [0, 1_000]);
+    // Failing 1 of 16 costs 1 + 20 / 16: as much as two and a quarter times the requests.
+    observe(&endpoints[0], false, 1);
+    let hold = |count| (0..count).map(|_| InFlight::begin(endpoints[1].clone()));
+    let _one: Vec<_> = hold(1).collect();
+    assert_eq!(chosen(&endpoints, NOW), [0, 1_000]);
+    let _two: Vec<_> = hold(1).collect();
+    assert_eq!(chosen(&endpoints, NOW), [1_000, 0]);
+}
+
+#[test]
+fn one_never_heard_of_has_to_answer_its_first_request_first() {
+    let endpoints = endpoints(3);
+    let mut held = Vec::new();
+    for old in &endpoints[..2] {
+        observe(old, false, 1);
+        held.extend((0..10).map(|_| InFlight::begin(old.clone())));
+    }
+    let roster = roster(Policy::default(), &endpoints);
+    let (balancer, mut rng) = (balancer(Policy::default()), SplitMix64::new(8));
+    let mut more = |count: usize| {
+        let begin = |number| balancer.begin(&roster, &ask(number), &mut rng, |_| true);
+        (0..count).map(begin).collect::<Vec<_>>()
+    };
+    held.extend(more(40));
+    assert_eq!(endpoints[2].in_flight(), 1);
+    observe(&endpoints[2], true, 1);
+    held.extend(more(5));
+    assert_eq!(endpoints[2].in_flight(), 1, "a failure is no answer");
+    observe(&endpoints[2], false, 40);
+    held.extend(more(20));
+    assert!(endpoints[2].in_flight() > 10);
+}
+
+#[test]
+fn one_that_says_it_is_full_is_left_alone() {
+    let endpoints = endpoints(4);
+    utilization(&endpoints[3], 0.97);
+    assert_eq!(chosen(&endpoints, NOW)[3], 0);
+    // A second later less of that is believed: it may be taken, but is the worse of any two.
+    assert_eq!(chosen(&endpoints, Moment(NOW.0 + 1_000))[3], 0);
+    let forgotten = chosen(&endpoints, Moment(NOW.0 + 30_000))[3];
+    assert!((180..320).contains(&forgotten), "{forgotten}");
+}
+
+#[test]
+fn the_busier_by_its_own_word_is_the_worse() {
+    let endpoints = endpoints(2);
+    utilization(&endpoints[0], 0.5);
+    utilization(&endpoints[1], 0.6);
+    assert_eq!(chosen(&endpoints, NOW), [1_000, 0]);
+}
+
+#[test]
+fn what_is_no_number_is_not_heard() {
+    let endpoints = endpoints(2);
+    for said in [f32::NAN, f32::INFINITY, -1.0] {
+        utilization(&endpoints[0], said);
+        assert_eq!(endpoints[0].utilization(NOW), 0.0);
+    }
+}
