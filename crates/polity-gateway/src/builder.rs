@@ -176,6 +176,7 @@ fn build_service(
         match listed.health {
             Health::Ready => {
                 if !known.is_some_and(|known| known.is_ready(&instance)) {
+                    instance.forgive();
                     instance.endpoint.starts(moment(now));
                 }
                 ready.push(instance);

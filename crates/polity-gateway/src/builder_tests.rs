@@ -182,3 +182,18 @@ fn a_service_balanced_in_another_way_keeps_its_instances() {
     assert_eq!(settings.policy, polity_balance::Policy::PeakEwma);
     assert!(setting.instance("a-1").is(&before));
 }
+
+#[test]
+fn an_instance_that_was_left_out_gets_requests_again_once_its_checks_pass_again() {
+    let setting = Setting::new();
+    setting.change(put("a", "a-1", 1));
+    let instance = setting.instance("a-1");
+    instance.endpoint.eject();
+    let health = |health| Change::SetHealth(name("a"), "a-1".into(), health);
+    setting.change(put("a", "a-2", 2));
+    setting.change(health(Health::Unready));
+    assert!(instance.endpoint.is_ejected(), "nobody has found it well");
+    setting.change(health(Health::Ready));
+    assert!(!instance.endpoint.is_ejected());
+    assert!(setting.instance("a-1").is(&instance));
+}

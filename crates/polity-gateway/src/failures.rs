@@ -87,6 +87,12 @@ fn rejection(instance: &Instance, now: Instant) -> Option<Rejected> {
 }
 
 impl Instance {
+    /// Its health check has found it well again, and that is newer than what requests have found.
+    pub(crate) fn forgive(&self) {
+        self.record.forgive();
+        self.endpoint.readmit();
+    }
+
     /// Gives it the circuit breaker that `policy` asks for, or none.
     pub(crate) fn guard(&self, policy: &ServicePolicy, now: Instant) {
         let settings = policy.breaker_of(BreakerScope::Instance);

@@ -92,12 +92,23 @@ impl Record {
         let until = self.until.load(Ordering::Relaxed);
         let over = until & EJECTED != 0 && until >> 1 <= self.millis(now);
         if over {
-            self.take_counts();
-            reset(&self.errors);
-            reset(&self.unanswered);
+            self.clear();
             self.until.store(until & !EJECTED, Ordering::Relaxed);
         }
         over
+    }
+
+    /// Begins anew: what was there before, as far as is known, is no more.
+    pub fn forgive(&self) {
+        self.clear();
+        self.ejections.store(0, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.take_counts();
+        reset(&self.errors);
+        reset(&self.unanswered);
     }
 
     /// Forgets one ejection, if the last one has been over for an interval.

@@ -142,6 +142,22 @@ fn an_ejected_endpoint_returns_after_its_time_with_a_clean_record() {
 }
 
 #[test]
+fn an_endpoint_that_is_forgiven_is_as_new() {
+    let mut scene = Scene::new(Settings::default(), 2);
+    for _ in 0..3 {
+        assert_eq!(
+            scene.repeat(0, Ending::Error, 5),
+            ejection(Reason::ConsecutiveErrors, 30)
+        );
+        scene.fleet[0].forgive();
+        assert_eq!(scene.ejected(), [0; 0]);
+        assert_eq!(scene.repeat(0, Ending::Error, 4), None);
+        scene.fleet[0].forgive();
+    }
+    assert_eq!(scene.sweep_after(30 * SECOND), []);
+}
+
+#[test]
 fn the_time_is_base_times_count_up_to_the_cap_and_the_count_falls_again() {
     let mut scene = Scene::new(Settings::default(), 2);
     let eject = |scene: &mut Scene| {
