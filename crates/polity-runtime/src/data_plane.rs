@@ -4,11 +4,11 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 /// A task as a data-plane thread runs it: it never leaves the thread it was made on.
 pub type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -55,17 +55,25 @@ impl DataPlane {
 
 fn start_thread(index: usize) -> io::Result<mpsc::Sender<Job>> {
     let (sender, mut jobs) = mpsc::channel::<Job>(MAX_WAITING_JOBS);
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (made, runtime_made) = sync_channel(1);
     thread::Builder::new()
         .name(format!("data-plane-{index}"))
         .spawn(move || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, async move {
+            // One of local tasks alone: a task that is ready is queued once, not also in a set of such.
+            let mut builder = Builder::new_current_thread();
+            let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime,
+                // Whoever started the thread waits for this.
+                Err(error) => return drop(made.send(Err(error))),
+            };
+            let _ = made.send(Ok(()));
+            runtime.block_on(async move {
                 while let Some(job) = jobs.recv().await {
                     tokio::task::spawn_local(job());
                 }
             });
         })?;
+    runtime_made.recv().map_err(io::Error::other)??;
     Ok(sender)
 }
 
