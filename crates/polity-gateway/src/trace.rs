@@ -8,8 +8,6 @@ pub(crate) const TRACEPARENT: usize = 55;
 /// The longest request id taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// A `traceparent`, valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceParent([u8; TRACEPARENT]);
@@ -104,12 +102,25 @@ impl RequestId {
     }
 }
 
+/// Writes 16 digits.
 fn write_hex(out: &mut [u8], number: u64) {
-    for (pair, byte) in out.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-        pair[0] = HEX[usize::from(byte >> 4)];
-        pair[1] = HEX[usize::from(byte & 15)];
-    }
+    let (high, low) = ((number >> 32) as u32, number as u32);
+    out[..8].copy_from_slice(&hex(high));
+    out[8..].copy_from_slice(&hex(low));
 }
+
+/// All digits at once: each half byte moves to a byte of its own and becomes its digit there.
+fn hex(number: u32) -> [u8; 8] {
+    let mut digits = u64::from(number);
+    digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff;
+    digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = ((digits + EACH * 6) >> 4) & EACH;
+    (digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
+}
+
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +170,8 @@ mod tests {
         let mut out = [0u8; 16];
         write_hex(&mut out, 0x0123_4567_89ab_cdef);
         assert_eq!(&out, b"0123456789abcdef");
+        write_hex(&mut out, 0xfedc_ba98_7654_3210);
+        assert_eq!(&out, b"fedcba9876543210");
     }
 
     #[test]
