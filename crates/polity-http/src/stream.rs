@@ -18,6 +18,13 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// holds none.
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Writes what the system takes at once; [`io::ErrorKind::WouldBlock`] where that has to be found
+    /// out, or waited for, by polling.
+    fn try_write(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let _ = (first, second);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// Whether the other side has closed, reset or sent something unasked. Asks the system, so it
     /// is exact up to what is still on the wire.
     fn is_stale(&self) -> bool;
@@ -62,6 +69,14 @@ impl Dial for TcpDial {
 impl Stream for TcpStream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(context)
+    }
+
+    /// There is nearly always room: to ask tokio before would cost as much as a good part of the write.
+    fn try_write(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        match (first, second) {
+            (one, []) | ([], one) => TcpStream::try_write(self, one),
+            _ => self.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        }
     }
 
     fn is_stale(&self) -> bool {
@@ -113,32 +128,43 @@ pub(crate) fn poll_read_into<S: AsyncRead + Unpin>(
     Poll::Ready(Ok(read.filled().len()))
 }
 
-/// Writes once from `first` and what follows it, not both empty.
-pub(crate) fn poll_write_both<S: AsyncWrite + Unpin>(
+/// Writes once from `first` and what follows it, not both empty. A stream that takes nothing is an error.
+pub(crate) fn poll_write_both<S: Stream>(
     stream: &mut S,
     context: &mut Context<'_>,
     first: &[u8],
     second: &[u8],
 ) -> Poll<io::Result<usize>> {
-    if first.is_empty() || second.is_empty() {
-        let one = if first.is_empty() { second } else { first };
-        return poll_write_from(stream, context, one);
-    }
-    let pieces = [IoSlice::new(first), IoSlice::new(second)];
-    match ready!(Pin::new(stream).poll_write_vectored(context, &pieces))? {
+    let written = match stream.try_write(first, second) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            ready!(poll_write_later(stream, context, first, second))
+        }
+        tried => tried,
+    };
+    match written? {
         0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         written => Poll::Ready(Ok(written)),
     }
 }
 
+fn poll_write_later<S: Stream>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    first: &[u8],
+    second: &[u8],
+) -> Poll<io::Result<usize>> {
+    let stream = Pin::new(stream);
+    match (first, second) {
+        (one, []) | ([], one) => stream.poll_write(context, one),
+        _ => stream.poll_write_vectored(context, &[IoSlice::new(first), IoSlice::new(second)]),
+    }
+}
+
 /// Writes once from `bytes`, which are not empty. A stream that takes nothing is an error.
-pub(crate) fn poll_write_from<S: AsyncWrite + Unpin>(
+pub(crate) fn poll_write_from<S: Stream>(
     stream: &mut S,
     context: &mut Context<'_>,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
-    match ready!(Pin::new(stream).poll_write(context, bytes))? {
-        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-        written => Poll::Ready(Ok(written)),
-    }
+    poll_write_both(stream, context, bytes, &[])
 }
