@@ -24,6 +24,10 @@ pub fn normalise_host(authority: &str) -> Result<Cow<'_, str>, HostError> {
         let parsed: Ipv6Addr = address.parse().map_err(|_| HostError)?;
         return Ok(Cow::Owned(parsed.to_string()));
     }
+    // Nearly every host ends here.
+    if authority.bytes().all(|byte| NORMAL_BYTE[usize::from(byte)]) && !authority.ends_with('.') {
+        return Ok(Cow::Borrowed(authority));
+    }
     let host = match authority.split_once(':') {
         Some((host, port)) if is_port(port) && !host.is_empty() => host,
         None => authority,
@@ -75,6 +79,17 @@ const NAME_BYTE: [bool; 256] = {
         byte += 1;
     }
     legal
+};
+
+/// What is part of a name, and of no other spelling of one.
+const NORMAL_BYTE: [bool; 256] = {
+    let mut normal = NAME_BYTE;
+    let mut letter = b'A';
+    while letter <= b'Z' {
+        normal[letter as usize] = false;
+        letter += 1;
+    }
+    normal
 };
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ pub(super) fn is_authority(text: &str) -> bool {
             Some((address, rest)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("v6", rest),
             _ => return false,
         },
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+        None => {
+            let name = text.bytes().position(|byte| !HOST_BYTE[usize::from(byte)]);
+            name.map_or((text, ""), |end| text.split_at(end))
+        }
     };
-    !host.is_empty() && host.bytes().all(|byte| HOST_BYTE[usize::from(byte)]) && is_port(rest)
+    !host.is_empty() && is_port(rest)
 }
 
 /// Registered names: unreserved, sub-delimiters and percent signs, less the characters that mean

@@ -33,10 +33,13 @@ impl FramingFields {
         if self.length.is_some() {
             return Err(HeadError::Malformed("more than one content-length"));
         }
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let text = std::str::from_utf8(value).ok().filter(|_| digits);
-        let text = text.ok_or(HeadError::Malformed("content-length is not a number"))?;
-        let length = text.parse().ok().filter(|&length| length <= MAX_LENGTH);
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return Err(HeadError::Malformed("content-length is not a number"));
+        }
+        let length = value.iter().try_fold(0u64, |length, digit| {
+            length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        });
+        let length = length.filter(|&length| length <= MAX_LENGTH);
         self.length = Some(length.ok_or(HeadError::Malformed("content-length is too large"))?);
         Ok(())
     }

@@ -64,7 +64,7 @@ impl<'a> RequestHead<'a> {
         let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
-        refuse_bare_line_feeds(&input[..length])?;
+        refuse_bare_line_feeds(&input[..length], request.headers)?;
         let version = Version::from_minor(request.version)?;
         let method = request.method.unwrap_or_default();
         let raw_target = request.path.unwrap_or_default();

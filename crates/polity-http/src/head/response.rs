@@ -52,7 +52,7 @@ impl<'a> ResponseHead<'a> {
         let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
-        refuse_bare_line_feeds(&input[..length])?;
+        refuse_bare_line_feeds(&input[..length], response.headers)?;
         let version = Version::from_minor(response.version)?;
         let status = response.code.unwrap_or_default();
         if status < 100 {
