@@ -77,7 +77,7 @@ struct Unwanted {
 }
 
 impl Exchange {
-    /// A request of `trust`, to `destination`.
+    /// A request of `trust` that came `at`, to `destination`.
     pub(crate) fn new(
         thread: Rc<Thread>,
         listener: &Listener,
@@ -85,8 +85,9 @@ impl Exchange {
         trust: Trust,
         head: &RequestHead<'_>,
         destination: Destination,
+        at: Instant,
     ) -> Self {
-        let mut exchange = Self::begin(thread, listener, peer, destination);
+        let mut exchange = Self::begin(thread, listener, peer, destination, at);
         let mut rng = exchange.thread.rng.borrow_mut();
         let request_id = RequestId::new(head.header("x-request-id"), &mut *rng);
         let trace = head.header("traceparent").and_then(TraceParent::parse);
@@ -122,7 +123,8 @@ impl Exchange {
                 path,
             },
         };
-        let mut exchange = Self::begin(thread, listener, peer, destination);
+        let now = Instant::now();
+        let mut exchange = Self::begin(thread, listener, peer, destination, now);
         exchange.method = Cow::Borrowed("TCP");
         exchange.key = exchange.key_of_connection();
         exchange
@@ -133,8 +135,8 @@ impl Exchange {
         listener: &Listener,
         peer: SocketAddr,
         destination: Destination,
+        now: Instant,
     ) -> Self {
-        let now = Instant::now();
         Self {
             thread,
             listener: listener.clone(),
@@ -225,9 +227,10 @@ impl Exchange {
 
     /// What is left of the time.
     fn remaining(&self, now: Instant) -> Duration {
-        let since = self.received.unwrap_or(now);
-        let passed = now.saturating_duration_since(since);
-        self.timeout.saturating_sub(passed)
+        let passed = self
+            .received
+            .map(|since| now.saturating_duration_since(since));
+        self.timeout.saturating_sub(passed.unwrap_or_default())
     }
 }
 
@@ -376,14 +379,13 @@ impl polity_http::Exchange for Exchange {
         Next::Give(self.give(cause, reached, &detail))
     }
 
-    fn answered(&mut self, head: &ResponseHead<'_>) {
-        let now = Instant::now();
-        self.upstream_time = Some(now.saturating_duration_since(self.attempted));
+    fn answered(&mut self, head: &ResponseHead<'_>, at: Instant) {
+        self.upstream_time = Some(at.saturating_duration_since(self.attempted));
         if let Some(admission) = &mut self.admission {
-            admission.answered(now);
+            admission.answered(at);
         }
-        self.hear(head, now);
-        self.report(Some(answered_with(head.status)), now);
+        self.hear(head, at);
+        self.report(Some(answered_with(head.status)), at);
         if head.status == 101 {
             // From here on it is a connection, and those have bounds of their own.
             self.admission = None;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polity_core::{ServiceName, SplitMix64};
 use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
@@ -94,7 +94,13 @@ impl Policy for GatewayPolicy {
         }
     }
 
-    fn request(&self, listener: &Listener, peer: SocketAddr, head: &RequestHead<'_>) -> Exchange {
+    fn request(
+        &self,
+        listener: &Listener,
+        peer: SocketAddr,
+        head: &RequestHead<'_>,
+        at: Instant,
+    ) -> Exchange {
         let (trust, destination) = self.thread.look(|snapshot| match listener {
             Listener::Call(call) => (Trust::Service, to_callee(snapshot, call, head)),
             Listener::Public => {
@@ -112,6 +118,7 @@ impl Policy for GatewayPolicy {
             trust,
             head,
             destination,
+            at,
         )
     }
 

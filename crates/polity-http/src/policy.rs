@@ -23,12 +23,13 @@ pub trait Policy: 'static {
         true
     }
 
-    /// A request has come in. What is wrong with it is said by [`Exchange::next`].
+    /// A request has come in, at `at`. What is wrong with it is said by [`Exchange::next`].
     fn request(
         &self,
         listener: &Self::Listener,
         peer: SocketAddr,
         head: &RequestHead<'_>,
+        at: Instant,
     ) -> Self::Exchange;
 
     /// A connection has come in on a listener of [`Protocol::Tcp`].
@@ -107,8 +108,8 @@ pub trait Exchange: 'static {
     /// An attempt, or the request itself, has failed before a byte of an answer was forwarded.
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next;
 
-    /// The head of an answer has come and is about to be forwarded.
-    fn answered(&mut self, head: &ResponseHead<'_>);
+    /// The head of an answer has come, at `at`, and is about to be forwarded.
+    fn answered(&mut self, head: &ResponseHead<'_>, at: Instant);
 
     /// Whether a field of this name in an origin's answer is passed on. Hop-by-hop fields never are.
     fn keeps_of_answer(&self, name: &str) -> bool;

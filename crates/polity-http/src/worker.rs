@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
-
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::time::Instant;
 
 use crate::buffer::BufferPool;
 use crate::group::Group;
@@ -28,6 +27,9 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) upstreams: Pool<D::Stream>,
     /// Of one listener: clients that take all of theirs leave the calls between services room.
     max_connections: usize,
+    /// When the connection that has its turn was woken: what it does then takes no time to speak of,
+    /// while asking for the time at each step does.
+    now: Cell<Instant>,
     /// Ticks so far: the time, as exactly as an idle connection's age has to be known.
     ticks: Cell<u32>,
     /// Told whenever a connection or accepting ends, or a connection becomes idle where that is
@@ -49,6 +51,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
             max_connections,
+            now: Cell::new(Instant::now()),
             ticks: Cell::new(0),
             change: Notify::new(),
         }
@@ -82,6 +85,16 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         });
     }
 
+    /// The time, within a connection's turn.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// A connection's turn begins.
+    pub(crate) fn begin_turn(&self) {
+        self.now.set(Instant::now());
+    }
+
     pub(crate) fn ticks(&self) -> u32 {
         self.ticks.get()
     }
@@ -95,7 +108,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
 
     /// Closes what has been idle for too long, and says what has to be said now and then.
     pub(crate) fn tick(&self) {
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         self.ticks.set(self.ticks.get().wrapping_add(1));
         self.upstreams.sweep(now);
         self.buffers.trim();

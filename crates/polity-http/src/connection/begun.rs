@@ -19,6 +19,8 @@ pub(crate) struct Begun<E: Exchange> {
     pub(crate) answer_bytes: u64,
     /// What cut it short. [`Fault::CutOff`] until it is known how it ends.
     pub(crate) fault: Option<Fault>,
+    /// When it ended, if that is known: else when it is dropped.
+    pub(crate) ended: Option<Instant>,
 }
 
 impl<E: Exchange> Begun<E> {
@@ -29,6 +31,7 @@ impl<E: Exchange> Begun<E> {
             request_bytes: 0,
             answer_bytes: 0,
             fault: Some(Fault::CutOff),
+            ended: None,
         }
     }
 }
@@ -54,7 +57,7 @@ impl<E: Exchange> Drop for Begun<E> {
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             fault: self.fault.take(),
-            ended: Instant::now(),
+            ended: self.ended.unwrap_or_else(Instant::now),
         };
         if !panicking() {
             return self.exchange.finished(&outcome);

@@ -24,9 +24,6 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     pub(super) fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
         while self.connection.half_closed.is_none() && !self.input.is_full() {
             let client = &mut self.connection.stream;
-            if self.input.is_parked() && client.poll_readable(context).is_pending() {
-                return Poll::Pending;
-            }
             match self.input.poll_read(client, context) {
                 Poll::Ready(Ok(0)) if self.may_be_whole() => {
                     self.connection.half_closed = Some(self.connection.stream.watch());

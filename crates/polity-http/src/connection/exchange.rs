@@ -5,8 +5,7 @@ mod forward;
 mod waits;
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::task::{Context, Poll};
 
 use tokio::time::Instant as TimerInstant;
 
@@ -84,6 +83,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         self.sending.abandon();
         self.sending.release(self.input);
         self.exchange.fault = fault;
+        self.exchange.ended = Some(self.connection.worker.now().into_std());
         after
     }
 
@@ -164,7 +164,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                     && upstream.input.is_empty()
                 {
                     let pool = &self.connection.worker.upstreams;
-                    pool.put(target.address, upstream.stream, Instant::now());
+                    let now = self.connection.worker.now().into_std();
+                    pool.put(target.address, upstream.stream, now);
                 }
                 Ok((self.after(&head), None))
             }
@@ -252,9 +253,10 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             if let Poll::Ready(fault) = self.poll_request(context, upstream) {
                 return Poll::Ready(Err(fault));
             }
-            match ready!(upstream.poll_read(context)) {
-                Ok(read) if read > 0 => {}
-                _ => return Poll::Ready(Err(self.broken(upstream, waiting))),
+            match upstream.poll_read(context) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Err(self.broken(upstream, waiting))),
+                Poll::Pending => return self.poll_idle_client(context).map(Err),
             }
             if !waiting.is_due(upstream.input.data()) {
                 continue;
@@ -279,39 +281,45 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         }
     }
 
-    /// Goes on sending the request, then watches the client. Ready only with a fault of the client's.
+    /// Goes on sending the request. Ready only with a fault of the client's.
     fn poll_request(
         &mut self,
         context: &mut Context<'_>,
         upstream: &mut Upstream<D::Stream>,
     ) -> Poll<Fault> {
-        if self.sending.state() == SendState::Flowing {
-            let before = (self.sending.bytes(), self.unsent());
-            let client = &mut self.connection.stream;
-            let sent = self.sending.poll(
-                context,
-                client,
-                self.input,
-                &mut upstream.stream,
-                self.to_upstream,
-                |name| self.exchange.keeps(name),
-            );
-            self.exchange.request_bytes = self.sending.bytes();
-            match sent {
-                Poll::Ready(Err(fault)) => return Poll::Ready(fault),
-                Poll::Ready(Ok(())) => {
-                    self.note_received();
-                    self.arm_if_waiting();
-                }
-                Poll::Pending => {
-                    if before != (self.sending.bytes(), self.unsent()) {
-                        self.arm_if_waiting();
-                    }
-                    return Poll::Pending;
-                }
-            }
+        if self.sending.state() != SendState::Flowing {
+            return Poll::Pending;
         }
-        self.poll_client(context)
+        let before = (self.sending.bytes(), self.unsent());
+        let sent = self.sending.poll(
+            context,
+            &mut self.connection.stream,
+            self.input,
+            &mut upstream.stream,
+            self.to_upstream,
+            |name| self.exchange.keeps(name),
+        );
+        self.exchange.request_bytes = self.sending.bytes();
+        match sent {
+            Poll::Ready(Err(fault)) => return Poll::Ready(fault),
+            Poll::Ready(Ok(())) => {
+                self.note_received();
+                self.arm_if_waiting();
+            }
+            Poll::Pending if before != (self.sending.bytes(), self.unsent()) => {
+                self.arm_if_waiting();
+            }
+            Poll::Pending => {}
+        }
+        Poll::Pending
+    }
+
+    /// Watches the client, once sending its request does not. Ready only with a fault of the client's.
+    fn poll_idle_client(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
+        match self.sending.state() {
+            SendState::Flowing => Poll::Pending,
+            SendState::Sent | SendState::Broken => self.poll_client(context),
+        }
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {

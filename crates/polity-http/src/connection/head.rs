@@ -200,7 +200,8 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             101 => Some("upgrade"),
             _ => connection_option(keeps_alive, version),
         };
-        self.exchange.answered(head);
+        let now = self.connection.worker.now().into_std();
+        self.exchange.answered(head, now);
         self.final_head = Some(self.to_client.buffer().len());
         let keep = |name: &str| self.exchange.keeps_of_answer(name);
         let extra = |out: &mut Vec<u8>| self.exchange.write_fields_of_answer(out);

@@ -12,10 +12,11 @@ mod request;
 mod tunnel;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -68,6 +69,16 @@ enum Arrival {
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Serves the connection to its end.
     pub(crate) async fn serve(&mut self) {
+        let worker = self.worker.clone();
+        let mut serving = pin!(self.serve_turns());
+        poll_fn(|context| {
+            worker.begin_turn();
+            serving.as_mut().poll(context)
+        })
+        .await;
+    }
+
+    async fn serve_turns(&mut self) {
         self.member.note_waker().await;
         match self.worker.policy.protocol(&self.listener) {
             Protocol::Http => self.serve_requests().await,
@@ -120,17 +131,15 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Reads the first bytes of a request. False when none are to come.
     async fn wait_for_request(&mut self, served: u64, input: &mut Input) -> bool {
         let timeouts = self.worker.timeouts();
-        self.deadline.set_after(match served {
+        let patience = match served {
             0 => timeouts.head,
             _ => timeouts.keep_alive,
-        });
+        };
+        self.deadline.set(self.worker.now() + patience);
         self.member.begin_idle(self.worker.ticks());
         let mut closing = false;
         let ready = poll_fn(|context| {
-            // A new connection looks readable before anything has come: only a read tells.
-            if self.stream.poll_readable(context).is_ready()
-                && let Poll::Ready(read) = input.poll_read(&mut self.stream, context)
-            {
+            if let Poll::Ready(read) = input.poll_read(&mut self.stream, context) {
                 return Poll::Ready(read.is_ok_and(|read| read > 0));
             }
             if self.member.is_evicted() {
@@ -224,15 +233,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         input: &Input,
         place: &mut Option<Started<P::Exchange>>,
     ) -> Option<Arrival> {
-        match prepare(&self.worker, &self.listener, self.peer, input.data()) {
+        match prepare(&self.worker, &self.listener, self.peer, input.data(), place) {
             Prepared::Partial if input.len() >= self.worker.limits().header_size => {
                 Some(Arrival::Refused(Fault::HeadTooLarge))
             }
             Prepared::Partial => None,
             Prepared::Refused(fault) => Some(Arrival::Refused(fault)),
-            Prepared::Request(started) => {
+            Prepared::Request => {
                 self.deadline.lift();
-                *place = Some(started);
                 Some(Arrival::Request)
             }
         }

@@ -12,13 +12,13 @@ use crate::stream::Dial;
 use crate::worker::Worker;
 
 /// What became of the bytes.
-pub(crate) enum Prepared<E: Exchange> {
+pub(crate) enum Prepared {
     /// They are not a whole head yet.
     Partial,
     /// They can never be one.
     Refused(Fault),
-    /// They are one.
-    Request(Started<E>),
+    /// They are one, and it is in its place.
+    Request,
 }
 
 /// A request whose head has been read and, if it goes anywhere, written for its origin.
@@ -47,13 +47,14 @@ pub(crate) struct Traits {
     pub(crate) body_limit: u64,
 }
 
-/// Parses the head in `input`, starts its exchange, and writes it for the first attempt.
+/// Parses the head in `input`, starts its exchange in `place`, and writes it for the first attempt.
 pub(crate) fn prepare<P: Policy, D: Dial>(
     worker: &Worker<P, D>,
     listener: &P::Listener,
     peer: SocketAddr,
     input: &[u8],
-) -> Prepared<P::Exchange> {
+    place: &mut Option<Started<P::Exchange>>,
+) -> Prepared {
     let mut space: HeaderSpace<'_> = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let (head, head_length) = match RequestHead::parse(input, &mut space) {
         Ok(Some((head, length))) if is_beyond(&worker.limits(), &head, length) => {
@@ -64,19 +65,14 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
         Err(HeadError::TooManyHeaders) => return Prepared::Refused(Fault::HeadTooLarge),
         Err(error) => return Prepared::Refused(Fault::Head(error)),
     };
-    let mut exchange = Begun::new(worker.policy.request(listener, peer, &head));
+    let now = worker.now().into_std();
+    let exchange = Begun::new(worker.policy.request(listener, peer, &head, now));
     let body_limit = exchange.body_limit();
-    let next = match head.framing {
-        Framing::Length(length) if length > body_limit => too_large(&mut *exchange),
-        _ => exchange.next(),
-    };
-    let mut output = worker.buffers.output();
-    if next.is_ok() {
-        write_head(&*exchange, &head, output.buffer());
-    }
-    Prepared::Request(Started {
-        next: Some(next),
-        output,
+    // It is large: from here on it is worked on where it stays.
+    let started = place.insert(Started {
+        exchange,
+        next: None,
+        output: worker.buffers.output(),
         traits: Traits {
             head_length,
             framing: head.framing,
@@ -87,8 +83,17 @@ pub(crate) fn prepare<P: Policy, D: Dial>(
             expects_continue: head.expects_continue && head.framing != Framing::None,
             body_limit,
         },
-        exchange,
-    })
+    });
+    let exchange = &mut *started.exchange;
+    let next = match head.framing {
+        Framing::Length(length) if length > body_limit => too_large(exchange),
+        _ => exchange.next(),
+    };
+    if next.is_ok() {
+        write_head(exchange, &head, started.output.buffer());
+    }
+    started.next = Some(next);
+    Prepared::Request
 }
 
 fn is_beyond(limits: &Limits, head: &RequestHead<'_>, length: usize) -> bool {

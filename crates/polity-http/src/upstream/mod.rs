@@ -4,7 +4,6 @@ mod pool;
 
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use tokio::time::timeout_at;
 
@@ -45,7 +44,9 @@ impl<P: Policy, D: Dial> Worker<P, D> {
     pub(crate) fn reuse(&self, target: Target) -> Option<Upstream<D::Stream>> {
         let stream = match target.reuse {
             Reuse::Never => None,
-            reuse => self.upstreams.take(target.address, reuse, Instant::now()),
+            reuse => self
+                .upstreams
+                .take(target.address, reuse, self.now().into_std()),
         };
         Some(self.upstream(stream?, Origin::Reused))
     }

@@ -1,7 +1,7 @@
 //! Forwards everything to one place.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polity_http::{
     Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, RequestHead, ResponseHead,
@@ -48,7 +48,7 @@ impl Policy for Forward {
         Protocol::Http
     }
 
-    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>) -> Forwarding {
+    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>, _: Instant) -> Forwarding {
         Forwarding {
             attempts_left: self.attempts,
         }
@@ -103,7 +103,7 @@ impl Exchange for Forwarding {
         }
     }
 
-    fn answered(&mut self, _: &ResponseHead<'_>) {}
+    fn answered(&mut self, _: &ResponseHead<'_>, _: Instant) {}
 
     fn keeps_of_answer(&self, _: &str) -> bool {
         true

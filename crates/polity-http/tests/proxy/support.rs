@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polity_http::socket::{Sharing, listen};
 use polity_http::{
@@ -86,7 +86,7 @@ impl Policy for Plain {
         self.exempt != Some(peer)
     }
 
-    fn request(&self, (): &(), _: SocketAddr, head: &RequestHead<'_>) -> PlainExchange {
+    fn request(&self, (): &(), _: SocketAddr, head: &RequestHead<'_>, _: Instant) -> PlainExchange {
         assert_ne!(head.target, PANIC, "on purpose");
         self.exchange(head.method != "POST")
     }
@@ -147,7 +147,7 @@ impl Exchange for PlainExchange {
         }
     }
 
-    fn answered(&mut self, head: &ResponseHead<'_>) {
+    fn answered(&mut self, head: &ResponseHead<'_>, _: Instant) {
         assert_ne!(head.status, PANIC_STATUS, "on purpose");
     }
 

@@ -3,8 +3,6 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::Instant;
-
 use super::Exchanging;
 use crate::connection::body::Transfer;
 use crate::policy::{Exchange, Fault, Policy};
@@ -29,13 +27,16 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             if let Poll::Ready(fault) = self.poll_request(context, upstream) {
                 return Poll::Ready(Err(fault));
             }
+            if let Poll::Ready(fault) = self.poll_idle_client(context) {
+                return Poll::Ready(Err(fault));
+            }
             let timeouts = self.connection.worker.timeouts();
             let unwritten = self.unwritten(upstream, transfer);
             let blocked = unwritten > 0;
             let progress = (unwritten, self.sending.bytes(), self.unsent());
             if before != transfer.bytes || armed != Some(progress) {
                 armed = Some(progress);
-                let (demand, now) = (timeouts.of_answer(), Instant::now());
+                let (demand, now) = (timeouts.of_answer(), self.connection.worker.now());
                 let taken = transfer.bytes.saturating_sub(unwritten as u64);
                 self.connection.deadline.set(match blocked {
                     true => self.pace.wait(demand, taken, now),

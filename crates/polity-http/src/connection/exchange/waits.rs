@@ -15,14 +15,14 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         if self.answer_due.is_none()
             && let Some(time) = self.exchange.time_to_answer()
         {
-            let now = Instant::now();
+            let now = self.connection.worker.now();
             self.exchange.received(now.into_std());
             self.answer_due = Some(now + time);
         }
         if self.attempt_due.is_none()
             && let Some(time) = self.exchange.time_to_attempt()
         {
-            self.attempt_due = Some(Instant::now() + time);
+            self.attempt_due = Some(self.connection.worker.now() + time);
         }
     }
 
@@ -45,14 +45,15 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     pub(in crate::connection) fn arm_for_sending(&mut self) {
         let permission_due = self.awaits_permission();
         let (unsent, due) = (self.unsent(), self.due());
-        let timeouts = self.connection.worker.timeouts();
+        let worker = &self.connection.worker;
+        let (timeouts, now) = (worker.timeouts(), worker.now());
         let deadline = &mut self.connection.deadline;
         match due {
             Some(due) => deadline.set(due),
             None if self.sending.state() != SendState::Flowing => deadline.lift(),
             None if permission_due => deadline.set_after(timeouts.permission),
             None => {
-                let (now, sent) = (Instant::now(), self.sending.bytes());
+                let sent = self.sending.bytes();
                 deadline.set(match unsent {
                     0 => self.pace.wait(timeouts.of_body(), sent, now),
                     _ => {

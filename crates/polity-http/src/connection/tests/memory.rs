@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
@@ -25,7 +25,7 @@ use crate::{RequestHead, ResponseHead, Timeouts};
 
 /// Bytes of a connection's task with this small policy. Ten thousand idle ones cost ten thousand
 /// times that: what is rare is boxed, and what is moved is moved once.
-const MAX_TASK: usize = 1488;
+const MAX_TASK: usize = 1616;
 
 /// What a stream holds in each direction.
 const CAPACITY: usize = 64;
@@ -40,19 +40,20 @@ pub(super) const EXHAUSTED: u16 = 4;
 pub(super) const ORIGIN: u16 = 3;
 
 /// The proxy's end of a stream.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     stream: DuplexStream,
     peeked: Option<u8>,
     broken: Rc<Notify>,
 }
 
 /// The other end of one.
-pub(super) struct Peer {
-    pub(super) stream: DuplexStream,
+pub(crate) struct Peer {
+    pub(crate) stream: DuplexStream,
     pub(super) broken: Rc<Notify>,
 }
 
-fn pair() -> (Memory, Peer) {
+/// Both ends of one.
+pub(crate) fn pair() -> (Memory, Peer) {
     let (near, far) = duplex(CAPACITY);
     let broken = Rc::new(Notify::new());
     let memory = Memory {
@@ -181,7 +182,7 @@ impl Policy for Script {
         Protocol::Http
     }
 
-    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>) -> Scripted {
+    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>, _: Instant) -> Scripted {
         Scripted {
             script: Rc::new(self.clone()),
             attempts: 0,
@@ -246,7 +247,7 @@ impl Exchange for Scripted {
         }
     }
 
-    fn answered(&mut self, _: &ResponseHead<'_>) {}
+    fn answered(&mut self, _: &ResponseHead<'_>, _: Instant) {}
 
     fn keeps_of_answer(&self, _: &str) -> bool {
         true

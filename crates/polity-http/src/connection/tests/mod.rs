@@ -5,7 +5,7 @@ mod clients;
 mod deadlines;
 mod expect;
 mod idle;
-mod memory;
+pub(crate) mod memory;
 mod rates;
 
 use std::future::Future;
