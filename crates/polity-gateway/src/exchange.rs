@@ -6,12 +6,13 @@ mod endings;
 mod record;
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polity_balance::InFlight;
+use polity_http::text::AddressText;
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
 use polity_resilience::circuit_breaker::Permit;
 use polity_resilience::outlier::Ending as Ended;
@@ -35,7 +36,7 @@ use crate::treatment::Treated;
 pub(crate) struct Exchange {
     thread: Rc<Thread>,
     listener: Listener,
-    peer: IpAddr,
+    peer: AddressText,
     trust: Trust,
     arrived: Instant,
     /// When the request was all there, which is when its time began to run.
@@ -140,7 +141,7 @@ impl Exchange {
         Self {
             thread,
             listener: listener.clone(),
-            peer: peer.ip(),
+            peer: AddressText::new(peer.ip()),
             trust: Trust::Service,
             arrived: now,
             received: None,
@@ -300,7 +301,7 @@ impl polity_http::Exchange for Exchange {
         };
         let added = Added {
             trust: self.trust,
-            peer: self.peer,
+            peer: &self.peer,
             host,
             request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use polity_http::RequestHead;
-use polity_http::text::{write_address, write_number};
+use polity_http::text::{AddressText, write_number};
 
 use crate::trace::TraceParent;
 
@@ -22,7 +22,7 @@ pub(crate) enum Trust {
 /// What is added to a request.
 pub(crate) struct Added<'a> {
     pub(crate) trust: Trust,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: &'a AddressText,
     pub(crate) host: &'a str,
     pub(crate) request_id: &'a [u8],
     pub(crate) trace: Option<&'a TraceParent>,
@@ -81,10 +81,10 @@ pub(crate) fn same_name(name: &str, known: &str) -> bool {
 
 /// Appends them.
 pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
-    field(out, "host", added.host.as_bytes());
-    field(out, "x-request-id", added.request_id);
+    field(out, b"host: ", added.host.as_bytes());
+    field(out, b"x-request-id: ", added.request_id);
     if let Some(trace) = added.trace {
-        field(out, "traceparent", trace.as_bytes());
+        field(out, b"traceparent: ", trace.as_bytes());
     }
     out.extend_from_slice(b"x-request-timeout-ms: ");
     let remaining = added.remaining.as_millis();
@@ -102,25 +102,25 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
     };
     out.extend_from_slice(b"x-forwarded-for: ");
     write_before(head, added.trust, "x-forwarded-for", out);
-    write_address(out, added.peer);
+    out.extend_from_slice(added.peer.as_bytes());
     out.extend_from_slice(b"\r\n");
 
     let proto = believed("x-forwarded-proto").unwrap_or(b"http");
-    field(out, "x-forwarded-proto", proto);
+    field(out, b"x-forwarded-proto: ", proto);
     let host = believed("x-forwarded-host").unwrap_or(head.authority.as_bytes());
     if !host.is_empty() {
-        field(out, "x-forwarded-host", host);
+        field(out, b"x-forwarded-host: ", host);
     }
 
     out.extend_from_slice(b"forwarded: ");
     write_before(head, added.trust, "forwarded", out);
     // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
-    let (before, after) = match added.peer {
+    let (before, after) = match added.peer.address() {
         IpAddr::V4(_) => (&b"for="[..], &b""[..]),
         IpAddr::V6(_) => (&b"for=\"["[..], &b"]\""[..]),
     };
     out.extend_from_slice(before);
-    write_address(out, added.peer);
+    out.extend_from_slice(added.peer.as_bytes());
     out.extend_from_slice(after);
     if !head.authority.is_empty() {
         out.extend_from_slice(b";host=\"");
@@ -141,9 +141,10 @@ fn write_before(head: &RequestHead<'_>, trust: Trust, name: &str, out: &mut Vec<
     }
 }
 
-fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+/// Appends a field; `name` with what separates it from the value.
+fn field<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
+    // What of it has a known length is copied without a call.
+    out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polity_core::{ServiceName, SplitMix64};
+use polity_http::text::AddressText;
 use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
 
 use crate::access_log::{Line, LogBuffer};
@@ -136,7 +137,7 @@ impl Policy for GatewayPolicy {
         let cause = Cause::of(fault);
         let answer = cause.answer(Reached::No, &fault.to_string(), None, None);
         if let Some(log) = &self.thread.log {
-            let mut line = Line::new(peer.ip());
+            let mut line = Line::new(AddressText::new(peer.ip()));
             line.caller = caller(listener);
             (line.method, line.path) = method_and_path(bytes);
             line.status = Some(answer.status);

@@ -8,8 +8,8 @@ pub fn write_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// `255.255.255.255`, and the point after it.
-const LONGEST_IPV4: usize = 16;
+/// The longest text of an address: IPv6 that ends in one of IPv4.
+const LONGEST_ADDRESS: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
 
 /// Each octet in decimal, with a point where it has less than three digits, and how many it has.
 const OCTETS: [([u8; 3], usize); 256] = {
@@ -28,21 +28,50 @@ const OCTETS: [([u8; 3], usize); 256] = {
     octets
 };
 
-/// Appends an address, IPv6 without brackets.
-pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            let mut text = [b'.'; LONGEST_IPV4];
-            let mut end = 0;
-            for octet in address.octets() {
-                let (digits, length) = OCTETS[usize::from(octet)];
-                text[end..end + 3].copy_from_slice(&digits);
-                end += length + 1;
+/// An address as text, IPv6 without brackets: made once by what says it several times.
+#[derive(Debug, Clone, Copy)]
+pub struct AddressText {
+    text: [u8; LONGEST_ADDRESS],
+    length: u8,
+    address: IpAddr,
+}
+
+impl AddressText {
+    /// The text of `address`.
+    pub fn new(address: IpAddr) -> Self {
+        let mut text = [b'.'; LONGEST_ADDRESS];
+        let length = match address {
+            IpAddr::V4(address) => {
+                let mut end = 0;
+                for octet in address.octets() {
+                    let (digits, length) = OCTETS[usize::from(octet)];
+                    text[end..end + 3].copy_from_slice(&digits);
+                    end += length + 1;
+                }
+                end - 1
             }
-            out.extend_from_slice(&text[..end - 1]);
+            IpAddr::V6(address) => {
+                let mut rest = &mut text[..];
+                // There is room for every address.
+                let _ = write!(rest, "{address}");
+                LONGEST_ADDRESS - rest.len()
+            }
+        };
+        Self {
+            text,
+            length: length as u8,
+            address,
         }
-        // Writing to a vector does not fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
+    }
+
+    /// The address.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 }
 
@@ -58,7 +87,7 @@ mod tests {
             let mut out = Vec::new();
             write_number(&mut out, number);
             out.push(b' ');
-            write_address(&mut out, address);
+            out.extend_from_slice(AddressText::new(address).as_bytes());
             prop_assert_eq!(String::from_utf8(out).expect("text"), format!("{number} {address}"));
         }
     }

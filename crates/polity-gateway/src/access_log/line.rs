@@ -1,17 +1,17 @@
 //! One line of the access log, written by hand: it is made for every request, and a general
 //! serialiser costs ten times as much.
 
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use polity_http::date::civil;
-use polity_http::text::{write_address, write_number};
+use polity_http::text::{AddressText, write_number};
 
 /// What is known of a request at its end.
 pub(crate) struct Line<'a> {
     pub(super) time: SystemTime,
-    client: IpAddr,
+    client: AddressText,
     pub(crate) caller: Option<&'a str>,
+    /// A token (RFC 9110, section 5.6.2), in which there is nothing to escape.
     pub(crate) method: &'a str,
     /// In normal form, without the query: queries hold secrets.
     pub(crate) path: &'a str,
@@ -44,7 +44,7 @@ pub(super) struct Stamp {
 
 impl Line<'_> {
     /// The line of a request from `client` that ends now, with nothing known about it.
-    pub(crate) fn new(client: IpAddr) -> Self {
+    pub(crate) fn new(client: AddressText) -> Self {
         Self {
             time: SystemTime::now(),
             client,
@@ -72,12 +72,12 @@ impl Line<'_> {
         out.extend_from_slice(b"{\"time\":\"");
         stamp.write(self.time, out);
         out.extend_from_slice(b"\",\"client\":\"");
-        write_address(out, self.client);
+        out.extend_from_slice(self.client.as_bytes());
         out.push(b'"');
         if self.caller.is_some() {
             text(out, b",\"caller\":", self.caller);
         }
-        text(out, b",\"method\":", Some(self.method));
+        plain(out, b",\"method\":", Some(self.method.as_bytes()));
         text(out, b",\"path\":", Some(self.path));
         texts(out, b",\"route\":", self.route);
         text(out, b",\"service\":", self.service);
@@ -141,7 +141,8 @@ fn digit(number: u32) -> u8 {
     b'0' + (number % 10) as u8
 }
 
-fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+/// Keys are arrays, here and below: one whose length is known is copied without a call.
+fn number<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: u64) {
     out.extend_from_slice(key);
     write_number(out, value);
 }
@@ -154,19 +155,23 @@ fn milliseconds(out: &mut Vec<u8>, time: Duration) {
     out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
 }
 
-fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+fn text<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: Option<&str>) {
     texts(out, key, value.map(|value| [value]));
 }
 
 /// A value that is all of these, one after the other.
-fn texts<const PARTS: usize>(out: &mut Vec<u8>, key: &[u8], value: Option<[&str; PARTS]>) {
+fn texts<const N: usize, const PARTS: usize>(
+    out: &mut Vec<u8>,
+    key: &[u8; N],
+    value: Option<[&str; PARTS]>,
+) {
     let Some(parts) = value else {
         return plain(out, key, None);
     };
     out.extend_from_slice(key);
     out.push(b'"');
     for part in parts.map(str::as_bytes) {
-        match part.iter().any(|byte| NEEDS_ESCAPE[usize::from(*byte)]) {
+        match needs_escape(part) {
             true => escaped(out, part),
             false => out.extend_from_slice(part),
         }
@@ -175,7 +180,7 @@ fn texts<const PARTS: usize>(out: &mut Vec<u8>, key: &[u8], value: Option<[&str;
 }
 
 /// A value that needs no escape.
-fn plain(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
+fn plain<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: Option<&[u8]>) {
     out.extend_from_slice(key);
     let Some(value) = value else {
         out.extend_from_slice(b"null");
@@ -184,6 +189,12 @@ fn plain(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     out.push(b'"');
     out.extend_from_slice(value);
     out.push(b'"');
+}
+
+/// To the end, whatever is found: few values have anything, and a branch for each byte costs more.
+fn needs_escape(value: &[u8]) -> bool {
+    let any = |any, byte: &u8| any | NEEDS_ESCAPE[usize::from(*byte)];
+    value.iter().fold(false, any)
 }
 
 /// RFC 8259, section 7.

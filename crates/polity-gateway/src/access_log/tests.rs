@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use polity_http::text::AddressText;
 use proptest::prelude::*;
 
 use super::*;
 
 fn line(path: &str) -> Line<'_> {
-    let mut line = Line::new(IpAddr::from([127, 0, 0, 1]));
+    let mut line = Line::new(AddressText::new(IpAddr::from([127, 0, 0, 1])));
     line.path = path;
     line
 }
@@ -109,7 +110,7 @@ proptest! {
         client in any::<IpAddr>(),
         bytes_in in any::<u64>(),
     ) {
-        let mut line = Line::new(client);
+        let mut line = Line::new(AddressText::new(client));
         line.path = &path;
         line.route = Some([&start, "=", &end]);
         line.reason = reason.as_deref();

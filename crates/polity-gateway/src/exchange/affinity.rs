@@ -14,7 +14,7 @@ impl Exchange {
         let value = match self.hash_by()? {
             HashBy::Ip => {
                 let trusts = |address| self.thread.look(|now| now.planned.trusts(address));
-                let address = client::address(head, self.trust, self.peer, trusts);
+                let address = client::address(head, self.trust, self.peer.address(), trusts);
                 return Some(client::hash(address));
             }
             HashBy::Url => self.target(head).as_bytes(),
@@ -29,7 +29,7 @@ impl Exchange {
     /// The same for a connection that is not HTTP.
     pub(super) fn key_of_connection(&self) -> Option<u64> {
         match self.hash_by()? {
-            HashBy::Ip => Some(client::hash(self.peer)),
+            HashBy::Ip => Some(client::hash(self.peer.address())),
             HashBy::Url | HashBy::Header(_) | HashBy::Cookie(_) => None,
         }
     }
