@@ -185,12 +185,32 @@ async fn an_attempt_with_a_body_has_its_time_from_when_the_body_is_there() {
 #[tokio::test(start_paused = true)]
 async fn the_time_of_an_attempt_is_never_more_than_what_is_left() {
     locally(async {
-        let mut served = serve_script(two_seconds_each(&[ORIGIN; 9]));
+        // The last of five may take as long as the request.
+        for ports in [[ORIGIN; 9].as_slice(), &[ORIGIN; 5]] {
+            let mut served = serve_script(two_seconds_each(ports));
+            let start = Instant::now();
+            served.client.send(GET).await;
+            assert!(served.client.head().await.starts_with("HTTP/1.1 504 "));
+            assert_eq!(start.elapsed().as_secs(), 10);
+            assert_eq!(served.fault(), Some(Fault::Deadline));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_ends_with_the_time_of_its_attempt() {
+    locally(async {
+        let second = Duration::from_secs(1);
+        let mut served = serve_script(Script {
+            time_to_attempt: Some(second),
+            ..two_seconds_each(&[NEVER])
+        });
         let start = Instant::now();
         served.client.send(GET).await;
         assert!(served.client.head().await.starts_with("HTTP/1.1 504 "));
-        assert_eq!(start.elapsed().as_secs(), 10);
-        assert_eq!(served.fault(), Some(Fault::Deadline));
+        assert_eq!(start.elapsed(), second);
+        assert_eq!(served.fault(), Some(Fault::AttemptDeadline));
     })
     .await;
 }
