@@ -16,6 +16,7 @@ use crate::instance::Instance;
 use crate::moment::moment;
 use crate::overload::Load;
 use crate::service::{Service, ServicePolicy, Shared};
+use crate::sessions::{SessionKey, Sessions};
 use crate::snapshot::{Planned, Snapshot};
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 pub(crate) struct Builder {
     catalog: Published<Catalog>,
     current: Arc<ArcSwap<Snapshot>>,
+    session_key: SessionKey,
     /// Writers take turns. The data plane never touches it.
     state: Mutex<State>,
 }
@@ -43,7 +45,11 @@ struct State {
 }
 
 impl Builder {
-    pub(crate) fn new(plan: Arc<Plan>, catalog: Published<Catalog>) -> Self {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        catalog: Published<Catalog>,
+        session_key: SessionKey,
+    ) -> Self {
         let empty = Snapshot {
             planned: Arc::new(Planned::new(plan)),
             services: Vec::new(),
@@ -51,6 +57,7 @@ impl Builder {
         let builder = Self {
             catalog,
             current: Arc::new(ArcSwap::from_pointee(empty)),
+            session_key,
             state: Mutex::new(State {
                 sources: BTreeMap::new(),
                 leaving: BTreeMap::new(),
@@ -120,7 +127,7 @@ impl Builder {
             sources.insert(service.name.clone(), source.clone());
             match known {
                 Some(known) if same && known.policy == policy => known.clone(),
-                known => Arc::new(build_service(&service.name, policy, known, &source)),
+                known => Arc::new(self.service(&service.name, policy, known, &source)),
             }
         });
         let after = Snapshot {
@@ -140,58 +147,66 @@ impl Builder {
             .leaving
             .retain(|_, instance| !instance.endpoint.is_drained());
     }
-}
 
-fn build_service(
-    name: &ServiceName,
-    policy: ServicePolicy,
-    known: Option<&Arc<Service>>,
-    source: &Instances,
-) -> Service {
-    let now = Instant::now();
-    let settings = balancing::settings(&policy.balance);
-    let shared = match known {
-        // What is remembered is remembered under a policy.
-        Some(known) if known.policy.remembers_as(&policy) => known.shared.clone(),
-        _ => Arc::new(Shared::new(&policy, settings, now)),
-    };
-    let before = known.map(|known| (&known.policy.bounds, &known.load));
-    let load = Load::new(&policy.bounds, before, now);
-    let (mut ready, mut unready) = (Vec::new(), Vec::new());
-    for listed in source.values() {
-        let zone = balancing::zone(policy.zone.as_deref(), listed.zone.as_deref());
-        let kept = known.and_then(|known| known.instances().find(|it| it.stands_for(listed, zone)));
-        let guarded = kept.is_some()
-            && known.is_some_and(|known| known.policy.circuit_breaker == policy.circuit_breaker);
-        let instance = match kept.cloned() {
-            Some(instance) => {
-                instance.endpoint.set_weight(listed.weight);
-                instance
+    /// The service anew, with all of it that is `known` and has not changed.
+    fn service(
+        &self,
+        name: &ServiceName,
+        policy: ServicePolicy,
+        known: Option<&Arc<Service>>,
+        source: &Instances,
+    ) -> Service {
+        let now = Instant::now();
+        let settings = balancing::settings(&policy.balance);
+        let shared = match known {
+            // What is remembered is remembered under a policy.
+            Some(known) if known.policy.remembers_as(&policy) => known.shared.clone(),
+            _ => {
+                let sticky = policy.balance.sticky.as_ref();
+                let sessions = sticky.map(|it| Sessions::new(it, name, &self.session_key));
+                Arc::new(Shared::new(&policy, settings, sessions, now))
             }
-            None => Instance::new(listed, zone, now),
         };
-        if !guarded {
-            instance.guard(&policy, now);
-        }
-        match listed.health {
-            Health::Ready => {
-                if !known.is_some_and(|known| known.is_ready(&instance)) {
-                    instance.forgive();
-                    instance.endpoint.starts(moment(now));
+        let before = known.map(|known| (&known.policy.bounds, &known.load));
+        let load = Load::new(&policy.bounds, before, now);
+        let (mut ready, mut unready) = (Vec::new(), Vec::new());
+        for listed in source.values() {
+            let zone = balancing::zone(policy.zone.as_deref(), listed.zone.as_deref());
+            let kept =
+                known.and_then(|known| known.instances().find(|it| it.stands_for(listed, zone)));
+            let guarded = kept.is_some()
+                && known
+                    .is_some_and(|known| known.policy.circuit_breaker == policy.circuit_breaker);
+            let instance = match kept.cloned() {
+                Some(instance) => {
+                    instance.endpoint.set_weight(listed.weight);
+                    instance
                 }
-                ready.push(instance);
+                None => Instance::new(listed, zone, now),
+            };
+            if !guarded {
+                instance.guard(&policy, now);
             }
-            Health::Unready => unready.push(instance),
+            match listed.health {
+                Health::Ready => {
+                    if !known.is_some_and(|known| known.is_ready(&instance)) {
+                        instance.forgive();
+                        instance.endpoint.starts(moment(now));
+                    }
+                    ready.push(instance);
+                }
+                Health::Unready => unready.push(instance),
+            }
         }
-    }
-    let ready = Roster::new(&settings, ready);
-    Service {
-        name: name.clone(),
-        policy,
-        shared,
-        load,
-        ready,
-        unready,
+        let ready = Roster::new(&settings, ready);
+        Service {
+            name: name.clone(),
+            policy,
+            shared,
+            load,
+            ready,
+            unready,
+        }
     }
 }
 

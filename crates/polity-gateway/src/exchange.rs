@@ -28,6 +28,7 @@ use crate::overload::{Admission, Caller};
 use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
+use crate::sessions::Session;
 use crate::statistics::Ending;
 use crate::trace::{RequestId, TraceParent};
 use crate::treatment::Treated;
@@ -48,6 +49,8 @@ pub(crate) struct Exchange {
     timeout: Duration,
     /// What the service's policy tells it apart by.
     key: Option<u64>,
+    /// Its session, where its service has such.
+    session: Option<Session>,
     /// Its places, once it has been let in.
     admission: Option<Admission>,
     current: Option<InFlight<Instance>>,
@@ -105,6 +108,7 @@ impl Exchange {
         exchange.request_id = request_id;
         exchange.trace = Some(trace);
         exchange.key = exchange.key_of(head);
+        exchange.session = exchange.session_of(head);
         exchange
     }
 
@@ -151,6 +155,7 @@ impl Exchange {
             trace: None,
             timeout: Duration::MAX,
             key: None,
+            session: None,
             admission: None,
             current: None,
             tried: Vec::new(),
@@ -405,6 +410,7 @@ impl polity_http::Exchange for Exchange {
     }
 
     fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
+        self.write_session(out);
         if let Some(treated) = self.treated() {
             treated.write_fields_of_answer(out);
         }

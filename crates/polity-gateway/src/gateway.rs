@@ -25,6 +25,7 @@ use crate::listeners::{ListenError, Listeners};
 use crate::overload::Gate;
 use crate::policy::GatewayPolicy;
 use crate::resolve::keep_resolved;
+use crate::sessions::SessionKey;
 use crate::statistics::WINDOW;
 
 /// How long requests in flight may go on once the gateway drains. Within the ten seconds that
@@ -46,6 +47,8 @@ pub struct Config {
     pub data_plane: DataPlane,
     /// Where the access log goes; none for no log.
     pub access_log: Option<PathBuf>,
+    /// What the cookies of sticky sessions are signed with.
+    pub session_key: SessionKey,
 }
 
 /// Why the gateway did not start.
@@ -104,7 +107,7 @@ impl Gateway {
         });
         let log = log.transpose()?;
         let changes = catalog.subscribe();
-        let builder = Arc::new(Builder::new(plan.clone(), catalog));
+        let builder = Arc::new(Builder::new(plan.clone(), catalog, config.session_key));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
         let in_flight = Arc::<Bulkhead>::default();

@@ -17,7 +17,11 @@ fn service(plan: &str) -> Arc<Service> {
         environment: &|_| None,
     });
     let plan = loaded.plan.expect("a valid plan");
-    let builder = Builder::new(Arc::new(plan), Published::new(Catalog::default()));
+    let builder = Builder::new(
+        Arc::new(plan),
+        Published::new(Catalog::default()),
+        crate::SessionKey::new([7; 32]),
+    );
     builder.current().service("a").expect("it is there").clone()
 }
 

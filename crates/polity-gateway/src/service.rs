@@ -12,6 +12,7 @@ use polity_resilience::{CircuitBreaker, RetryBudget, circuit_breaker};
 use crate::balancing::heeds_reports;
 use crate::instance::Instance;
 use crate::overload::{Bounds, Load};
+use crate::sessions::Sessions;
 use crate::statistics::{Statistics, Summary};
 
 /// Retries a second that are allowed however few requests there are.
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) outliers: Option<Detector>,
     /// The service's own circuit breaker, if it has one.
     pub(crate) breaker: Option<Arc<CircuitBreaker>>,
+    /// Where clients stay with their instances.
+    pub(crate) sessions: Option<Sessions>,
 }
 
 impl ServicePolicy {
@@ -106,10 +109,16 @@ impl ServicePolicy {
 }
 
 impl Shared {
-    pub(crate) fn new(policy: &ServicePolicy, settings: Settings, now: Instant) -> Self {
+    pub(crate) fn new(
+        policy: &ServicePolicy,
+        settings: Settings,
+        sessions: Option<Sessions>,
+        now: Instant,
+    ) -> Self {
         Self {
             statistics: Statistics::new(now),
             balancer: Balancer::new(settings),
+            sessions,
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
             outliers: policy.outlier.map(|outlier| Detector::new(outlier, now)),
             breaker: policy

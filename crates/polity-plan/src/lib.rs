@@ -41,7 +41,8 @@ pub use plan::{
     Allowed, Balance, BalancePolicy, BreakerScope, CircuitBreaker, Command, ConsistentHash,
     Console, Cors, Database, Gateway, HashAlgorithm, HashBy, HeaderRules, HealthCheck, Limits,
     ListenAddress, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
-    Program, Protocol, Redirect, Retry, RetryPause, Route, Service, Task, Timeouts, Upstream,
+    Program, Protocol, Redirect, Retry, RetryPause, Route, Service, Sticky, Task, Timeouts,
+    Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

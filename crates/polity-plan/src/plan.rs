@@ -14,7 +14,9 @@ use std::time::Duration;
 use polity_core::{ServiceName, TaskName, TopicName};
 use polity_resilience::outlier;
 
-pub use self::balance::{Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c};
+pub use self::balance::{
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky,
+};
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
 pub use self::resilience::{BreakerScope, CircuitBreaker, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};

@@ -9,6 +9,7 @@ mod commands;
 mod data;
 mod plan_file;
 mod run_file;
+mod session_key;
 mod style;
 mod table;
 mod up;

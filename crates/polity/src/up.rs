@@ -38,6 +38,7 @@ use tokio::sync::watch;
 use crate::data::{DataFolder, DataLock};
 use crate::plan_file::{PlanFile, PlanText};
 use crate::run_file::{self, RunFile};
+use crate::session_key;
 use admin::Admin;
 use reload::Reload;
 use requirements::Skipped;
@@ -112,6 +113,7 @@ impl System {
         let config = polity_gateway::Config {
             data_plane: data_plane.clone(),
             access_log: options.access_log.clone(),
+            session_key: session_key::load_or_create(options.data.path())?,
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
         let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);

@@ -1,9 +1,11 @@
-//! What a request has in common with others that go to the same instance.
+//! Which instance a request belongs to: by what it has in common with others, or by its session.
 
 use polity_http::{Exchange as _, RequestHead};
 use polity_plan::HashBy;
 
 use super::Exchange;
+use crate::fields::Trust;
+use crate::sessions::Session;
 use crate::stable_hash::StableHash;
 use crate::{client, cookies};
 
@@ -31,6 +33,29 @@ impl Exchange {
         match self.hash_by()? {
             HashBy::Ip => Some(client::hash(self.peer.address())),
             HashBy::Url | HashBy::Header(_) | HashBy::Cookie(_) => None,
+        }
+    }
+
+    /// The session the request is of; none where its service has no such thing.
+    pub(super) fn session_of(&self, head: &RequestHead<'_>) -> Option<Session> {
+        let sessions = self.service()?.shared.sessions.as_ref()?;
+        let by_tls = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
+        Some(Session {
+            instance: sessions.read(head),
+            is_secure: self.trust == Trust::Proxy
+                && head.header("x-forwarded-proto").is_some_and(by_tls),
+        })
+    }
+
+    /// Appends the cookie that names the instance of the answer, unless the client has it.
+    pub(super) fn write_session(&self, out: &mut Vec<u8>) {
+        let Some(session) = self.session else { return };
+        let sessions = self.service().and_then(|it| it.shared.sessions.as_ref());
+        if let (Some(sessions), Some(place)) = (sessions, &self.current) {
+            let instance = place.endpoint.identity();
+            if session.instance != Some(instance) {
+                sessions.write(instance, session.is_secure, out);
+            }
         }
     }
 

@@ -91,7 +91,7 @@ impl Exchange {
         let ask = Ask {
             now: moment(now),
             key: self.key,
-            ..Ask::default()
+            prefers: self.session.and_then(|session| session.instance),
         };
         let place = balancer.begin(&service.ready, &ask, &mut *rng, untried);
         place.or_else(|| {

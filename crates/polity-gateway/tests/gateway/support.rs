@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use polity_catalog::{Catalog, Change, Health, Instance};
 use polity_core::{InstanceId, ServiceName};
-use polity_gateway::{Config, Drains, Gateway, Handle};
+use polity_gateway::{Config, Drains, Gateway, Handle, SessionKey};
 use polity_plan::{Plan, Source};
 use polity_runtime::drain::DrainTrigger;
 use polity_runtime::{DataPlane, Published, drain};
@@ -55,6 +55,7 @@ impl System {
         let config = Config {
             data_plane: DataPlane::start(2).unwrap(),
             access_log: Some(log.to_path_buf()),
+            session_key: SessionKey::new([7; 32]),
         };
         let started = Gateway::start(config, plan(text), catalog.clone()).await;
         let (gateway, handle) = started.unwrap_or_else(|error| panic!("{error}"));

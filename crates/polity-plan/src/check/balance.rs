@@ -34,6 +34,7 @@ pub(super) fn check(service: &DraftService, gateway: &Gateway, findings: &mut Fi
         utilization(service, balance, findings);
         lacks_by(service, balance, findings);
         of_requests(service, balance, findings);
+        sticky(service, balance, findings);
         weights(service, balance, findings);
     }
     if gateway.zone.is_none() {
@@ -109,6 +110,18 @@ fn of_requests(service: &DraftService, balance: &DraftBalance, findings: &mut Fi
             )
             .label("whole connections are balanced here")
             .help("a hash by `ip` works for these"),
+        );
+    }
+}
+
+fn sticky(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    if service.service.protocol != Protocol::Tcp {
+        return;
+    }
+    if let Some(place) = balance.place("sticky") {
+        findings.add(
+            meaningless("`sticky`", "a service that is not HTTP", &place.key)
+                .help("a connection stays with its instance anyhow: remove it"),
         );
     }
 }

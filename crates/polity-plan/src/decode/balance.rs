@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use polity_core::parse_duration;
+
 use crate::address::{parse_hash_by, parse_upstream};
 use crate::decode::Fields;
 use crate::descriptor;
 use crate::draft::{DraftBalance, DraftUrl};
-use crate::plan::{Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Upstream};
+use crate::plan::{
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky, Upstream,
+};
 use crate::tree::{Node, Value};
 
 /// Mirrokni, Thorup and Zadimoghaddam's example, and what is usual.
@@ -41,6 +45,7 @@ pub(super) fn balance(service: Fields<'_>) -> (Balance, Option<DraftBalance>) {
         panic_threshold: fields
             .number("panic_threshold")
             .unwrap_or(default.panic_threshold),
+        sticky: fields.get("sticky").and_then(|entry| sticky(&entry.node)),
     };
     (balance, Some(draft))
 }
@@ -72,6 +77,18 @@ fn of_word(word: &str, fields: Fields<'_>) -> BalancePolicy {
         }),
         _ => BalancePolicy::P2c(p2c(fields)),
     }
+}
+
+fn sticky(node: &Node) -> Option<Sticky> {
+    let fields = Fields(node.table());
+    let cookie = match node.text() {
+        Some(text) => &text.value,
+        None => fields.text("cookie")?,
+    };
+    Some(Sticky {
+        cookie: cookie.to_owned(),
+        max_age: fields.parse("max_age", |text| parse_duration(text).ok()),
+    })
 }
 
 fn by(fields: Fields<'_>) -> Option<HashBy> {

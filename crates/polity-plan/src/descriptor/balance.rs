@@ -79,6 +79,26 @@ pub(crate) static BALANCE: Table = Table {
             "Below this share of healthy capacity all instances are used, those taken out for their failures too. 0: never.",
         )
         .default("0.5"),
+        Key::new(
+            "sticky",
+            Shape::Either(&[Shape::Text(&COOKIE_NAME), Shape::Table(&STICKY)]),
+            "A cookie by which a client's requests stay with the instance of its first, while that is there: its name, or a table.",
+        ),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `sticky` of `balance`, as a table.
+pub(crate) static STICKY: Table = Table {
+    keys: &[
+        Key::new("cookie", Shape::Text(&COOKIE_NAME), "The cookie's name.").required(),
+        Key::new(
+            "max_age",
+            Shape::Text(&DURATION),
+            "How long a browser keeps it.",
+        )
+        .default("until the browser is closed"),
     ],
     one_of: &[],
     exclusive: &[],

@@ -188,6 +188,13 @@ pub(crate) static HASH_BY: Format = Format {
     pattern: Some("^(ip|url|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"),
 };
 
+pub(crate) static COOKIE_NAME: Format = Format {
+    expected: "the name of a cookie",
+    check: |text| ensure(is_token(text), "it is made of letters, digits, `-` and `_`"),
+    code: Code::BadName,
+    pattern: Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+};
+
 pub(crate) static ZONE: Format = Format {
     expected: "the name of a zone like \"eu-1a\"",
     check: |text| {

@@ -12,6 +12,17 @@ pub struct Balance {
     /// Below this share of healthy capacity, 0 to 1, all instances are used, whatever is thought of
     /// them.
     pub panic_threshold: f64,
+    /// The cookie by which a client's requests stay with one instance, if they do.
+    pub sticky: Option<Sticky>,
+}
+
+/// A sticky session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    /// The cookie's name.
+    pub cookie: String,
+    /// How long a browser keeps it; none until it is closed.
+    pub max_age: Option<Duration>,
 }
 
 /// What `policy` of `balance` says, with the keys that go with it.
@@ -119,6 +130,7 @@ impl Default for Balance {
             policy: BalancePolicy::P2c(P2c::default()),
             ramp: Duration::from_secs(90),
             panic_threshold: 0.5,
+            sticky: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use polity_plan::{
-    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, Origin, P2c, Upstream,
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, Origin, P2c, Sticky, Upstream,
 };
 
 use crate::{check_run, codes, plan, shown};
@@ -118,6 +118,7 @@ fn a_policys_keys_are_read() {
         }),
         ramp: Duration::from_secs(5),
         panic_threshold: 0.0,
+        sticky: None,
     };
     assert_eq!(read, expected);
     let blind = balance("{ policy = \"p2c\", utilization = false, ramp = false }");
@@ -127,6 +128,28 @@ fn a_policys_keys_are_read() {
         ..P2c::default()
     };
     assert_eq!(blind.policy, BalancePolicy::P2c(expected));
+}
+
+#[test]
+fn a_sticky_session_is_a_cookie_over_any_policy() {
+    let sticky = |value: &str| {
+        let value = format!("{{ policy = \"least_connections\", sticky = {value} }}");
+        balance(&value).sticky
+    };
+    let session = |max_age| Sticky {
+        cookie: "Stay".to_owned(),
+        max_age,
+    };
+    assert_eq!(sticky("\"Stay\""), Some(session(None)));
+    assert_eq!(sticky("{ cookie = \"Stay\" }"), Some(session(None)));
+    let hour = Some(Duration::from_secs(3600));
+    let table = "{ cookie = \"Stay\", max_age = \"1h\" }";
+    assert_eq!(sticky(table), Some(session(hour)));
+    refused("{ sticky = \"a b\" }", "P0107");
+    refused("{ sticky = \"a;b\" }", "P0107");
+    refused("{ sticky = true }", "P0104");
+    refused("{ sticky = {} }", "P0105");
+    refused("{ sticky = { cookie = \"a\", path = \"/\" } }", "P0102");
 }
 
 #[test]
@@ -248,6 +271,7 @@ fn connections_have_no_url_no_header_and_no_cookie() {
     };
     check("\"ip_hash\"", &[]);
     check("\"least_connections\"", &[]);
+    check("{ sticky = \"a\" }", &["P0110"]);
     check("\"url_hash\"", &["P0110"]);
     check("{ policy = \"hash\", by = \"header:a\" }", &["P0110"]);
     check("{ policy = \"hash\", by = \"cookie:a\" }", &["P0110"]);
