@@ -109,7 +109,7 @@ impl Balancer {
             Policy::PeakEwma => policy::latency::peak_ewma(candidates, rng),
             Policy::JoinShortestQueue => policy::join_shortest_queue::choose(candidates, rng),
             Policy::Prequal => policy::prequal::choose(candidates, rng),
-            Policy::Random => candidates.draw(rng, None, |_, _| true),
+            Policy::Random => candidates.draw(rng),
             Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
             Policy::Ring(Ring { bound, .. }) | Policy::Maglev(Maglev { bound, .. }) => {
                 policy::consistent_hash::choose(candidates, *bound, ask.key, rng)

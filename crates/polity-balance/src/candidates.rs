@@ -129,17 +129,24 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         self.ramp.is_none_or(|ramp| ramp.admits(endpoint, rng))
     }
 
-    /// One candidate, each as likely as its weight says, but never `except`; as long as one is found
-    /// in a few draws, one that `fits`.
+    /// One candidate, each as likely as its weight says.
+    pub(crate) fn draw(&self, rng: &mut dyn Rng) -> Option<usize> {
+        let (place, ()) = self.draw_rated(rng, None, |_, _| (), |()| true)?;
+        Some(place)
+    }
+
+    /// One candidate, each as likely as its weight says, and how it is rated, but never `except`; as long
+    /// as one is found in a few draws, one whose rating `fits`.
     ///
     /// Stepping on to the neighbour of one that is out would give that neighbour the load of both,
     /// and by retries make an instance's failure its neighbour's.
-    pub(crate) fn draw(
+    pub(crate) fn draw_rated<R>(
         &self,
         rng: &mut dyn Rng,
         except: Option<usize>,
-        fits: impl Fn(&Endpoint, State) -> bool,
-    ) -> Option<usize> {
+        rate: impl Fn(&Endpoint, State) -> R,
+        fits: impl Fn(&R) -> bool,
+    ) -> Option<(usize, R)> {
         let total = self.round().turns() as usize;
         let mut second_best = None;
         for _ in 0..DRAWS {
@@ -148,13 +155,18 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
                 continue;
             }
             if let Some((endpoint, state)) = self.at(place) {
-                if fits(endpoint, state) && self.is_ramped(endpoint, rng) {
-                    return Some(place);
+                let rating = rate(endpoint, state);
+                if fits(&rating) && self.is_ramped(endpoint, rng) {
+                    return Some((place, rating));
                 }
-                second_best = second_best.or(Some(place));
+                second_best = second_best.or(Some((place, rating)));
             }
         }
-        second_best.or_else(|| self.draw_long(rng, except))
+        second_best.or_else(|| {
+            let place = self.draw_long(rng, except)?;
+            let (endpoint, state) = self.at(place)?;
+            Some((place, rate(endpoint, state)))
+        })
     }
 
     /// The same, by looking at all.

@@ -13,7 +13,7 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     rng: &mut dyn Rng,
 ) -> Option<usize> {
     match key {
-        Some(key) => candidates.draw(&mut SplitMix64::new(key), None, |_, _| true),
-        None => candidates.draw(rng, None, |_, _| true),
+        Some(key) => candidates.draw(&mut SplitMix64::new(key)),
+        None => candidates.draw(rng),
     }
 }

@@ -23,18 +23,13 @@ pub(crate) fn peak_ewma<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
-    let first = candidates.draw(rng, None, |_, _| true)?;
+    let rate = |endpoint: &Endpoint, state| cost(Kind::Peak, endpoint, state, candidates.now);
+    let (first, cost) = candidates.draw_rated(rng, None, rate, |_| true)?;
     if candidates.places() == 1 {
         return Some(first);
     }
-    let cost = |place| {
-        let found = candidates.at(place);
-        found.map_or(f32::INFINITY, |(endpoint, state)| {
-            cost(Kind::Peak, endpoint, state, candidates.now)
-        })
-    };
-    match candidates.draw(rng, Some(first), |_, _| true) {
-        Some(second) if cost(second) < cost(first) => Some(second),
+    match candidates.draw_rated(rng, Some(first), rate, |_| true) {
+        Some((second, other)) if other < cost => Some(second),
         _ => Some(first),
     }
 }

@@ -57,8 +57,7 @@ impl Factors {
     }
 }
 
-/// Ordered from better to worse.
-#[derive(PartialEq, PartialOrd)]
+/// What is known of one that was drawn.
 struct Rating {
     /// Whether it may be taken only after others were looked for.
     is_misfit: bool,
@@ -67,11 +66,13 @@ struct Rating {
 }
 
 impl Rating {
-    /// Of one that was retired or ejected just now.
-    const GONE: Self = Self {
-        is_misfit: true,
-        cost: f32::INFINITY,
-    };
+    #[inline]
+    fn is_better_than(&self, other: &Self) -> bool {
+        match self.is_misfit == other.is_misfit {
+            true => self.cost < other.cost,
+            false => other.is_misfit,
+        }
+    }
 }
 
 /// The first drawn wins a tie, which is as good as random.
@@ -81,18 +82,14 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     rng: &mut dyn Rng,
 ) -> Option<usize> {
     let rate = |endpoint: &Endpoint, state| factors.rate(endpoint, state, candidates.now);
-    let fits = |endpoint: &Endpoint, state: State| !rate(endpoint, state).is_misfit;
-    let first = candidates.draw(rng, None, fits)?;
+    let fits = |rating: &Rating| !rating.is_misfit;
+    let (first, rating) = candidates.draw_rated(rng, None, rate, fits)?;
     if candidates.places() == 1 {
         return Some(first);
     }
     // Endpoints that had to be taken although they do not fit are compared like any others.
-    let rated = |place| {
-        let found = candidates.at(place);
-        found.map_or(Rating::GONE, |(endpoint, state)| rate(endpoint, state))
-    };
-    match candidates.draw(rng, Some(first), fits) {
-        Some(second) if rated(second) < rated(first) => Some(second),
+    match candidates.draw_rated(rng, Some(first), rate, fits) {
+        Some((second, other)) if other.is_better_than(&rating) => Some(second),
         _ => Some(first),
     }
 }

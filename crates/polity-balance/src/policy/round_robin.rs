@@ -34,5 +34,5 @@ pub(super) fn rotate<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
         }
     }
     // Other threads may have taken every turn of the one candidate there is.
-    candidates.draw(rng, None, |_, _| true)
+    candidates.draw(rng)
 }
