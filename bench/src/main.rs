@@ -8,6 +8,7 @@ mod open_loop;
 mod origin;
 mod relay;
 mod script;
+mod server;
 mod slow;
 
 use clap::Parser;
@@ -19,6 +20,8 @@ use tokio::runtime::Builder;
 enum Instrument {
     /// Answers requests as fast as it can, or as slowly as it is told; prints its address.
     Origin(origin::Options),
+    /// Answers requests as one of a fleet does, its bad days included; prints its address.
+    Server(server::Options),
     /// Carries requests to an origin and does nothing else: the kernel's part of what a proxy costs.
     Relay(relay::Options),
     /// Sends requests at fixed times, whatever comes back; prints latencies as JSON.
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match Instrument::parse() {
         Instrument::Origin(options) => runtime.block_on(origin::run(&options)),
+        Instrument::Server(options) => runtime.block_on(server::run(&options)),
         Instrument::Relay(options) => relay::run(&options),
         Instrument::OpenLoop(options) => runtime.block_on(open_loop::run(options)),
         Instrument::Idle(options) => runtime.block_on(idle::run(&options)),

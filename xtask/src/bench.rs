@@ -1,4 +1,4 @@
-//! `cargo xtask bench gateway`: Polity beside other proxies, on the same requests and one core.
+//! `cargo xtask bench`: Polity beside other proxies, on the same requests and one core.
 
 mod build;
 mod callgrind;
@@ -6,6 +6,7 @@ mod closed_loop;
 mod contenders;
 mod cpu;
 mod figures;
+mod fleet;
 mod goals;
 mod growth;
 mod idle;
@@ -32,6 +33,8 @@ use session::Session;
 pub(crate) enum Bench {
     /// Polity's gateway beside the proxies that are installed: CPU per request, latency, memory.
     Gateway(Options),
+    /// Polity's balancing beside that of nginx and HAProxy, before servers that have bad days.
+    Balance(Options),
 }
 
 #[derive(clap::Args)]
@@ -42,7 +45,7 @@ pub(crate) struct Options {
     /// Counts instructions per request instead of measuring time: for Polity and, where it is there, nginx.
     #[arg(long)]
     callgrind: bool,
-    /// Only these workloads.
+    /// Only these workloads; of balancers, only those with this in their name.
     #[arg(long, value_delimiter = ',', value_name = "WORKLOAD")]
     only: Vec<String>,
     /// Only these peers, or `floor`; all that are installed and the floor, if not given.
@@ -54,9 +57,9 @@ pub(crate) struct Options {
     /// Measures this binary of Polity instead of building one.
     #[arg(long, value_name = "FILE")]
     polity: Option<PathBuf>,
-    /// Where the figures go.
-    #[arg(long, default_value = "target/bench/gateway.json")]
-    json: PathBuf,
+    /// Where the figures go, if not to `target/bench`.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 impl Options {
@@ -73,7 +76,10 @@ impl Options {
 }
 
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
-    let Bench::Gateway(options) = bench;
+    let options = match bench {
+        Bench::Gateway(options) => options,
+        Bench::Balance(options) => return fleet::run(options),
+    };
     let session = Session::begin(options)?;
     if options.callgrind {
         callgrind::run(&session, options)?;

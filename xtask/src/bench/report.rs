@@ -15,6 +15,7 @@ use crate::page;
 use crate::table::{Table, number};
 
 const PAGE: &str = "docs/benchmarks.md";
+const JSON: &str = "target/bench/gateway.json";
 /// What others may take of the proxy's core.
 const QUIET_PER_CENT: f64 = 5.0;
 
@@ -30,12 +31,12 @@ pub(super) fn write(session: &Session, options: &Options, failed: bool) -> anyho
     println!("{}", quiet(session));
     let place = machine::describe();
     let text = serde_json::to_string_pretty(&json(session, &place))?;
-    if let Some(folder) = options.json.parent() {
+    let path = options.json.clone().unwrap_or_else(|| JSON.into());
+    if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(&options.json, text + "\n")
-        .with_context(|| format!("could not write {}", options.json.display()))?;
-    println!("written to {}", options.json.display());
+    fs::write(&path, text + "\n").with_context(|| format!("could not write {}", path.display()))?;
+    println!("written to {}", path.display());
     if failed || !options.is_whole() {
         println!("{PAGE} is left as it is: it is refreshed by whole runs");
         return Ok(());
@@ -130,6 +131,16 @@ fn json(session: &Session, machine: &Value) -> Value {
 }
 
 fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -> String {
+    format!(
+        "{}\n{}\n{}",
+        place(session, machine),
+        goals.markdown(),
+        figures.markdown()
+    )
+}
+
+/// Where, when and of what something was measured.
+pub(super) fn place(session: &Session, machine: &Value) -> String {
     let text = |name: &str| machine[name].as_str().unwrap_or("unknown").to_owned();
     let versions: String = session
         .stable
@@ -144,7 +155,7 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
         .map(|name| format!("- {name}: was not installed\n"))
         .collect();
     format!(
-        "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {} rounds of {} s. {}\n\n{versions}{missing}\n{}\n{}",
+        "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {} rounds of {} s. {}\n\n{versions}{missing}",
         text("date"),
         text("commit"),
         text("cpu"),
@@ -154,8 +165,6 @@ fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -
         session.pace.rounds,
         session.pace.seconds,
         quiet(session),
-        goals.markdown(),
-        figures.markdown(),
     )
 }
 

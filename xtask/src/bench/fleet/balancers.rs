@@ -1,0 +1,159 @@
+//! Who is compared: each with the means it has against servers that fail, and one more try.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::servers::Fleet;
+use crate::bench::machine;
+use crate::bench::session::Session;
+
+/// From start to the first answer.
+pub(super) const START: Duration = Duration::from_secs(30);
+
+/// A program, and how it is told to balance.
+pub(super) struct Balancer {
+    pub(super) name: &'static str,
+    kind: Kind,
+    /// In its own words.
+    policy: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Polity,
+    Nginx,
+    Haproxy,
+}
+
+pub(super) const BALANCERS: [Balancer; 11] = [
+    polity("polity p2c", "\"p2c\""),
+    polity(
+        "polity p2c, not listening",
+        "{ policy = \"p2c\", utilization = false }",
+    ),
+    polity("polity round_robin", "\"round_robin\""),
+    polity("polity least_connections", "\"least_connections\""),
+    polity("polity least_response_time", "\"least_response_time\""),
+    polity("polity peak_ewma", "\"peak_ewma\""),
+    peer("nginx round robin", Kind::Nginx, ""),
+    peer("nginx least_conn", Kind::Nginx, "least_conn;"),
+    peer("nginx random two", Kind::Nginx, "random two least_conn;"),
+    peer("haproxy leastconn", Kind::Haproxy, "leastconn"),
+    peer("haproxy random", Kind::Haproxy, "random"),
+];
+
+const fn polity(name: &'static str, policy: &'static str) -> Balancer {
+    peer(name, Kind::Polity, policy)
+}
+
+const fn peer(name: &'static str, kind: Kind, policy: &'static str) -> Balancer {
+    Balancer { name, kind, policy }
+}
+
+impl Balancer {
+    /// None where it is not installed.
+    pub(super) fn program(&self, session: &Session) -> Option<PathBuf> {
+        match self.kind {
+            Kind::Polity => Some(session.programs.polity.clone()),
+            Kind::Nginx => machine::find("nginx"),
+            Kind::Haproxy => machine::find("haproxy"),
+        }
+    }
+
+    /// Whether it is one that others have made.
+    pub(super) fn is_peer(name: &str) -> bool {
+        let mut peers = BALANCERS.iter().filter(|it| it.kind != Kind::Polity);
+        peers.any(|peer| peer.name == name)
+    }
+
+    /// Writes its configuration into `folder` and adds what starts it to `command`.
+    pub(super) fn configure(
+        &self,
+        folder: &Path,
+        port: u16,
+        fleet: &Fleet,
+        command: &mut Command,
+    ) -> anyhow::Result<()> {
+        match self.kind {
+            Kind::Polity => {
+                fs::write(
+                    folder.join("polity.toml"),
+                    polity_plan(self.policy, port, fleet),
+                )?;
+                command.arg("up").arg(folder);
+            }
+            Kind::Nginx => {
+                let path = folder.join("nginx.conf");
+                fs::write(&path, nginx(self.policy, folder, port, fleet))?;
+                command.arg("-p").arg(folder).arg("-c").arg(path);
+            }
+            Kind::Haproxy => {
+                let path = folder.join("haproxy.cfg");
+                fs::write(&path, haproxy(self.policy, port, fleet))?;
+                command.arg("-db").arg("-f").arg(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn polity_plan(policy: &str, port: u16, fleet: &Fleet) -> String {
+    let urls: Vec<String> = fleet
+        .addresses()
+        .map(|address| format!("\"http://{address}\""))
+        .collect();
+    format!(
+        "[gateway]\nlisten = \"127.0.0.1:{port}\"\nlimits.connections_per_address = false\n\n\
+         [console]\nlisten = \"127.0.0.1:0\"\n\n\
+         [service.fleet]\nroute = \"/\"\nurls = [{}]\nbalance = {policy}\n\
+         retry.on = [\"connect-failure\", \"reset\", 500, 503]\n",
+        urls.join(", ")
+    )
+}
+
+/// Failures count against a server as they do by default, answers with an error among them.
+fn nginx(policy: &str, folder: &Path, port: u16, fleet: &Fleet) -> String {
+    let servers: String = fleet
+        .addresses()
+        .map(|address| format!("server {address} max_fails=5 fail_timeout=10s; "))
+        .collect();
+    let folder = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("    {kind}_temp_path {folder}/{kind};\n"))
+        .collect();
+    format!(
+        "user root;\nworker_processes 1;\ndaemon off;\npid {folder}/nginx.pid;\nerror_log stderr crit;\n\
+         events {{ worker_connections 8192; }}\n\
+         http {{\n    access_log off;\n    keepalive_requests 1000000000;\n{temporary}\
+         \x20   upstream fleet {{ {policy} {servers}keepalive 1024; keepalive_requests 1000000000; }}\n\
+         \x20   server {{\n        listen 127.0.0.1:{port} backlog=4096;\n        location / {{\n\
+         \x20           proxy_pass http://fleet;\n            proxy_http_version 1.1;\n\
+         \x20           proxy_set_header Connection \"\";\n\
+         \x20           proxy_next_upstream error timeout http_500 http_503;\n\
+         \x20           proxy_next_upstream_tries 2;\n        }}\n    }}\n}}\n"
+    )
+}
+
+/// Servers whose answers are errors are taken out, and come back when a check succeeds.
+fn haproxy(policy: &str, port: u16, fleet: &Fleet) -> String {
+    let servers: String = fleet
+        .addresses()
+        .enumerate()
+        .map(|(number, address)| {
+            format!(
+                "    server s{number} {address} check inter 1s observe layer7 error-limit 5 on-error mark-down\n"
+            )
+        })
+        .collect();
+    format!(
+        "global\n    nbthread 1\n    maxconn 12000\n    no strict-limits\n\
+         defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n\
+         \x20   http-reuse always\n    option redispatch 1\n    retries 1\n\
+         \x20   retry-on conn-failure empty-response 500 503\n\
+         frontend clients\n    bind 127.0.0.1:{port} backlog 4096\n    default_backend fleet\n\
+         backend fleet\n    balance {policy}\n    option httpchk GET /\n{servers}"
+    )
+}
