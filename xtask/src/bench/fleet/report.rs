@@ -95,7 +95,10 @@ fn goals(session: &Session) -> Table {
         let Some(best) = best else {
             continue;
         };
-        let is = median(session, metric, OURS) / median(session, metric, best);
+        let is = ratio(
+            median(session, metric, OURS),
+            median(session, metric, best),
+        );
         table.push([
             metric.name.to_owned(),
             number(goal),
@@ -110,4 +113,12 @@ fn goals(session: &Session) -> Table {
 fn median(session: &Session, metric: Metric, name: &str) -> f64 {
     let figure = session.figures.find(NAME, metric, name);
     figure.and_then(Figure::median).unwrap_or(f64::NAN)
+}
+
+/// Nothing is no part of nothing that could be too large.
+fn ratio(ours: f64, best: f64) -> f64 {
+    match ours == best {
+        true if best == 0.0 => 0.0,
+        _ => ours / best,
+    }
 }
