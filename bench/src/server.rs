@@ -185,3 +185,54 @@ impl Server {
         .into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn server(arguments: &[&str]) -> Server {
+        let all = ["server"].iter().chain(arguments);
+        Server::new(&Arguments::parse_from(all).options)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_place_in_the_line_is_refused() {
+        let server = server(&["--workers=1", "--line=1"]);
+        let all = tokio::join!(server.work(), server.work(), server.work());
+        assert_eq!((all.0, all.1), ("200 OK", "200 OK"));
+        assert_eq!(all.2, "503 Service Unavailable");
+        assert_eq!(server.work().await, "200 OK");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_server_fails_while_its_time_has_come() {
+        let server = server(&["--character=failing"]);
+        let later = |seconds| {
+            let began = Instant::now().checked_sub(Duration::from_secs(seconds));
+            server
+                .began
+                .set(began.expect("the machine has run for longer"));
+        };
+        let mut answers = Vec::new();
+        for seconds in [1, 3, 7] {
+            later(seconds);
+            answers.push(server.work().await);
+        }
+        assert_eq!(answers, ["200 OK", "500 Internal Server Error", "200 OK"]);
+    }
+
+    #[test]
+    fn requests_take_what_they_should_on_average() {
+        let server = server(&["--mean-ms=10"]);
+        let all: Duration = (0..10_000).map(|_| server.takes(COLD)).sum();
+        assert!((9.5..10.5).contains(&(all.as_secs_f64() / 10.0)), "{all:?}");
+    }
+}

@@ -95,10 +95,7 @@ fn goals(session: &Session) -> Table {
         let Some(best) = best else {
             continue;
         };
-        let is = ratio(
-            median(session, metric, OURS),
-            median(session, metric, best),
-        );
+        let is = ratio(median(session, metric, OURS), median(session, metric, best));
         table.push([
             metric.name.to_owned(),
             number(goal),
