@@ -108,6 +108,33 @@ fn waits_are_those_of_queueing_theory() {
     }
 }
 
+/// Work of 20 ms, seldom two at once, at a server that stands still for every second half of a second.
+#[test]
+fn a_pause_holds_up_what_comes_in_it_and_what_it_interrupts() {
+    let pauses = Fault::Pauses {
+        every: Duration::from_secs(1),
+        length: Duration::from_millis(500),
+    };
+    let scenario = Scenario {
+        servers: vec![ServerSpec {
+            workers: 100,
+            episodes: vec![Episode::always(pauses)],
+            ..ServerSpec::default()
+        }],
+        work: Distribution::Constant(Duration::from_millis(20)),
+        network: Duration::ZERO,
+        deadline: Duration::from_secs(10),
+        arrivals: 100.0,
+        length: Duration::from_secs(400),
+        ..equal_servers(1, 0.0)
+    };
+    let outcome = run(&scenario, contender("random"), 1);
+    // One half of all waits for 250 ms on average, and one in 50 is held up by 500 ms.
+    let expected = 20.0 + 0.5 * 250.0 + 0.02 * 500.0;
+    let ratio = outcome.latency.mean().as_secs_f64() * 1e3 / expected;
+    assert!((0.98..1.02).contains(&ratio), "{ratio}");
+}
+
 #[test]
 fn every_request_ends_once_and_is_counted_out() {
     for contender in CONTENDERS {

@@ -166,3 +166,89 @@ fn left(episode: &Episode, now: Duration) -> f64 {
     let length = episode.until - episode.from;
     (episode.until - now).div_duration_f64(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn with(fault: Fault) -> ServerSpec {
+        ServerSpec {
+            workers: 2,
+            queue: 1,
+            speed: 2.0,
+            episodes: vec![Episode {
+                from: SECOND * 10,
+                until: SECOND * 20,
+                fault,
+            }],
+            ..ServerSpec::default()
+        }
+    }
+
+    #[test]
+    fn workers_and_then_the_queue_are_filled_and_the_rest_overflows() {
+        let spec = with(Fault::Errors(0.0));
+        let mut server = Server::new(&spec);
+        let admitted = [1, 2, 3, 4].map(|request| server.admit(request, SECOND));
+        use Admission::*;
+        assert_eq!(admitted, [Starts, Starts, Waits, Overflows]);
+        assert_eq!(
+            (server.load().in_flight, server.load().utilization),
+            (3, 1.5)
+        );
+        assert_eq!(
+            [server.finish(), server.finish(), server.finish()],
+            [Some(3), None, None]
+        );
+        assert_eq!(server.load().in_flight, 0);
+    }
+
+    #[test]
+    fn work_takes_what_speed_and_faults_make_of_it() {
+        let takes = |fault, at: u32| {
+            let spec = with(fault);
+            let now = SECOND * at;
+            (Server::new(&spec).end_of(SECOND, now) - now).as_secs_f64()
+        };
+        assert_eq!(takes(Fault::Slowdown(4.0), 9), 0.5);
+        assert_eq!(takes(Fault::Slowdown(4.0), 10), 2.0);
+        assert_eq!(takes(Fault::Slowdown(4.0), 20), 0.5);
+        assert_eq!(takes(Fault::Delay(SECOND), 15), 1.5);
+        let cold = Fault::ColdStart {
+            slowdown: 5.0,
+            errors: 0.4,
+        };
+        assert_eq!(
+            [takes(cold, 10), takes(cold, 15), takes(cold, 20)],
+            [2.5, 1.5, 0.5]
+        );
+    }
+
+    #[test]
+    fn a_cold_server_errs_less_and_less() {
+        let spec = with(Fault::ColdStart {
+            slowdown: 1.0,
+            errors: 0.4,
+        });
+        let server = Server::new(&spec);
+        assert_eq!(
+            [10, 15, 20].map(|at| server.errors(SECOND * at)),
+            [0.4, 0.2, 0.0]
+        );
+    }
+
+    #[test]
+    fn a_paused_server_neither_works_nor_answers_questions() {
+        let spec = with(Fault::Errors(0.0));
+        let mut server = Server::new(&spec);
+        server.pause(SECOND * 3, SECOND);
+        assert_eq!(server.end_of(SECOND * 2, SECOND * 2), SECOND * 5);
+        assert_eq!(
+            (server.probed(SECOND * 3), server.paused()),
+            (None, SECOND * 3)
+        );
+        assert!(server.probed(SECOND * 4).is_some());
+    }
+}
