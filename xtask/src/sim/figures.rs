@@ -37,7 +37,7 @@ impl Figures {
             windows.iter().map(move |window| share(&window.sent))
         };
         let failed = windows.iter().map(|window| {
-            let all = window.latency.count() + window.failed;
+            let all = window.succeeded + window.failed;
             window.failed as f64 / all.max(1) as f64
         });
         Self {

@@ -108,11 +108,11 @@ pub const CONDITIONS: &[Condition] = &[
     },
     Condition {
         name: "spike",
-        about: "a tenth of the servers take ten times as long, from the 20th second to the 26th",
+        about: "a tenth of the servers take ten times as long, from the 15th second to the 21st",
         befalls: |scenario| {
             let spike = Episode {
-                from: Duration::from_secs(20),
-                until: Duration::from_secs(26),
+                from: Duration::from_secs(15),
+                until: Duration::from_secs(21),
                 fault: Fault::Slowdown(10.0),
             };
             afflict(scenario, tenth(scenario), "slow", spike);
@@ -139,12 +139,12 @@ pub const CONDITIONS: &[Condition] = &[
     },
     Condition {
         name: "fails_fast",
-        about: "one server answers every request with an error, in a millisecond, from the 10th second to the 30th",
+        about: "one server answers every request with an error, in a millisecond, from the 10th second to the 25th",
         befalls: |scenario| afflict(scenario, 1, "failing", in_the_middle(Fault::FailsFast)),
     },
     Condition {
         name: "hangs",
-        about: "one server takes requests and never answers, from the 10th second to the 30th",
+        about: "one server takes requests and never answers, from the 10th second to the 25th",
         befalls: |scenario| afflict(scenario, 1, "hanging", in_the_middle(Fault::Hangs)),
     },
     Condition {
@@ -162,7 +162,7 @@ pub const CONDITIONS: &[Condition] = &[
 ];
 
 /// How long each simulation is, and how much of its beginning is not measured.
-const LENGTH: Duration = Duration::from_secs(40);
+const LENGTH: Duration = Duration::from_secs(30);
 const WARM_UP: Duration = Duration::from_secs(5);
 
 impl Condition {
@@ -210,7 +210,7 @@ fn tenth(scenario: &Scenario) -> usize {
 fn in_the_middle(fault: Fault) -> Episode {
     Episode {
         from: Duration::from_secs(10),
-        until: Duration::from_secs(30),
+        until: Duration::from_secs(25),
         fault,
     }
 }
