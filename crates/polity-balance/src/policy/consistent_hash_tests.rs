@@ -96,13 +96,25 @@ fn a_bound_moves_no_key_where_there_is_room() {
     }
 }
 
-/// Requests stay, and all want the same endpoint, or any of a few.
+/// Requests stay, and all want the same endpoint, or any of a few. Three of four are begun within a
+/// millisecond of another, for which nothing is counted.
 fn held(policy: Policy, all: &[Arc<Endpoint>], requests: usize, keys: usize) -> Vec<u64> {
+    held_at(policy, all, requests, keys, |number| {
+        Moment(1_000 + number / 4)
+    })
+}
+
+fn held_at(
+    policy: Policy,
+    all: &[Arc<Endpoint>],
+    requests: usize,
+    keys: usize,
+    moment: impl Fn(u64) -> Moment,
+) -> Vec<u64> {
     let service = roster(policy, all);
     let (balancer, mut rng) = (balancer(policy), SplitMix64::new(1));
     let begin = |number: usize| {
-        // Three of four are asked within a millisecond of another, for which nothing is counted.
-        let now = Moment(1_000 + number as u64 / 4);
+        let now = moment(number as u64);
         let ask = Ask {
             now,
             ..ask(number % keys)
@@ -133,6 +145,14 @@ proptest! {
                 prop_assert!(*load as f32 <= most, "{loads:?} of {weights:?}, {bound}");
             }
         }
+    }
+}
+
+#[test]
+fn a_burst_within_a_millisecond_is_counted_again_when_all_are_full() {
+    for policy in policies(Some(1.0)) {
+        let loads = held_at(policy, &endpoints(4), 100, 1, |_| Moment(1_000));
+        assert_eq!(loads, [25; 4]);
     }
 }
 
