@@ -87,6 +87,15 @@ fn rejection(instance: &Instance, now: Instant) -> Option<Rejected> {
 }
 
 impl Instance {
+    /// Why it gets no requests although it is ready; none if it does.
+    pub(crate) fn why_left_out(&self, now: Instant) -> Option<String> {
+        match (self.record.ejection(), rejection(self, now)) {
+            (Some(reason), _) => Some(format!("gets no requests for now: {reason}")),
+            (None, Some(rejected)) => Some(format!("gets no requests for now: {rejected}")),
+            (None, None) => None,
+        }
+    }
+
     /// Its health check has found it well again, and that is newer than what requests have found.
     pub(crate) fn forgive(&self) {
         self.record.forgive();

@@ -111,6 +111,11 @@ impl Handle {
         Some(snapshot.service(service.as_str())?.summary(Instant::now()))
     }
 
+    /// Why an instance that is ready gets no requests; none if it does.
+    pub fn why_left_out(&self, id: &InstanceId) -> Option<String> {
+        self.builder.instance(id)?.why_left_out(Instant::now())
+    }
+
     /// What an instance does; none when it is gone.
     pub fn instance_stats(&self, id: &InstanceId) -> Option<Summary> {
         Some(self.builder.instance(id)?.summary(Instant::now()))

@@ -126,6 +126,14 @@ impl Default for Settings {
     }
 }
 
+impl Reason {
+    pub(crate) const ALL: [Self; 3] = [
+        Self::ConsecutiveErrors,
+        Self::ConnectionFailures,
+        Self::SuccessRate,
+    ];
+}
+
 impl Settings {
     /// How many of a fleet of `size` may be out at once.
     pub fn most_of(&self, size: usize) -> usize {

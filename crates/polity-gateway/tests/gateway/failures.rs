@@ -181,6 +181,12 @@ async fn an_instance_that_gives_errors_alone_is_left_out_after_five() {
     let bad = Double::start(&system, "orders-1", answer(500, "")).await;
     let _good = Double::start(&system, "orders-2", answer(200, "")).await;
     let answers = statuses(&system, GET, 40).await;
+    let left_out = |id: &str| system.handle.why_left_out(&id.into());
+    assert_eq!(
+        left_out("orders-1").as_deref(),
+        Some("gets no requests for now: too many requests in a row ended with an error")
+    );
+    assert_eq!(left_out("orders-2"), None);
     assert_eq!(bad.seen(), 5);
     assert_eq!(answers.iter().filter(|status| **status == 500).count(), 5);
 }
@@ -259,6 +265,9 @@ async fn an_instances_own_circuit_breaker_keeps_requests_from_it_alone() {
     let answers = statuses(&system, GET, 20).await;
     assert_eq!(answers.iter().filter(|status| **status == 500).count(), 3);
     assert_eq!(bad.seen(), 3);
+    let left_out = system.handle.why_left_out(&"orders-1".into());
+    let why = "gets no requests for now: the circuit breaker is open: too many requests in a row have failed";
+    assert_eq!(left_out.as_deref(), Some(why));
     good.answers(answer(500, ""));
     let answers = statuses(&system, GET, 5).await;
     assert_eq!(answers, [500, 500, 500, 503, 503]);

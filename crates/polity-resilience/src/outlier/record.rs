@@ -18,8 +18,8 @@ pub struct Record {
     unanswered: AtomicU32,
     /// How often it was ejected and that is not forgotten. This and `until` change in turn only.
     ejections: AtomicU32,
-    /// Until when it is or was ejected, in milliseconds since the origin, and in the lowest bit
-    /// whether it is.
+    /// Until when it is or was ejected, in milliseconds since the origin; below that, in two bits,
+    /// why; and in the lowest bit whether it is.
     until: AtomicU64,
     origin: Instant,
 }
@@ -27,6 +27,8 @@ pub struct Record {
 const REQUEST: u64 = 1 << 32;
 
 const EJECTED: u64 = 1;
+
+const TIME_SHIFT: u32 = 3;
 
 impl Record {
     /// Of an endpoint that has had no request.
@@ -44,6 +46,15 @@ impl Record {
     /// Whether it is ejected.
     pub fn is_ejected(&self) -> bool {
         self.until.load(Ordering::Relaxed) & EJECTED != 0
+    }
+
+    /// Why it is ejected, if it is.
+    pub fn ejection(&self) -> Option<Reason> {
+        let until = self.until.load(Ordering::Relaxed);
+        let number = until >> 1 & 0b11;
+        let mut all = Reason::ALL.into_iter();
+        let reason = all.find(|reason| *reason as u64 == number);
+        reason.filter(|_| until & EJECTED != 0)
     }
 
     /// Counts a request, and gives how many in a row have failed in the same way.
@@ -83,14 +94,15 @@ impl Record {
         self.ejections.store(times, Ordering::Relaxed);
         let period = settings.base.saturating_mul(times).min(settings.cap);
         let until = self.millis(now).saturating_add(period.as_millis() as u64);
-        self.until.store(until << 1 | EJECTED, Ordering::Relaxed);
+        let packed = until << TIME_SHIFT | (reason as u64) << 1 | EJECTED;
+        self.until.store(packed, Ordering::Relaxed);
         Ejection { reason, period }
     }
 
     /// Whether its time is over; if so, it begins anew.
     pub(super) fn readmit(&self, now: Instant) -> bool {
         let until = self.until.load(Ordering::Relaxed);
-        let over = until & EJECTED != 0 && until >> 1 <= self.millis(now);
+        let over = until & EJECTED != 0 && until >> TIME_SHIFT <= self.millis(now);
         if over {
             self.clear();
             self.until.store(until & !EJECTED, Ordering::Relaxed);
@@ -114,7 +126,8 @@ impl Record {
     /// Forgets one ejection, if the last one has been over for an interval.
     pub(super) fn forget(&self, interval: Duration, now: Instant) {
         let until = self.until.load(Ordering::Relaxed);
-        let calm = (until >> 1).saturating_add(interval.as_millis() as u64) <= self.millis(now);
+        let calm =
+            (until >> TIME_SHIFT).saturating_add(interval.as_millis() as u64) <= self.millis(now);
         if until & EJECTED == 0 && calm {
             let times = self.ejections.load(Ordering::Relaxed);
             self.ejections

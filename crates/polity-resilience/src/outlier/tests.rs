@@ -86,6 +86,9 @@ fn five_errors_in_a_row_eject_at_once_and_a_success_between_them_prevents_it() {
     let expected = ejection(Reason::ConsecutiveErrors, 30);
     assert_eq!(scene.repeat(0, Ending::Error, 5), expected);
     assert_eq!(scene.ejected(), [0]);
+    let reasons = scene.fleet.iter().map(Record::ejection);
+    let reasons: Vec<_> = reasons.collect();
+    assert_eq!(reasons, [Some(Reason::ConsecutiveErrors), None, None]);
 }
 
 #[test]
@@ -96,6 +99,7 @@ fn requests_without_an_answer_are_counted_for_themselves() {
     // The errors were answers.
     let expected = ejection(Reason::ConnectionFailures, 30);
     assert_eq!(scene.repeat(0, Ending::NoAnswer, 5), expected);
+    assert_eq!(scene.fleet[0].ejection(), Some(Reason::ConnectionFailures));
 }
 
 #[test]
@@ -243,6 +247,7 @@ fn a_success_rate_far_below_the_others_ejects_at_the_next_look() {
     assert_eq!(scene.sweep_after(SECOND), [(5, expected.expect("some"))]);
     assert_eq!(scene.sweep_after(10 * SECOND), []);
     assert_eq!(scene.ejected(), [5]);
+    assert_eq!(scene.fleet[5].ejection(), Some(Reason::SuccessRate));
 }
 
 #[test]

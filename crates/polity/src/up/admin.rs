@@ -80,7 +80,10 @@ impl Admin {
             p99_ms: traffic
                 .and_then(|t| t.p99)
                 .map(|p99| p99.as_secs_f64() * 1e3),
-            note: status.message.clone(),
+            note: status
+                .message
+                .clone()
+                .or_else(|| self.gateway.why_left_out(&status.id)),
         }
     }
 
@@ -129,7 +132,7 @@ impl Admin {
             p99_ms: traffic
                 .and_then(|t| t.p99)
                 .map(|p99| p99.as_secs_f64() * 1e3),
-            note: None,
+            note: self.gateway.why_left_out(&place.id),
         }
     }
 
