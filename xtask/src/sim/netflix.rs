@@ -89,7 +89,7 @@ impl Comparison {
             let failed = row.figures.iter().map(|it| it.failures.total());
             let failed: Vec<_> = failed.collect();
             let falls = failed.windows(2).zip(GOALS);
-            let met = falls.map(|(it, goal)| it[0] >= goal * it[1].max(1));
+            let met = falls.map(|(it, goal)| it[1] == 0 || it[0] >= goal * it[1]);
             met.collect::<Vec<_>>()
         };
         let first = self.rows.first().map(|row| met(&row)).unwrap_or_default();
