@@ -69,10 +69,7 @@ impl Balancer {
             true => roster.reach(rng),
             false => roster.len(),
         };
-        let ramp = match self.settings.policy.ramps() {
-            true => Ramp::of(roster, self.settings.ramp, ask.now),
-            false => None,
-        };
+        let ramp = self.ramp(roster, ask.now);
         let candidates = Candidates::new(roster, places, ramp, ask.now, wanted);
         if let Some(identity) = ask.prefers
             && let Some(place) = roster.place_of(identity)
@@ -85,6 +82,25 @@ impl Balancer {
             return chosen;
         }
         self.pick(&candidates.widened(), ask, rng)
+    }
+
+    /// What an endpoint of `roster` is given of its share, 0 to 1: less than 1 while it is newer than
+    /// others, with policies that have it wait.
+    pub fn share<E: AsRef<Endpoint>>(
+        &self,
+        roster: &Roster<E>,
+        endpoint: &Endpoint,
+        now: Moment,
+    ) -> f32 {
+        self.ramp(roster, now)
+            .map_or(1.0, |ramp| ramp.part(endpoint) as f32)
+    }
+
+    fn ramp<E: AsRef<Endpoint>>(&self, roster: &Roster<E>, now: Moment) -> Option<Ramp> {
+        match self.settings.policy.ramps() {
+            true => Ramp::of(roster, self.settings.ramp, now),
+            false => None,
+        }
     }
 
     fn pick<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(

@@ -300,3 +300,25 @@ fn where_all_are_new_none_is_held_back() {
         }
     }
 }
+
+#[test]
+fn the_share_of_a_new_endpoint_can_be_seen() {
+    let endpoints = [0, 0, 100_000].map(|since| {
+        Arc::new(Endpoint::new(EndpointSpec {
+            since: Moment(since),
+            ..EndpointSpec::default()
+        }))
+    });
+    for policy in policies() {
+        let (roster, balancer) = (roster(policy, &endpoints), balancer(policy));
+        let shares = |at: u64| {
+            endpoints
+                .iter()
+                .map(|it| balancer.share(&roster, it, Moment(100_000 + at)))
+                .collect::<Vec<_>>()
+        };
+        let first = if policy.ramps() { 0.1 } else { 1.0 };
+        assert_eq!(shares(0), [1.0, 1.0, first], "{policy:?}");
+        assert_eq!(shares(90_000), [1.0; 3], "{policy:?}");
+    }
+}

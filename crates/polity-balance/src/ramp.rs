@@ -44,6 +44,11 @@ impl Ramp {
         share >= self.top || rng.unit() * self.top < share
     }
 
+    /// What the endpoint gets, beside the one that has been there longest.
+    pub(crate) fn part(&self, endpoint: &Endpoint) -> f64 {
+        (self.share(endpoint.since()) / self.top).min(1.0)
+    }
+
     /// Of a full one, for an endpoint that came at `since`.
     fn share(&self, since: Moment) -> f64 {
         let done = self.now.after(since).as_secs_f64() / self.window;

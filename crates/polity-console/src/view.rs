@@ -65,8 +65,29 @@ pub struct Instance {
     pub requests_per_second: Option<f64>,
     /// The 99th percentile of its answer times lately, in milliseconds, where known.
     pub p99_ms: Option<f64>,
+    /// How it stands with the gateway, which chooses among the instances; none where that does not know
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Standing>,
     /// What is wrong with it, in one line: "crash loop: exit code 1, next start in 8 s".
     pub note: Option<String>,
+}
+
+/// How an instance stands beside the others of its service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Standing {
+    /// Its capacity, beside the others'.
+    pub weight: u32,
+    /// The zone it is in, where the plan says that.
+    pub zone: Option<String>,
+    /// Whether it is left out for its failures, for now.
+    pub ejected: bool,
+    /// The rate of failures among its latest requests, 0 to 1; less with time.
+    pub failure_rate: f32,
+    /// What it last reported of how much of it is in use, where it has lately; 1 is all.
+    pub utilization: Option<f32>,
+    /// What it is given of its share, 0 to 1: less than 1 while it is newer than others.
+    pub share: f32,
 }
 
 /// How an instance does.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::builder::Builder;
 use crate::listeners::{Addresses, ListenError};
 use crate::policy::Call;
+use crate::standing::Standing;
 use crate::statistics::Summary;
 
 /// From one look at an instance that is being left to the next.
@@ -119,5 +120,14 @@ impl Handle {
     /// What an instance does; none when it is gone.
     pub fn instance_stats(&self, id: &InstanceId) -> Option<Summary> {
         Some(self.builder.instance(id)?.summary(Instant::now()))
+    }
+
+    /// How an instance stands beside the others of its service; none when it is gone.
+    pub fn standing(&self, id: &InstanceId) -> Option<Standing> {
+        let snapshot = self.builder.current();
+        snapshot.services.iter().find_map(|service| {
+            let instance = service.instances().find(|instance| instance.id == *id)?;
+            Some(Standing::of(instance, service, Instant::now()))
+        })
     }
 }

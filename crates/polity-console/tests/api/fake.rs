@@ -298,6 +298,7 @@ fn service(name: &str, state: ServiceState) -> Service {
             uptime_ms: Some(1),
             requests_per_second: None,
             p99_ms: None,
+            balance: None,
             note: None,
         }],
     }

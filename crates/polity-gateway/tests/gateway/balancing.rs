@@ -1,6 +1,7 @@
 //! Which instance requests go to, as the plan says it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use polity_catalog::{Change, Health, Instance};
 
@@ -394,4 +395,43 @@ async fn a_session_over_tls_is_for_tls_only() {
         let set = answer.field("set-cookie").unwrap();
         assert_eq!(set.ends_with("; Secure"), expected, "{set}");
     }
+}
+
+#[tokio::test]
+async fn it_can_be_seen_how_an_instance_stands() {
+    let system = System::start(&service("{ policy = \"p2c\", ramp = \"10s\" }")).await;
+    let standing = |id: &str| system.handle.standing(&id.into());
+    assert_eq!(standing("a-1"), None);
+    let origin = Origin::saying("a-1", "x-server-utilization: 0.5\r\n").await;
+    put(&system, "a-1", origin.address.port(), 3, None);
+    until(|| standing("a-1").is_some()).await;
+    let first = standing("a-1").unwrap();
+    assert_eq!((first.weight, first.is_ejected), (3, false));
+    assert_eq!((first.failure_rate, first.utilization), (0.0, None));
+    assert_eq!(first.share, 1.0, "it is as old as any");
+    system.get("/").await;
+    let heard = standing("a-1").unwrap().utilization.unwrap();
+    // It fades with every second.
+    assert!(heard > 0.0 && heard <= 0.5, "{heard}");
+
+    // One that has come later gets less.
+    let later = Instant::now() + Duration::from_millis(5);
+    until(|| Instant::now() > later).await;
+    let late = Origin::start("a-2").await;
+    put(&system, "a-2", late.address.port(), 1, None);
+    until(|| standing("a-2").is_some()).await;
+    assert!(standing("a-2").unwrap().share < 1.0);
+}
+
+#[tokio::test]
+async fn it_can_be_seen_that_an_instance_is_left_out() {
+    let turns = service("{ policy = \"round_robin\", ramp = false }");
+    let (system, mut origins) = fleet(&turns, &[1, 1, 1]).await;
+    let standing = || system.handle.standing(&"a-1".into()).unwrap();
+    drop(origins.remove(0));
+    for _ in 0..30 {
+        assert_eq!(system.get("/").await.status, 200);
+    }
+    assert!(standing().is_ejected, "{:?}", standing());
+    assert!(standing().failure_rate > 0.0);
 }

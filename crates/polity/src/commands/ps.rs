@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use polity_console::view::{Instance, Service};
+use polity_console::view::{Instance, Service, Standing};
 
 use crate::cli::Global;
 use crate::client::Client;
@@ -111,11 +111,21 @@ fn notes(service: &Service) -> Vec<String> {
         notes.push(format!("{}: {note}", service.name));
     }
     for instance in &service.instances {
-        if let Some(note) = &instance.note {
+        let standing = instance.balance.as_ref().and_then(standing);
+        for note in instance.note.iter().chain(&standing) {
             notes.push(format!("{}: {note}", instance.id));
         }
     }
     notes
+}
+
+/// In percent: above it, an instance is not much newer than the others.
+const FULL_SHARE: u32 = 95;
+
+/// Why an instance that is well gets fewer requests than others.
+fn standing(standing: &Standing) -> Option<String> {
+    let share = (standing.share * 100.0) as u32;
+    (share < FULL_SHARE).then(|| format!("new, and given {share}% of its share of requests"))
 }
 
 fn milliseconds(value: f64) -> String {

@@ -1,6 +1,6 @@
 //! Tests of what `polity ps` shows.
 
-use polity_console::view::{InstanceState, ServiceState};
+use polity_console::view::{InstanceState, ServiceState, Standing};
 
 use super::*;
 
@@ -16,6 +16,7 @@ fn instance(id: &str, state: InstanceState) -> Instance {
         uptime_ms: Some(65_000),
         requests_per_second: Some(12.34),
         p99_ms: Some(4.25),
+        balance: None,
         note: None,
     }
 }
@@ -65,6 +66,35 @@ orders-12: crash loop: exit code 1, next start in 8 s
 tracker: build failed: exit code 101
 ";
     assert_eq!(render(&services(), Style::Plain), expected);
+}
+
+#[test]
+fn an_instance_that_is_new_is_told_of() {
+    let standing = Standing {
+        weight: 1,
+        zone: None,
+        ejected: false,
+        failure_rate: 0.625,
+        utilization: Some(0.5),
+        share: 1.0,
+    };
+    let check = |standing: Standing, expected: &str| {
+        let mut services = services();
+        services.truncate(1);
+        services[0].scaled = false;
+        services[0].instances.truncate(1);
+        services[0].instances[0].balance = Some(standing);
+        assert_eq!(remarks(&services, Style::Plain), expected);
+    };
+    check(standing.clone(), "");
+    let new = Standing {
+        share: 0.1,
+        ..standing
+    };
+    check(
+        new,
+        "orders-1: new, and given 10% of its share of requests\n",
+    );
 }
 
 #[test]

@@ -80,11 +80,24 @@ impl Admin {
             p99_ms: traffic
                 .and_then(|t| t.p99)
                 .map(|p99| p99.as_secs_f64() * 1e3),
+            balance: self.standing(&status.id, None),
             note: status
                 .message
                 .clone()
                 .or_else(|| self.gateway.why_left_out(&status.id)),
         }
+    }
+
+    fn standing(&self, id: &InstanceId, zone: Option<&String>) -> Option<view::Standing> {
+        let standing = self.gateway.standing(id)?;
+        Some(view::Standing {
+            weight: standing.weight,
+            zone: zone.cloned(),
+            ejected: standing.is_ejected,
+            failure_rate: standing.failure_rate,
+            utilization: standing.utilization,
+            share: standing.share,
+        })
     }
 
     fn external(&self, service: &Service, skipped: Option<&String>) -> view::Service {
@@ -132,6 +145,7 @@ impl Admin {
             p99_ms: traffic
                 .and_then(|t| t.p99)
                 .map(|p99| p99.as_secs_f64() * 1e3),
+            balance: self.standing(&place.id, place.zone.as_ref()),
             note: self.gateway.why_left_out(&place.id),
         }
     }
