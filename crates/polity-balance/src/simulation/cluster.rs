@@ -172,6 +172,7 @@ impl<'a> Cluster<'a> {
             work,
             luck,
             reached: Duration::ZERO,
+            others: 0,
             paused: Duration::ZERO,
             answer: None,
             held: Some(held),
@@ -192,9 +193,10 @@ impl<'a> Cluster<'a> {
 
     fn reach(&mut self, request: usize) {
         let now = self.timeline.now();
+        let server = self.request(request).server;
+        let others = self.servers[server].load().in_flight;
         let it = self.request(request);
-        it.reached = now;
-        let server = it.server;
+        (it.reached, it.others) = (now, others);
         match self.servers[server].admit(request, now) {
             Admission::Starts => self.start(request),
             // What is lost keeps its place for good: its server may yet do anything.
@@ -206,8 +208,8 @@ impl<'a> Cluster<'a> {
                 self.timeline.at(at, Event::Finish(request));
             }
             Admission::FailsFast => {
-                self.servers[server].answered(ERROR_TIME);
                 let load = self.servers[server].load();
+                self.servers[server].answered(ERROR_TIME, load.in_flight);
                 self.request(request).answer = Some(Answer::Error(load));
                 self.timeline.at(now + ERROR_TIME, Event::Finish(request));
             }
@@ -279,7 +281,7 @@ impl Cluster<'_> {
                 return;
             }
             let failed = it.luck < server.errors(now);
-            server.answered(now - it.reached);
+            server.answered(now - it.reached, it.others);
             let next = server.finish();
             it.answer = Some(match failed {
                 true => Answer::Error(server.load()),

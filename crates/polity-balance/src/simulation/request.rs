@@ -22,6 +22,8 @@ pub(super) struct Request {
     pub(super) luck: f64,
     /// When it came to its server.
     pub(super) reached: Duration,
+    /// How many requests were there.
+    pub(super) others: u32,
     /// How long its server had stood still when it was last said when its work ends.
     pub(super) paused: Duration,
     pub(super) answer: Option<Answer>,

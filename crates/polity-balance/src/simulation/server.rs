@@ -15,8 +15,8 @@ pub(super) struct Server<'a> {
     paused_until: Duration,
     /// All pauses so far, the present one to its end.
     paused: Duration,
-    /// What its answers take: a moving average.
-    latency: Duration,
+    /// What answers take to requests that met so many others here: moving averages.
+    latencies: Vec<Duration>,
 }
 
 /// The share of an answer in the average: about the last 16 count.
@@ -56,7 +56,7 @@ impl<'a> Server<'a> {
             queue: VecDeque::new(),
             paused_until: Duration::ZERO,
             paused: Duration::ZERO,
-            latency: Duration::ZERO,
+            latencies: Vec::new(),
         }
     }
 
@@ -131,9 +131,27 @@ impl<'a> Server<'a> {
         next
     }
 
-    /// Notes that an answer took `latency` from the request's arrival here.
-    pub(super) fn answered(&mut self, latency: Duration) {
-        self.latency = self.latency.mul_f64(1.0 - LATENCY_GAIN) + latency.mul_f64(LATENCY_GAIN);
+    /// Notes that an answer took `latency` from the arrival here of its request, which met `others`.
+    pub(super) fn answered(&mut self, latency: Duration, others: u32) {
+        let others = others as usize;
+        if self.latencies.len() <= others {
+            self.latencies.resize(others + 1, Duration::ZERO);
+        }
+        let mean = &mut self.latencies[others];
+        *mean = match mean.is_zero() {
+            true => latency,
+            false => mean.mul_f64(1.0 - LATENCY_GAIN) + latency.mul_f64(LATENCY_GAIN),
+        };
+    }
+
+    /// What a request would take that came now (Prequal, section 4.2): of the numbers of others, the
+    /// nearest to the present one that something is known of.
+    fn latency(&self) -> Duration {
+        let now = self.load().in_flight as usize;
+        let known = self.latencies.iter().enumerate();
+        let known = known.filter(|(_, latency)| !latency.is_zero());
+        let nearest = known.min_by_key(|(others, _)| others.abs_diff(now));
+        nearest.map_or(Duration::ZERO, |(_, latency)| *latency)
     }
 
     /// What it says when it is asked how busy it is; nothing while nothing comes from it.
@@ -143,7 +161,7 @@ impl<'a> Server<'a> {
         let stands_still = now < self.paused_until;
         (!silent && !stands_still).then(|| ProbeAnswer {
             in_flight: self.load().in_flight,
-            latency: self.latency,
+            latency: self.latency(),
         })
     }
 
