@@ -418,14 +418,14 @@ impl polity_http::Exchange for Exchange {
 
     fn finished(&mut self, outcome: &Outcome) {
         let took = outcome.ended.saturating_duration_since(self.arrived);
-        // What a client does wrong is no mark against the service.
-        let broken = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
+        let broken = self.was_broken(outcome);
         let ended = match outcome.status {
             Some(status) if status >= 500 => Ended::Error,
             Some(_) if broken && self.was_cut_short(outcome) => Ended::NoAnswer,
             Some(_) => Ended::Success,
             // No answer is a failure, unless nobody waited for one.
             None if matches!(outcome.fault, None | Some(Fault::ClientGone)) => Ended::Success,
+            None if self.is_tunnel() && !broken => Ended::Success,
             None => Ended::NoAnswer,
         };
         let ending = match ended {
@@ -438,7 +438,7 @@ impl polity_http::Exchange for Exchange {
         let place = self.current.take();
         if let Some(place) = &place {
             self.note(place, ended, outcome.ended);
-            if broken || outcome.status.is_some() {
+            if broken || outcome.status.is_some() || self.is_tunnel() {
                 self.judge(place, ended, outcome.ended);
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use polity_http::{Fault, Outcome};
+use polity_plan::Protocol;
 
 use super::Exchange;
 use crate::access_log::Line;
@@ -13,6 +14,22 @@ use crate::problem::Cause;
 use crate::trace::TraceParent;
 
 impl Exchange {
+    /// Whether the service is to blame for the end. What a client does wrong is no mark against it, and
+    /// neither is a tunnel in which both sides have nothing to say.
+    pub(super) fn was_broken(&self, outcome: &Outcome) -> bool {
+        let silent = outcome.fault == Some(Fault::Idle);
+        let tunnelled = self.is_tunnel() || outcome.status == Some(101);
+        let blamed = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
+        blamed && !(silent && tunnelled)
+    }
+
+    /// Whether it is a whole connection, of a service that is not HTTP. It has no answer that could say
+    /// how it went: that an instance has taken it counts as a success.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.service()
+            .is_some_and(|service| service.policy.protocol == Protocol::Tcp)
+    }
+
     /// Whether a fault came after the head of an answer had been forwarded.
     pub(super) fn was_cut_short(&self, outcome: &Outcome) -> bool {
         let fault = outcome.fault.as_ref();

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::net::TcpListener;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -274,4 +275,51 @@ async fn an_instances_own_circuit_breaker_keeps_requests_from_it_alone() {
     let refused = system.get("/orders").await;
     let reason = refused.field("x-polity-reason");
     assert_eq!(reason, Some("circuit-open; reached=no"));
+}
+
+const RESET_PLAN: &str = "[service.orders]\nrun = \"orders\"\ncalls = [\"store\"]\n\
+    [service.store]\nrun = \"store\"\nprotocol = \"tcp\"\nbalance = \"round_robin\"\n";
+
+/// Who accepted the next connection.
+async fn next_of(listeners: &[TcpListener; 2]) -> (usize, TcpStream) {
+    let [one, other] = listeners;
+    let (place, accepted) = tokio::select! {
+        accepted = one.accept() => (0, accepted),
+        accepted = other.accept() => (1, accepted),
+    };
+    (place, accepted.unwrap().0)
+}
+
+#[tokio::test]
+async fn clients_that_reset_their_tunnels_leave_no_instance_out() {
+    let system = System::start(RESET_PLAN).await;
+    let mut listeners = Vec::new();
+    for id in ["store-1", "store-2"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        system.put("store", id, "127.0.0.1", port);
+        until(|| system.handle.instance_stats(&id.into()).is_some()).await;
+        listeners.push(listener);
+    }
+    let listeners: [TcpListener; 2] = listeners.try_into().unwrap();
+    let address = system
+        .handle
+        .call_address(&name("orders"), &name("store"))
+        .unwrap();
+    let mut met = [0; 2];
+    for count in 1..=40 {
+        let client = TcpStream::connect(address).await.unwrap();
+        let (place, mut instance) = next_of(&listeners).await;
+        met[place] += 1;
+        // Every second one is well-behaved, so that the instances are no equals in failing.
+        if place == 0 {
+            let linger = Some(std::time::Duration::ZERO);
+            socket2::SockRef::from(&client).set_linger(linger).unwrap();
+        }
+        drop(client);
+        let _ = instance.read(&mut [0; 1]).await;
+        drop(instance);
+        system.lines(count).await;
+    }
+    assert_eq!(met, [20, 20]);
 }

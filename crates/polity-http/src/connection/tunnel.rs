@@ -29,6 +29,12 @@ enum FlowState {
     Ended,
 }
 
+/// Which end of a flow has failed.
+enum End {
+    Reader,
+    Writer,
+}
+
 impl<'c> Flow<'c> {
     fn new(input: Input, bytes: &'c mut u64) -> Self {
         Self {
@@ -44,10 +50,11 @@ impl<'c> Flow<'c> {
         context: &mut Context<'_>,
         reader: &mut R,
         writer: &mut W,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<Result<(), End>> {
         loop {
             if !self.input.is_empty() {
-                let written = ready!(poll_write_from(writer, context, self.input.data()))?;
+                let written = ready!(poll_write_from(writer, context, self.input.data()));
+                let written = written.map_err(|_| End::Writer)?;
                 self.input.consume(written);
                 *self.bytes += written as u64;
                 continue;
@@ -55,11 +62,13 @@ impl<'c> Flow<'c> {
             match self.state {
                 FlowState::Ended => return Poll::Ready(Ok(())),
                 FlowState::Ending => {
-                    ready!(Pin::new(&mut *writer).poll_shutdown(context))?;
+                    let shut = ready!(Pin::new(&mut *writer).poll_shutdown(context));
+                    shut.map_err(|_| End::Writer)?;
                     self.state = FlowState::Ended;
                 }
                 FlowState::Open => {
-                    if ready!(self.input.poll_read(reader, context))? == 0 {
+                    let read = ready!(self.input.poll_read(reader, context));
+                    if read.map_err(|_| End::Reader)? == 0 {
                         self.state = FlowState::Ending;
                     }
                 }
@@ -83,7 +92,10 @@ async fn pass_both_ways<C: Stream, U: Stream>(
         let sent = up.poll(context, client, upstream);
         let answered = down.poll(context, upstream, client);
         match (sent, answered) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+            (Poll::Ready(Err(End::Reader)), _) | (_, Poll::Ready(Err(End::Writer))) => {
+                return Poll::Ready(Some(Fault::ClientGone));
+            }
+            (Poll::Ready(Err(End::Writer)), _) | (_, Poll::Ready(Err(End::Reader))) => {
                 return Poll::Ready(Some(Fault::Broke));
             }
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(None),
