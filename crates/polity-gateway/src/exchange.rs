@@ -349,26 +349,26 @@ impl polity_http::Exchange for Exchange {
         self.upstream_time = None;
         self.was_sent |= replay != Replay::NotSent;
         let unwanted = self.unwanted.take();
-        if let Some(place) = self.current.take() {
+        let place = self.current.take();
+        if let Some(place) = &place {
             if cause == Cause::ConnectFailed {
                 place.address_failed();
             }
-            let ended = match &unwanted {
-                Some(unwanted) => Some(answered_with(unwanted.status)),
-                None if *fault == Fault::Stale => None,
-                None => fault.is_the_services().then_some(Ended::NoAnswer),
-            };
-            self.attempt_ended(&place, ended, Instant::now());
-            self.tried.push(Instance::clone(&place));
-        }
-        if matches!(fault, Fault::Stale) {
-            // It is counted when it is made again.
-            self.attempts = self.attempts.saturating_sub(1);
+            self.tried.push(Instance::clone(place));
         }
         let pause = match &unwanted {
             Some(unwanted) => Some(unwanted.pause),
             None => self.retry(fault, replay),
         };
+        let ended = match &unwanted {
+            Some(unwanted) => Some(answered_with(unwanted.status)),
+            None if *fault == Fault::Stale && pause.is_some() => None,
+            None => fault.is_the_services().then_some(Ended::NoAnswer),
+        };
+        if let Some(place) = &place {
+            self.attempt_ended(place, ended, Instant::now());
+        }
+        drop(place);
         if let Some(pause) = pause {
             self.note_retry(fault);
             return Next::Again(pause);

@@ -166,6 +166,8 @@ impl Exchange {
             // Closed before the request came, most likely: nobody has had any work with it, and
             // nothing is wrong with the instance.
             self.stale += 1;
+            // It is counted when it is made again.
+            self.attempts = self.attempts.saturating_sub(1);
             return Some(Duration::ZERO);
         }
         self.another(ending, replay, Duration::ZERO)

@@ -173,3 +173,22 @@ async fn a_second_attempt_after_a_stale_connection_goes_over_a_new_one() {
     fresh.send(OK).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn what_is_not_sent_again_after_a_stale_connection_counts_as_a_failed_attempt() {
+    let system = System::start(PLAN).await;
+    let mut client = system.client().await;
+    let (listener, mut kept) = kept(&system, &mut client, "orders-1").await;
+    put_again(&system, "orders-2", &listener).await;
+    client
+        .send("POST /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    kept.head().await.expect("the request");
+    drop(kept);
+    assert_eq!(client.answer().await.unwrap().status, 502);
+    let line = &system.lines(2).await[1];
+    assert_eq!(line["reason"], "answer-broke");
+    assert_eq!(line["attempts"], 1);
+    let failed = system.handle.instance_stats(&"orders-2".into()).unwrap();
+    assert_eq!(failed.errors, 1);
+}

@@ -161,3 +161,32 @@ async fn a_tunnel_to_nowhere_is_reset() {
         Some(Fault::Connect(std::io::ErrorKind::ConnectionRefused))
     );
 }
+
+/// Opens a tunnel, has one side reset it, and gives what that is called.
+async fn fault_of(reset: impl FnOnce(Peer, Peer)) -> Option<Fault> {
+    let origin = Origin::new().await;
+    let proxy = proxy(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(UPGRADE).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(SWITCH).await;
+    client.head().await;
+    reset(client, upstream);
+    proxy.ended(1).await[0].fault.clone()
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_reset_is_the_doing_of_who_resets_it() {
+    let keep = |kept: Peer| std::mem::forget(kept);
+    let by_client = fault_of(|client, upstream| {
+        client.reset();
+        keep(upstream);
+    });
+    assert_eq!(by_client.await, Some(Fault::ClientGone));
+    let by_upstream = fault_of(|client, upstream| {
+        upstream.reset();
+        keep(client);
+    });
+    assert_eq!(by_upstream.await, Some(Fault::Broke));
+}
