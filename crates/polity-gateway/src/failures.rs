@@ -30,11 +30,16 @@ impl Service {
                 Change::Ejected(ejection) => self.eject(instance, &ejection),
                 Change::Returned => self.readmit(instance),
             }),
-            // They were left out under a plan that is no longer in force.
-            None => self
-                .ready
-                .iter()
-                .for_each(|instance| self.readmit(instance)),
+            // They were left out under a plan that is no longer in force: under one to come, they begin
+            // anew.
+            None => {
+                let ready = self.ready.iter();
+                let out = ready.filter(|instance| instance.endpoint.is_ejected());
+                out.for_each(|instance| {
+                    instance.record.forgive();
+                    self.readmit(instance);
+                });
+            }
         }
         self.ready.refresh();
     }

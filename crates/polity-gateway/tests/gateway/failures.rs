@@ -66,10 +66,14 @@ impl Double {
     }
 }
 
-async fn system(lines: &str) -> System {
+fn planned(lines: &str) -> String {
     let service =
         "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\nbalance = \"round_robin\"\n";
-    System::start(&format!("{service}{lines}\n")).await
+    format!("{service}{lines}\n")
+}
+
+async fn system(lines: &str) -> System {
+    System::start(&planned(lines)).await
 }
 
 /// What so many requests are answered with, one after the other.
@@ -216,7 +220,7 @@ async fn errors_that_all_instances_give_leave_none_out() {
 }
 
 #[tokio::test]
-async fn an_instance_that_was_left_out_is_back_after_its_time_or_under_another_plan() {
+async fn an_instance_that_was_left_out_is_back_after_its_time() {
     let lines = "outlier = { base = \"1s\" }";
     let system = system(lines).await;
     let bad = Double::start(&system, "orders-1", answer(500, "")).await;
@@ -232,6 +236,29 @@ async fn an_instance_that_was_left_out_is_back_after_its_time_or_under_another_p
     tokio::time::timeout(PATIENCE, returned)
         .await
         .expect("it returns");
+}
+
+#[tokio::test]
+async fn an_instance_is_back_when_a_plan_leaves_none_out_and_may_be_left_out_again() {
+    let system = system("").await;
+    let bad = Double::start(&system, "orders-1", answer(500, "")).await;
+    let _good = Double::start(&system, "orders-2", answer(200, "")).await;
+    statuses(&system, GET, 20).await;
+    assert_eq!(bad.seen(), 5);
+    let none = plan(&planned("outlier = false"));
+    system.handle.apply(none).await.unwrap();
+    let returned = async {
+        while bad.seen() == 5 {
+            statuses(&system, GET, 2).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, returned)
+        .await
+        .expect("it returns");
+    system.handle.apply(plan(&planned(""))).await.unwrap();
+    let before = bad.seen();
+    statuses(&system, GET, 40).await;
+    assert_eq!(bad.seen() - before, 5);
 }
 
 #[tokio::test]
