@@ -26,13 +26,15 @@ pub struct Factors {
     pub utilization_cost: f32,
 }
 
+/// As simulated (docs/balancing): endpoints that say they are busy are a little worse, as
+/// a stronger word would send everybody to the few that are not.
 impl Default for Factors {
     fn default() -> Self {
         Self {
-            failure_limit: 0.5,
-            utilization_limit: 0.95,
+            failure_limit: 0.2,
+            utilization_limit: 1.5,
             failure_cost: 20.0,
-            utilization_cost: 4.0,
+            utilization_cost: 0.5,
         }
     }
 }

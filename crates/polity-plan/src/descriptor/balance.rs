@@ -60,13 +60,13 @@ pub(crate) static BALANCE: Table = Table {
             SHARE,
             "For `p2c`: instances that fail more often are passed over while others are found.",
         )
-        .default("0.5"),
+        .default("0.2"),
         Key::new(
             "utilization_limit",
-            SHARE,
-            "For `p2c`: the same for instances that report a higher utilisation.",
+            Shape::Number { min: 0.0, max: 100.0 },
+            "For `p2c`: the same for instances that report a higher utilisation: 1 is all of one, more is a line of waiting requests.",
         )
-        .default("0.95"),
+        .default("1.5"),
         Key::new(
             "ramp",
             Shape::Either(&[Shape::Text(&DURATION), Shape::False]),

@@ -138,8 +138,8 @@ impl Default for Balance {
 impl Default for P2c {
     fn default() -> Self {
         Self {
-            failure_limit: 0.5,
-            utilization_limit: Some(0.95),
+            failure_limit: 0.2,
+            utilization_limit: Some(1.5),
         }
     }
 }
