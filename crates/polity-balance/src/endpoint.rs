@@ -13,6 +13,10 @@ use crate::weights::MAX_WEIGHT;
 #[path = "endpoint_tests.rs"]
 mod tests;
 
+/// More than this is not believed: a report in per cent, or a wrong one, would keep an endpoint out of
+/// choices for nearly as long as it is remembered.
+const MAX_UTILIZATION: f32 = 2.0;
+
 /// The share of one request in the failure rate: about the last 16 requests count.
 const FAILURE_GAIN: f32 = 1.0 / 16.0;
 
@@ -216,7 +220,7 @@ impl Endpoint {
     pub fn report(&self, report: &Report, now: Moment) {
         let said = report.utilization.filter(|it| it.is_finite() && *it >= 0.0);
         if let Some(utilization) = said {
-            self.utilization.set(utilization, now);
+            self.utilization.set(utilization.min(MAX_UTILIZATION), now);
         }
         if let Some(queue) = report.in_flight {
             self.queue.set(queue as f32, now);

@@ -120,3 +120,15 @@ fn no_count_is_lost_where_threads_race_and_marks_come_and_go() {
     drop(kept);
     assert_eq!(endpoint.in_flight(), 0);
 }
+
+#[test]
+fn a_report_beyond_belief_is_forgotten_about_as_fast_as_any() {
+    let endpoint = Endpoint::new(EndpointSpec::default());
+    let report = Report {
+        utilization: Some(999.0),
+        in_flight: None,
+    };
+    endpoint.report(&report, Moment(0));
+    assert_eq!(endpoint.utilization(Moment(0)), 2.0);
+    assert_eq!(endpoint.utilization(Moment(15_000)), 1.0);
+}

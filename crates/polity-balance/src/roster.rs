@@ -77,7 +77,9 @@ impl<E: AsRef<Endpoint>> Roster<E> {
         let (own, other) = self.endpoints.split_at(self.own);
         let (own, other) = (Capacity::of(own), Capacity::of(other));
         let healthy = own.healthy + other.healthy;
-        let panics = (healthy as f32) < self.panic_threshold * (own.all + other.all) as f32;
+        let threshold = self.panic_threshold * (own.all + other.all) as f32;
+        // Whatever the threshold: requests that go nowhere are no better off.
+        let panics = healthy == 0 || (healthy as f32) < threshold;
         self.panics.store(panics, Ordering::Relaxed);
         let share = match (own.all, other.all) {
             (0, _) => 0.0,

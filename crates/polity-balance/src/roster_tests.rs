@@ -67,16 +67,19 @@ fn where_too_few_are_healthy_all_are_used() {
 }
 
 #[test]
-fn without_a_threshold_nothing_ejected_is_ever_used() {
+fn without_a_threshold_what_is_ejected_is_used_only_when_nothing_else_is_left() {
     let settings = Settings {
         panic_threshold: 0.0,
         ..random()
     };
     let all = endpoints(&[Zone::Own; 2]);
     let roster = Roster::new(&settings, all.clone());
-    all.iter().for_each(|endpoint| _ = endpoint.eject());
+    all[0].eject();
     roster.refresh();
-    assert_eq!(chosen(settings, &roster), [0, 0]);
+    assert_eq!(chosen(settings, &roster), [0, 10_000]);
+    all[1].eject();
+    roster.refresh();
+    assert!(chosen(settings, &roster).iter().all(|count| *count > 4_800));
 }
 
 #[test]

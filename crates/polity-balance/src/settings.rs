@@ -18,7 +18,8 @@ pub struct Settings {
     /// first, and then more evenly with time. Zero for never. Policies that hash, and those that look
     /// at every endpoint, do not wait.
     pub ramp: Duration,
-    /// Below this share of healthy capacity all endpoints are used, the ejected ones too; 0 for never.
+    /// Below this share of healthy capacity all endpoints are used, the ejected ones too; 0 for only
+    /// where nothing else is left.
     pub panic_threshold: f32,
 }
 

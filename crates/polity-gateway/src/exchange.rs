@@ -392,6 +392,10 @@ impl polity_http::Exchange for Exchange {
         }
         self.hear(head, at);
         self.report(Some(answered_with(head.status)), at);
+        if head.status >= 500 {
+            // A session with an instance that is not well would keep the client there.
+            self.session = None;
+        }
         if head.status == 101 {
             // From here on it is a connection, and those have bounds of their own.
             self.admission = None;

@@ -63,15 +63,21 @@ fn first<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     let Some(bound) = bound else {
         return admitted();
     };
-    let with_room = |mean: f32| {
+    let has_room = |place: &usize, mean: f32| {
         let has_room = |(endpoint, state): (&Endpoint, State)| {
             let room = bound.max(1.0) * mean * endpoint.weight() as f32;
             (state.in_flight() as f32) < room.ceil()
         };
-        places().find(|place| candidates.at(*place).is_some_and(has_room))
+        candidates.at(*place).is_some_and(has_room)
     };
-    with_room(candidates.mean_load())
-        // All that were looked at are full: there may have come more since it was counted.
-        .or_else(|| with_room(candidates.count_load()))
-        .or_else(admitted)
+    let mean = candidates.mean_load();
+    places().find(|place| has_room(place, mean)).or_else(|| {
+        // All that were looked at are full: there may have come more since it was counted, or the few
+        // that have room are not among them.
+        let first = admitted()?;
+        let mean = candidates.count_load();
+        let all = (first..candidates.places()).chain(0..first);
+        let found = places().chain(all).find(|place| has_room(place, mean));
+        Some(found.unwrap_or(first))
+    })
 }

@@ -126,6 +126,18 @@ fn held_at(
     all.iter().map(|endpoint| endpoint.in_flight()).collect()
 }
 
+#[test]
+fn the_one_endpoint_with_room_is_found_wherever_it_is() {
+    let weights = [1, 1, 4, 2, 1, 3, 1, 1];
+    for policy in policies(Some(1.0)) {
+        let loads = held(policy, &weighing(&weights), 25, 1);
+        assert_eq!(loads.iter().sum::<u64>(), 25);
+        let most = [2, 2, 8, 4, 2, 6, 2, 2];
+        let bounded = loads.iter().zip(most).all(|(load, most)| *load <= most);
+        assert!(bounded, "{loads:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

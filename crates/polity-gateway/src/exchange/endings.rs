@@ -92,7 +92,9 @@ impl Exchange {
         };
         let took = now.saturating_duration_since(self.attempted);
         place.statistics.note(ending, took);
-        if let Some(service) = self.service() {
+        // A client that leaves before an answer tells nothing of the instance.
+        let was_heard = self.upstream_time.is_some() || ending == Ending::Error || self.is_tunnel();
+        if let Some(service) = self.service().filter(|_| was_heard) {
             let observation = Observation {
                 failed: ending == Ending::Error,
                 latency: self.upstream_time,

@@ -350,3 +350,13 @@ async fn clients_that_reset_their_tunnels_leave_no_instance_out() {
     }
     assert_eq!(met, [20, 20]);
 }
+
+#[tokio::test]
+async fn an_error_begins_no_session() {
+    let plan = "[service.orders]\nrun = \"orders\"\nroute = \"/orders\"\nbalance = { sticky = \"stay\" }\n";
+    let system = System::start(plan).await;
+    let double = Double::start(&system, "orders-1", answer(500, "")).await;
+    assert_eq!(system.get("/orders").await.field("set-cookie"), None);
+    double.answers(answer(200, ""));
+    assert!(system.get("/orders").await.field("set-cookie").is_some());
+}

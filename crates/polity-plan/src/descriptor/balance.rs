@@ -76,7 +76,7 @@ pub(crate) static BALANCE: Table = Table {
         Key::new(
             "panic_threshold",
             SHARE,
-            "Below this share of healthy capacity all instances are used, those taken out for their failures too. 0: never.",
+            "Below this share of healthy capacity all instances are used, those taken out for their failures too. 0: only where nothing else is left.",
         )
         .default("0.5"),
         Key::new(
