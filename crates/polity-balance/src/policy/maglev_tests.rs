@@ -75,7 +75,7 @@ proptest! {
     }
 }
 
-/// More of them for more endpoints and for more that go, as in figure 12 of the paper.
+/// More of them for more endpoints and for more that go. The bounds are from measuring this table.
 #[test]
 fn few_slots_of_others_change_hands() {
     for (count, leaving, bound) in [
