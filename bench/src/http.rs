@@ -1,6 +1,8 @@
 //! As much of HTTP/1.1 as instruments need: answers with a length, requests with any body.
 
 use anyhow::{Context, ensure};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 /// Heads of more than this are not expected of anybody measured.
 const MAX_HEAD: usize = 64 * 1024;
@@ -47,6 +49,25 @@ pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
         .map(|at| at + 4)
+}
+
+/// Reads until a head is whole at the beginning of `buffer`, of which `filled` bytes are there already,
+/// and gives its length; none at the end of the stream.
+pub(crate) async fn read_head(
+    stream: &mut TcpStream,
+    buffer: &mut [u8],
+    filled: &mut usize,
+) -> anyhow::Result<Option<usize>> {
+    loop {
+        if let Some(head) = head_end(&buffer[..*filled]) {
+            return Ok(Some(head));
+        }
+        ensure!(*filled < buffer.len(), "a head that does not end");
+        match stream.read(&mut buffer[*filled..]).await? {
+            0 => return Ok(None),
+            count => *filled += count,
+        }
+    }
 }
 
 /// The value of a field.

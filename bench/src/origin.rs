@@ -101,15 +101,7 @@ impl Origin {
         stream.set_nodelay(true)?;
         let mut buffer = vec![0; BUFFER];
         let mut filled = 0;
-        loop {
-            let Some(head) = http::head_end(&buffer[..filled]) else {
-                ensure!(filled < buffer.len(), "a head that does not end");
-                match stream.read(&mut buffer[filled..]).await? {
-                    0 => return Ok(()),
-                    count => filled += count,
-                }
-                continue;
-            };
+        while let Some(head) = http::read_head(&mut stream, &mut buffer, &mut filled).await? {
             let path = path(&buffer[..head]);
             let answer = self.answer(path);
             let rest = match framing(&buffer[..head]) {
@@ -128,6 +120,7 @@ impl Origin {
                 None => self.stream(&mut stream).await?,
             }
         }
+        Ok(())
     }
 
     /// The answer, by the path's last segment; none for the one that is streamed.

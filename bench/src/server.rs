@@ -5,8 +5,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
@@ -116,15 +115,7 @@ impl Server {
         stream.set_nodelay(true)?;
         let mut buffer = vec![0; BUFFER];
         let mut filled = 0;
-        loop {
-            let Some(head) = http::head_end(&buffer[..filled]) else {
-                ensure!(filled < buffer.len(), "a head that does not end");
-                match stream.read(&mut buffer[filled..]).await? {
-                    0 => return Ok(()),
-                    count => filled += count,
-                }
-                continue;
-            };
+        while let Some(head) = http::read_head(&mut stream, &mut buffer, &mut filled).await? {
             let status = match buffer.starts_with(b"GET /reset ") {
                 true => self.restart(),
                 false => self.work().await,
@@ -133,6 +124,7 @@ impl Server {
             filled -= head;
             stream.write_all(&self.answer(status)).await?;
         }
+        Ok(())
     }
 
     fn restart(&self) -> &'static str {

@@ -2,11 +2,12 @@
 
 mod affinity;
 mod attempts;
+mod begin;
 mod endings;
 mod record;
+mod refusals;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::destination::Destination;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
 use crate::load_report;
-use crate::overload::{Admission, Caller};
+use crate::overload::Admission;
 use crate::policy::{Listener, Thread};
 use crate::problem::{Cause, REASON, Reached};
 use crate::service::{Locality, Service};
@@ -81,97 +82,6 @@ struct Unwanted {
 }
 
 impl Exchange {
-    /// A request of `trust` that came `at`, to `destination`.
-    pub(crate) fn new(
-        thread: Rc<Thread>,
-        listener: &Listener,
-        peer: SocketAddr,
-        trust: Trust,
-        head: &RequestHead<'_>,
-        destination: Destination,
-        at: Instant,
-    ) -> Self {
-        let mut exchange = Self::begin(thread, listener, peer, destination, at);
-        let mut rng = exchange.thread.rng.borrow_mut();
-        let request_id = RequestId::new(head.header("x-request-id"), &mut *rng);
-        let trace = head.header("traceparent").and_then(TraceParent::parse);
-        let trace = trace.unwrap_or_else(|| TraceParent::new(&mut *rng));
-        drop(rng);
-        let planned = exchange.service().map(|service| service.policy.timeout);
-        let asked = match trust {
-            Trust::Client => None,
-            Trust::Proxy | Trust::Service => asked_timeout(head),
-        };
-        exchange.timeout = planned.into_iter().chain(asked).min().unwrap_or_default();
-        exchange.trust = trust;
-        exchange.method = known(head.method);
-        exchange.request_id = request_id;
-        exchange.trace = Some(trace);
-        exchange.key = exchange.key_of(head);
-        exchange.session = exchange.session_of(head);
-        exchange
-    }
-
-    /// A connection that is not HTTP: what passes through it is not ours to read or to add to.
-    pub(crate) fn tunnel(
-        thread: Rc<Thread>,
-        listener: &Listener,
-        peer: SocketAddr,
-        service: Option<Arc<Service>>,
-    ) -> Self {
-        let path = String::new();
-        let destination = match service {
-            Some(service) => Destination::whole(service, path),
-            None => Destination::Nowhere {
-                cause: Cause::NoRoute,
-                detail: String::new(),
-                path,
-            },
-        };
-        let now = Instant::now();
-        let mut exchange = Self::begin(thread, listener, peer, destination, now);
-        exchange.method = Cow::Borrowed("TCP");
-        exchange.key = exchange.key_of_connection();
-        exchange
-    }
-
-    fn begin(
-        thread: Rc<Thread>,
-        listener: &Listener,
-        peer: SocketAddr,
-        destination: Destination,
-        now: Instant,
-    ) -> Self {
-        Self {
-            thread,
-            listener: listener.clone(),
-            peer: AddressText::new(peer.ip()),
-            trust: Trust::Service,
-            arrived: now,
-            received: None,
-            method: Cow::Borrowed(""),
-            destination,
-            request_id: RequestId::None,
-            trace: None,
-            timeout: Duration::MAX,
-            key: None,
-            session: None,
-            admission: None,
-            current: None,
-            tried: Vec::new(),
-            attempts: 0,
-            stale: 0,
-            backoff: None,
-            permit: None,
-            unwanted: None,
-            was_sent: false,
-            retried: None,
-            attempted: now,
-            upstream_time: None,
-            reason: None,
-        }
-    }
-
     fn service(&self) -> Option<&Arc<Service>> {
         match &self.destination {
             Destination::Service { service, .. } => Some(service),
@@ -185,50 +95,6 @@ impl Exchange {
             Destination::Service { treated, .. } => treated.as_deref(),
             Destination::Here { .. } | Destination::Nowhere { .. } => None,
         }
-    }
-
-    /// Lets the request in, once.
-    fn admit(&mut self) -> Result<(), Answer> {
-        let Some(service) = self.service().filter(|_| self.admission.is_none()) else {
-            return Ok(());
-        };
-        let from = match self.listener {
-            Listener::Public => Caller::Outside,
-            Listener::Call(_) => Caller::Service,
-        };
-        let mut rng = self.thread.rng.borrow_mut();
-        let admitted = self
-            .thread
-            .gate
-            .admit(service, from, &mut *rng, self.arrived);
-        drop(rng);
-        match admitted {
-            Ok(admission) => {
-                self.admission = Some(admission);
-                Ok(())
-            }
-            Err(refusal) => Err(self.give(Cause::Overloaded, Reached::No, refusal.detail())),
-        }
-    }
-
-    fn give(&mut self, cause: Cause, reached: Reached, detail: &str) -> Answer {
-        self.give_until(cause, reached, detail, None)
-    }
-
-    /// The same, for a client that may try again after `later`.
-    fn give_until(
-        &mut self,
-        cause: Cause,
-        reached: Reached,
-        detail: &str,
-        later: Option<Duration>,
-    ) -> Answer {
-        self.reason = Some(cause.name());
-        let mut answer = cause.answer(reached, detail, self.request_id.as_str(), later);
-        if let Some(treated) = self.treated() {
-            treated.dress(&mut answer);
-        }
-        answer
     }
 
     /// What is left of the time.
@@ -432,12 +298,8 @@ impl polity_http::Exchange for Exchange {
             None if self.is_tunnel() && !broken => Ended::Success,
             None => Ended::NoAnswer,
         };
-        let ending = match ended {
-            Ended::Success => Ending::Success,
-            Ended::Error | Ended::NoAnswer => Ending::Error,
-        };
         if let Some(service) = self.service() {
-            service.shared.statistics.note(ending, took);
+            service.shared.statistics.note(Ending::from(ended), took);
         }
         let place = self.current.take();
         if let Some(place) = &place {
@@ -448,18 +310,4 @@ impl polity_http::Exchange for Exchange {
         }
         self.log(outcome, took, place.as_deref());
     }
-}
-
-/// A method that outlives its head; the usual ones without an allocation.
-fn known(method: &str) -> Cow<'static, str> {
-    const USUAL: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-    match USUAL.into_iter().find(|usual| *usual == method) {
-        Some(usual) => Cow::Borrowed(usual),
-        None => Cow::Owned(method.to_owned()),
-    }
-}
-
-fn asked_timeout(head: &RequestHead<'_>) -> Option<Duration> {
-    let value = std::str::from_utf8(head.header("x-request-timeout-ms")?).ok()?;
-    value.parse().ok().map(Duration::from_millis)
 }

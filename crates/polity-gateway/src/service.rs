@@ -88,9 +88,7 @@ impl ServicePolicy {
             bounds: Bounds::of(service, &gateway.limits),
         }
     }
-}
 
-impl ServicePolicy {
     /// The circuit breaker that each of this scope has.
     pub(crate) fn breaker_of(&self, scope: BreakerScope) -> Option<circuit_breaker::Settings> {
         let planned = self

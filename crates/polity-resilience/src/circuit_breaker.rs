@@ -10,6 +10,8 @@
 //! The phase is one word, so that threads never see half a change. While nothing fails, a request
 //! reads it twice and writes nothing, but for the counts of a [rate](Rate) where one is set.
 
+#[cfg(test)]
+mod model_tests;
 mod phase;
 #[cfg(test)]
 mod tests;

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use polity_balance::Observation;
-use polity_http::{Answer, Fault, ResponseHead};
+use polity_http::{Fault, ResponseHead};
 use polity_resilience::circuit_breaker::Change;
 use polity_resilience::outlier::Ending as Ended;
 
 use super::Exchange;
-use super::attempts::Nowhere;
 use crate::instance::Instance;
 use crate::load_report;
 use crate::moment::moment;
-use crate::problem::{Cause, Reached};
+use crate::problem::Cause;
 use crate::service::Service;
 use crate::statistics::Ending;
 
@@ -25,28 +24,16 @@ pub(super) fn answered_with(status: u16) -> Ended {
     }
 }
 
-impl Exchange {
-    /// The answer to a request that there is no place for.
-    pub(super) fn give_nowhere(&mut self, nowhere: &Nowhere) -> Answer {
-        let reached = match self.was_sent {
-            true => Reached::Maybe,
-            false => Reached::No,
-        };
-        let Some(service) = self.service() else {
-            return self.give(Cause::NoInstance, reached, "");
-        };
-        match nowhere {
-            Nowhere::NoInstance => {
-                let detail = service.why_nowhere();
-                self.give(Cause::NoInstance, reached, &detail)
-            }
-            Nowhere::Rejected(rejected) => {
-                let detail = format!("`{}`: {rejected}", service.name);
-                self.give_until(Cause::CircuitOpen, reached, &detail, rejected.remaining)
-            }
+impl From<Ended> for Ending {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Success => Self::Success,
+            Ended::Error | Ended::NoAnswer => Self::Error,
         }
     }
+}
 
+impl Exchange {
     /// The attempt at `place` has ended, as far as it says something of the service.
     pub(super) fn attempt_ended(&mut self, place: &Instance, ended: Option<Ended>, now: Instant) {
         self.report(ended, now);
@@ -86,10 +73,7 @@ impl Exchange {
 
     /// Counts an attempt at `place`.
     pub(super) fn note(&self, place: &Instance, ended: Ended, now: Instant) {
-        let ending = match ended {
-            Ended::Success => Ending::Success,
-            Ended::Error | Ended::NoAnswer => Ending::Error,
-        };
+        let ending = Ending::from(ended);
         let took = now.saturating_duration_since(self.attempted);
         place.statistics.note(ending, took);
         // A client that leaves before an answer tells nothing of the instance.
