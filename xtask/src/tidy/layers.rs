@@ -31,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "polity-runtime",
         ],
     ),
+    ("polity-broker", &["polity-core"]),
     (
         "polity-supervisor",
         &[
@@ -54,6 +55,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "polity",
         &[
             "polity-balance",
+            "polity-broker",
             "polity-catalog",
             "polity-console",
             "polity-core",

@@ -1,0 +1,1 @@
+//! Consumer groups: who consumes which partitions, and how far they have come.
