@@ -13,7 +13,9 @@ mod token;
 pub mod view;
 
 pub use api::description;
-pub use plan_view::{PlanView, PlannedProgram, PlannedService, PlannedTask, route_text};
+pub use plan_view::{
+    PlanView, PlannedEvents, PlannedProgram, PlannedService, PlannedTask, route_text,
+};
 pub use problem::Problem;
 pub use server::{BindError, Console};
 pub use system::{

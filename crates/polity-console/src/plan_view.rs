@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use polity_plan::{
-    Database, ListenAddress, Origin, Plan, Port, Program, Protocol, Route, Service, Task,
+    Broker, Database, Events, ListenAddress, Origin, Plan, Port, Program, Protocol, Route, Service,
+    Task,
 };
 use polity_route::{HostPattern, PathPattern, Rewrite};
 use serde::{Deserialize, Serialize};
@@ -20,12 +21,25 @@ pub struct PlanView {
     pub gateway: String,
     /// Where the console is told to listen.
     pub console: String,
+    /// The log of events; none when nothing in the plan asks for it.
+    pub events: Option<PlannedEvents>,
     /// The services by name.
     pub services: BTreeMap<String, PlannedService>,
     /// The tasks by name.
     pub tasks: BTreeMap<String, PlannedTask>,
     /// Services in the order they start; those of one group start together.
     pub start_order: Vec<Vec<String>>,
+}
+
+/// `[events]` and every `[topic.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedEvents {
+    /// Where Polity's own broker is told to listen; none when it runs none.
+    pub listen: Option<String>,
+    /// The Kafka cluster that is used instead.
+    pub kafka: Vec<String>,
+    /// The topics that are named, published or consumed.
+    pub topics: Vec<String>,
 }
 
 /// `[service.NAME]`.
@@ -98,6 +112,7 @@ impl From<&Plan> for PlanView {
         Self {
             gateway: address(&plan.gateway.listen),
             console: address(&plan.console.listen),
+            events: plan.events.as_ref().map(PlannedEvents::from),
             services: services
                 .map(|(name, service)| (name.to_string(), PlannedService::from(&**service)))
                 .collect(),
@@ -105,6 +120,20 @@ impl From<&Plan> for PlanView {
                 .map(|(name, task)| (name.to_string(), PlannedTask::from(&**task)))
                 .collect(),
             start_order: plan.start_order.iter().map(texts).collect(),
+        }
+    }
+}
+
+impl From<&Events> for PlannedEvents {
+    fn from(events: &Events) -> Self {
+        let (listen, kafka) = match &events.broker {
+            Broker::Embedded(broker) => (Some(address(&broker.listen)), Vec::new()),
+            Broker::Kafka(brokers) => (None, texts(brokers)),
+        };
+        Self {
+            listen,
+            kafka,
+            topics: texts(events.topics.keys()),
         }
     }
 }

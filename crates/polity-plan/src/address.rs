@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use polity_route::{HostPattern, normalise, normalise_host};
 
 use crate::descriptor::Flaw;
-use crate::plan::{Database, HashBy, ListenAddress, Network, Protocol};
+use crate::plan::{Database, HashBy, HostPort, ListenAddress, Network, Protocol};
 
 /// The port of `http://` where none is written.
 const HTTP_PORT: u16 = 80;
@@ -94,6 +94,26 @@ pub(crate) fn parse_upstream(text: &str) -> Result<(Protocol, String, u16), Flaw
     check_host(host)?;
     let host = unbracketed(host).unwrap_or(host).to_ascii_lowercase();
     Ok((protocol, host, port))
+}
+
+/// Reads `HOST:PORT`; the host keeps its brackets.
+pub(crate) fn parse_host_port(text: &str) -> Result<HostPort, Flaw> {
+    if text.contains("://") {
+        return Err(wrong("an address stands without a scheme"));
+    }
+    let (host, port) = split_port(text)?;
+    check_host(host)?;
+    Ok(HostPort {
+        host: unbracketed(host).unwrap_or(host).to_ascii_lowercase(),
+        port: port.ok_or(wrong("the port is missing"))?,
+    })
+}
+
+/// Reads addresses with commas between, as Kafka's `bootstrap.servers`.
+pub(crate) fn parse_brokers(text: &str) -> Result<Vec<HostPort>, Flaw> {
+    text.split(',')
+        .map(|at| parse_host_port(at.trim()))
+        .collect()
 }
 
 /// Reads "ip", "url", "header:NAME" or "cookie:NAME".

@@ -78,6 +78,10 @@ pub enum Code {
     Unreached = 205,
     /// A plan without a service.
     NoService = 206,
+    /// A topic that is named and that no service uses.
+    UnusedTopic = 207,
+    /// More instances consume a topic than it has partitions.
+    IdleConsumers = 208,
 }
 
 macro_rules! pages {
@@ -98,7 +102,7 @@ pages! {
     PortTaken 121, ReservedVariable 122, TooLarge 123, TaskBeforeExternal 124, NoPort 125,
     NameTaken 126, ReservedHeader 127, RedirectLoop 128,
     Cycle 201, DeepChain 202, UnpublishedTopic 203, LowAvailability 204, Unreached 205,
-    NoService 206,
+    NoService 206, UnusedTopic 207, IdleConsumers 208,
 }
 
 impl Code {

@@ -3,6 +3,7 @@
 //! Whatever is not as its descriptor says has been reported before; here it is skipped.
 
 mod balance;
+mod events;
 mod gateway;
 mod program;
 mod resilience;
@@ -49,6 +50,7 @@ pub(crate) fn decode(entries: &[Entry]) -> Draft {
                 .unwrap_or(loopback),
         },
         console_listen: console.span("listen"),
+        events: events::events(fields),
         services: fields
             .table("service")
             .0

@@ -2,6 +2,7 @@
 //! version, the JSON Schema and the reference in docs/plan.md all follow from these tables.
 
 pub(crate) mod balance;
+pub(crate) mod events;
 pub(crate) mod format;
 pub(crate) mod gateway;
 pub(crate) mod resilience;

@@ -6,7 +6,9 @@ use polity_core::{ServiceName, TaskName, TopicName};
 
 use crate::code::Code;
 use crate::diagnostic::Span;
-use crate::plan::{Console, Cors, Gateway, Protocol, Route, Service, Task, Upstream};
+use crate::plan::{
+    Broker, Console, Cors, Gateway, Protocol, Route, Service, Task, Topic, Upstream,
+};
 
 /// Something and where it was said.
 #[derive(Debug, Clone)]
@@ -24,8 +26,30 @@ pub(crate) struct Draft {
     pub(crate) redirects: Vec<Span>,
     pub(crate) console: Console,
     pub(crate) console_listen: Option<Span>,
+    pub(crate) events: DraftEvents,
     pub(crate) services: Vec<DraftService>,
     pub(crate) tasks: Vec<DraftTask>,
+}
+
+/// The log of events and what is said of topics.
+#[derive(Debug)]
+pub(crate) struct DraftEvents {
+    pub(crate) broker: Broker,
+    /// Where `listen` stands.
+    pub(crate) listen: Option<Span>,
+    /// Whether `[events]` is there.
+    pub(crate) is_named: bool,
+    pub(crate) topics: Vec<DraftTopic>,
+}
+
+/// One `[topic.NAME]`.
+#[derive(Debug)]
+pub(crate) struct DraftTopic {
+    pub(crate) name: At<TopicName>,
+    pub(crate) topic: Topic,
+    /// Where `partitions` stands.
+    pub(crate) partitions: Option<Span>,
+    pub(crate) allow: Vec<Code>,
 }
 
 /// One service.
@@ -116,6 +140,16 @@ pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) key: Span,
     pub(crate) value: Span,
+}
+
+impl Draft {
+    /// Whether anything asks for the log of events.
+    pub(crate) fn has_events(&self) -> bool {
+        let uses = |service: &DraftService| {
+            !service.service.publishes.is_empty() || !service.service.consumes.is_empty()
+        };
+        self.events.is_named || !self.events.topics.is_empty() || self.services.iter().any(uses)
+    }
 }
 
 impl DraftService {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod reach;
+mod topics;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ struct Lint<'a> {
 
 /// Reports every risk that `allow` does not silence.
 pub(crate) fn all(plan: &Plan, draft: &Draft, findings: &mut Findings) {
-    if draft.services.is_empty() {
+    // The log of events alone is a system of its own.
+    if draft.services.is_empty() && !draft.has_events() {
         findings.add(
             Diagnostic::new(Code::NoService, "the plan names no service", 0..0)
                 .help("add `[service.NAME]` with `run = \"...\"`, or let `polity init` write one"),
@@ -39,6 +41,10 @@ pub(crate) fn all(plan: &Plan, draft: &Draft, findings: &mut Findings) {
     lint.availability();
     lint.topics();
     lint.unreached();
+    if let Some(events) = &plan.events {
+        lint.unused_topics(&draft.events.topics);
+        lint.idle_consumers(events, &draft.events.topics);
+    }
 }
 
 impl<'a> Lint<'a> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use polity_core::{ServiceName, TopicName};
 use toml::de::DeTable;
 
 use crate::check;
@@ -14,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Findings, Span};
 use crate::draft::Draft;
 use crate::graph::CallGraph;
 use crate::lint;
-use crate::plan::Plan;
+use crate::plan::{Events, Plan, Service, Topic};
 use crate::tree;
 
 /// The largest plan that is read: a thousand services fit ten times.
@@ -119,6 +120,7 @@ fn finish(draft: &Draft) -> Plan {
     Plan {
         gateway: draft.gateway.clone(),
         console: draft.console.clone(),
+        events: events(draft, &services),
         start_order: CallGraph::of(&services).start_order(),
         services,
         tasks: draft
@@ -127,4 +129,20 @@ fn finish(draft: &Draft) -> Plan {
             .map(|draft| (draft.task.name.clone(), Arc::clone(&draft.task)))
             .collect(),
     }
+}
+
+/// The log of events, if anything in the plan asks for it.
+fn events(draft: &Draft, services: &BTreeMap<ServiceName, Arc<Service>>) -> Option<Events> {
+    let used = services
+        .values()
+        .flat_map(|service| service.publishes.iter().chain(&service.consumes));
+    let mut topics: BTreeMap<TopicName, Topic> = used
+        .map(|topic| (topic.clone(), Topic::default()))
+        .collect();
+    let said = draft.events.topics.iter();
+    topics.extend(said.map(|topic| (topic.name.value.clone(), topic.topic.clone())));
+    draft.has_events().then(|| Events {
+        broker: draft.events.broker.clone(),
+        topics,
+    })
 }

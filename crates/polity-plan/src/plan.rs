@@ -1,6 +1,7 @@
 //! The plan: what a valid polity.toml says, immutable and complete, with every default filled in.
 
 mod balance;
+mod events;
 mod gateway;
 mod resilience;
 mod route;
@@ -16,6 +17,9 @@ use polity_resilience::outlier;
 
 pub use self::balance::{
     Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky,
+};
+pub use self::events::{
+    Broker, Cleanup, Durability, EmbeddedBroker, Events, HostPort, MAX_PARTITIONS, Retention, Topic,
 };
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
 pub use self::resilience::{BreakerScope, CircuitBreaker, Retry, RetryPause};
@@ -35,6 +39,8 @@ pub struct Plan {
     pub gateway: Gateway,
     /// The dashboard's and admin API's listener.
     pub console: Console,
+    /// The log of events; none when nothing in the plan asks for it.
+    pub events: Option<Events>,
     /// What answers requests or does work, by name.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// What runs once, by name.

@@ -27,6 +27,8 @@ const OWN: &[&str] = &[
     "HOST",
     "INVOCATION_ID",
     "JOURNAL_STREAM",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "KAFKA_BROKERS",
     "LISTEN_FDNAMES",
     "LISTEN_FDS",
     "LISTEN_PID",

@@ -334,6 +334,7 @@ fn plan() -> Plan {
             ..Gateway::default()
         },
         console: polity_plan::Console { listen },
+        events: None,
         services: BTreeMap::from([planned("inventory"), planned("orders")]),
         tasks: BTreeMap::new(),
         start_order: vec![vec![name("inventory")], vec![name("orders")]],

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings, Span};
 use crate::draft::Draft;
-use crate::plan::{ListenAddress, Port};
+use crate::plan::{Broker, ListenAddress, Port};
 
 struct Listener {
     who: String,
@@ -28,6 +28,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         own("the gateway", &draft.gateway.listen, &draft.gateway_listen),
         own("the console", &draft.console.listen, &draft.console_listen),
     ];
+    if let (true, Broker::Embedded(broker)) = (draft.has_events(), &draft.events.broker) {
+        let events = own("the events' broker", &broker.listen, &draft.events.listen);
+        listeners.push(events);
+    }
     for service in &draft.services {
         if let Some(Port::Fixed(port)) = service.service.program().map(|program| program.port) {
             listeners.push(Listener {

@@ -7,18 +7,26 @@ use polity_core::{
 };
 
 use crate::address::{
-    self, is_token, parse_database, parse_hash_by, parse_listen, parse_network, parse_upstream,
+    self, is_token, parse_brokers, parse_database, parse_hash_by, parse_host_port, parse_listen,
+    parse_network, parse_upstream,
 };
 use crate::code::Code;
 use crate::descriptor::{Flaw, Format};
 use crate::origin::{parse_origin, parse_redirect};
-use crate::plan::Limits;
+use crate::plan::{Limits, Retention};
 
 /// The shortest delay that can be told from none.
 const MIN_DELAY: Duration = Duration::from_millis(10);
 
 /// The longest duration a plan may name: beyond, it is a slip, and clocks overflow.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(30 * 86_400);
+
+/// The longest time that records are kept for; beyond, nobody counts it.
+const MAX_RETENTION: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// What a broker takes as one batch of records: less holds none, more is a slip.
+const MIN_MESSAGE: ByteSize = ByteSize(1 << 10);
+const MAX_MESSAGE: ByteSize = ByteSize(100 << 20);
 
 pub(crate) static SERVICE_NAME: Format = Format {
     expected: "the name of a service",
@@ -39,6 +47,20 @@ pub(crate) static TOPIC_NAME: Format = Format {
     check: |text| TopicName::new(text).map(drop).map_err(name_flaw),
     code: Code::BadName,
     pattern: None,
+};
+
+/// A topic that is made: those with two underscores in front are the broker's own.
+pub(crate) static OWN_TOPIC_NAME: Format = Format {
+    expected: "the name of a topic",
+    check: |text| {
+        (TOPIC_NAME.check)(text)?;
+        ensure(
+            !text.starts_with("__"),
+            "names that begin with `__` are the broker's own",
+        )
+    },
+    code: Code::BadName,
+    pattern: Some("^(?!__)[A-Za-z0-9._-]{1,249}$"),
 };
 
 pub(crate) static VARIABLE_NAME: Format = Format {
@@ -147,6 +169,48 @@ pub(crate) static SIZE: Format = Format {
     pattern: None,
 };
 
+pub(crate) static SOME_SIZE: Format = Format {
+    expected: "a size like \"10GB\"",
+    check: |text| {
+        let size = ByteSize::parse(text).map_err(size_flaw)?;
+        ensure(size.0 > 0, "it cannot be nothing")?;
+        // Kafka's sizes are signed.
+        ensure(i64::try_from(size.0).is_ok(), "it is too large")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static MESSAGE_SIZE: Format = Format {
+    expected: "a size from \"1KiB\" to \"100MiB\"",
+    check: |text| {
+        let size = ByteSize::parse(text).map_err(size_flaw)?;
+        ensure((MIN_MESSAGE..=MAX_MESSAGE).contains(&size), "out of bounds")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static RETENTION: Format = Format {
+    expected: "a duration like \"7d\", or \"forever\"",
+    check: |text| {
+        let retention = parse_retention(text).map_err(|_| Flaw::Wrong(String::new()))?;
+        let Retention::For(duration) = retention else {
+            return Ok(());
+        };
+        ensure(
+            duration >= Duration::from_millis(1),
+            "it is shorter than 1 ms",
+        )?;
+        ensure(
+            duration <= MAX_RETENTION,
+            "it is longer than 100 years: say \"forever\"",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static HEADER_SIZE: Format = Format {
     expected: "a size from \"1KiB\" to \"32KiB\"",
     check: |text| {
@@ -163,6 +227,20 @@ pub(crate) static HEADER_SIZE: Format = Format {
 pub(crate) static LISTEN: Format = Format {
     expected: "an address like \":8080\" or \"127.0.0.1:8080\"",
     check: |text| parse_listen(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static HOST_PORT: Format = Format {
+    expected: "an address like \"events.example.com:9092\"",
+    check: |text| parse_host_port(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static BROKERS: Format = Format {
+    expected: "an address like \"kafka:9092\", or several with commas between",
+    check: |text| parse_brokers(text).map(drop),
     code: Code::WrongValue,
     pattern: None,
 };
@@ -276,6 +354,14 @@ pub(crate) fn ensure(holds: bool, why: &str) -> Result<(), Flaw> {
         Ok(())
     } else {
         Err(Flaw::Wrong(why.to_owned()))
+    }
+}
+
+/// Reads a duration or "forever".
+pub(crate) fn parse_retention(text: &str) -> Result<Retention, QuantityError> {
+    match text {
+        "forever" => Ok(Retention::Forever),
+        _ => parse_duration(text).map(Retention::For),
     }
 }
 

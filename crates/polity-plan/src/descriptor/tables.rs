@@ -1,5 +1,6 @@
 //! Every key of a plan but the gateway's and a service's own.
 
+pub(crate) use crate::descriptor::events::{EVENTS, TOPIC};
 use crate::descriptor::format::*;
 pub(crate) use crate::descriptor::gateway::GATEWAY;
 pub(crate) use crate::descriptor::route::ROUTE;
@@ -48,8 +49,20 @@ pub(crate) static PLAN: Table = Table {
             },
             "What runs once before services start or roll, by name.",
         ),
-        Key::later("events"),
-        Key::later("topic"),
+        Key::new(
+            "events",
+            Shape::Table(&EVENTS),
+            "The log of events, which speaks Kafka's protocol; it runs when a service publishes or consumes, or when this table is there.",
+        ),
+        Key::new(
+            "topic",
+            Shape::Named {
+                key: &OWN_TOPIC_NAME,
+                value: &Shape::Table(&TOPIC),
+                case: Case::Counts,
+            },
+            "What is said of a topic, by name; the topics that services publish and consume need not be named here.",
+        ),
         Key::later("discovery"),
         Key::later("telemetry"),
         Key::later("identity"),

@@ -167,8 +167,6 @@ fn a_table_says_what_it_lacks_once() {
 #[test]
 fn later_keys_are_refused_as_such() {
     for text in [
-        "[events]",
-        "[topic.\"a.b\"]\npartitions = 4",
         "[site.docs]\nroot = \"public\"",
         "[discovery.consul]",
         "[telemetry.otlp]",

@@ -6,6 +6,7 @@ mod contradictions;
 mod documentation;
 mod edge;
 mod errors;
+mod events;
 mod lints;
 mod loading;
 mod pages;

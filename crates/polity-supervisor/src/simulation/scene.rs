@@ -125,6 +125,7 @@ impl Sketch {
                 ..Gateway::default()
             },
             console: Console { listen: any(0) },
+            events: None,
             services: services.collect(),
             tasks: tasks.map(|(name, task)| (name, Arc::new(task))).collect(),
             start_order: self.order.clone(),
