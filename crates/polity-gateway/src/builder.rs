@@ -12,6 +12,7 @@ use polity_plan::Plan;
 use polity_runtime::Published;
 
 use crate::balancing;
+use crate::bulkheads;
 use crate::instance::Instance;
 use crate::moment::moment;
 use crate::overload::Load;
@@ -29,6 +30,8 @@ pub(crate) struct Builder {
     catalog: Published<Catalog>,
     current: Arc<ArcSwap<Snapshot>>,
     session_key: SessionKey,
+    /// Connections from outside that there may be at once.
+    connections: u64,
     /// Writers take turns. The data plane never touches it.
     state: Mutex<State>,
 }
@@ -49,6 +52,7 @@ impl Builder {
         plan: Arc<Plan>,
         catalog: Published<Catalog>,
         session_key: SessionKey,
+        connections: usize,
     ) -> Self {
         let empty = Snapshot {
             planned: Arc::new(Planned::new(plan)),
@@ -58,6 +62,7 @@ impl Builder {
             catalog,
             current: Arc::new(ArcSwap::from_pointee(empty)),
             session_key,
+            connections: connections as u64,
             state: Mutex::new(State {
                 sources: BTreeMap::new(),
                 leaving: BTreeMap::new(),
@@ -116,6 +121,7 @@ impl Builder {
         let catalog = self.catalog.load();
         let before = self.current.load_full();
         let mut sources = BTreeMap::new();
+        let room = bulkheads::of_gateway(&planned.plan, self.connections);
         let services = planned.plan.services.values().map(|service| {
             let source = catalog.instances(service.name.as_str());
             let source = source.cloned().unwrap_or_default();
@@ -123,7 +129,7 @@ impl Builder {
             let same = state.sources.get(&service.name).is_some_and(|old| {
                 Arc::ptr_eq(old, &source) || (old.is_empty() && source.is_empty())
             });
-            let policy = ServicePolicy::of(service, &planned.plan.gateway);
+            let policy = ServicePolicy::of(service, &planned.plan.gateway, room);
             sources.insert(service.name.clone(), source.clone());
             match known {
                 Some(known) if same && known.policy == policy => known.clone(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use polity_catalog::Catalog;
 use polity_core::InstanceId;
 use polity_http::Server;
+use polity_http::server::capacity;
 use polity_plan::Plan;
 use polity_resilience::{Bulkhead, adaptive_limit};
 use polity_runtime::published::Subscription;
@@ -107,7 +108,12 @@ impl Gateway {
         });
         let log = log.transpose()?;
         let changes = catalog.subscribe();
-        let builder = Arc::new(Builder::new(plan.clone(), catalog, config.session_key));
+        let builder = Arc::new(Builder::new(
+            plan.clone(),
+            catalog,
+            config.session_key,
+            capacity(&config.data_plane),
+        ));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
         let in_flight = Arc::<Bulkhead>::default();

@@ -9,6 +9,7 @@ mod access_log;
 mod balancing;
 mod bounds;
 mod builder;
+mod bulkheads;
 mod client;
 mod cookies;
 mod cors;

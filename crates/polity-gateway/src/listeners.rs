@@ -5,10 +5,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use polity_core::ServiceName;
 use polity_http::socket::{Claim, Sharing, listen, listen_shared};
 use polity_http::{ListenerId, Server};
 use polity_plan::{ListenAddress, Plan};
 
+use crate::bulkheads::{Calls, Pair};
 use crate::policy::{Call, GatewayPolicy, Listener};
 
 /// Why an address could not be listened on.
@@ -46,6 +48,8 @@ pub(crate) struct Listeners {
     /// Those that were the public one before it moved: their last requests may be on their way still.
     moved: Vec<ListenerId>,
     calls: BTreeMap<Arc<Call>, Open>,
+    /// What each caller has in flight.
+    callers: BTreeMap<ServiceName, Arc<Calls>>,
 }
 
 /// The addresses in force.
@@ -76,6 +80,7 @@ impl Listeners {
             public,
             moved: Vec::new(),
             calls: BTreeMap::new(),
+            callers: BTreeMap::new(),
         };
         listeners.open_calls(plan).await?;
         Ok(listeners)
@@ -125,6 +130,9 @@ impl Listeners {
             }
             stays
         });
+        for (caller, calls) in &self.callers {
+            calls.follow(after, caller.as_str());
+        }
         Ok(obsolete)
     }
 
@@ -139,14 +147,20 @@ impl Listeners {
         for call in declared(plan) {
             if !self.calls.contains_key(&call) {
                 let call = Arc::new(call);
-                let open = self
-                    .open_call(&call)
-                    .await
-                    .map_err(|source| ListenError::Call {
-                        caller: call.caller.to_string(),
-                        callee: call.callee.to_string(),
-                        source,
-                    })?;
+                let caller = call.caller.as_str();
+                let in_flight = match self.callers.get(caller) {
+                    Some(calls) => calls.clone(),
+                    None => Arc::new(Calls::new(plan, caller)),
+                };
+                self.callers.insert(call.caller.clone(), in_flight.clone());
+                let open =
+                    self.open_call(&call, in_flight)
+                        .await
+                        .map_err(|source| ListenError::Call {
+                            caller: call.caller.to_string(),
+                            callee: call.callee.to_string(),
+                            source,
+                        })?;
                 self.calls.insert(call, open);
             }
         }
@@ -154,14 +168,15 @@ impl Listeners {
     }
 
     /// One socket on one thread: of several that share a port, closing one resets what queued on it.
-    async fn open_call(&mut self, call: &Arc<Call>) -> io::Result<Open> {
+    async fn open_call(&mut self, call: &Call, in_flight: Arc<Calls>) -> io::Result<Open> {
         let socket = listen((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Exclusive)?;
         let address = socket.local_addr()?;
         let id = ListenerId(self.next_id);
         self.next_id += 1;
         let thread = self.calls.len();
+        let pair = Arc::new(Pair::new(call.clone(), in_flight));
         self.server
-            .listen(id, thread, socket, Listener::Call(call.clone()))
+            .listen(id, thread, socket, Listener::Call(pair))
             .await?;
         Ok(Open { id, address })
     }

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polity_core::Rng;
-use polity_resilience::{AdaptiveLimit, Bulkhead, Overloaded, Place, Priority, Shedder, Waiting};
+use polity_resilience::{
+    AdaptiveLimit, Bulkhead, Overloaded, Place, Priority, Room, Shedder, Waiting,
+};
 
+use crate::bulkheads::{CallPlace, Full, Pair, beyond};
+use crate::problem::Cause;
 use crate::service::Service;
 
 #[cfg(test)]
@@ -26,6 +30,8 @@ const SERVICE_DELAY: u32 = 5;
 pub(crate) struct Bounds {
     /// From outside, to all services.
     gateway: Option<u64>,
+    /// What of that one service may take.
+    room: Option<Room>,
     /// To this one; once for those from outside, and once for calls.
     service: Option<u64>,
     /// How long they may stand in line there.
@@ -33,10 +39,10 @@ pub(crate) struct Bounds {
 }
 
 /// Where a request comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Caller {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caller<'a> {
     Outside,
-    Service,
+    Service(&'a Pair),
 }
 
 /// A service's counts. They outlive snapshots, as the requests do.
@@ -44,6 +50,8 @@ pub(crate) enum Caller {
 pub(crate) struct Load {
     public: Arc<Bulkhead>,
     calls: Arc<Bulkhead>,
+    /// Of those from outside, the ones beyond the places that anyone may fill.
+    beyond: Arc<Bulkhead>,
     line: Option<Arc<AdaptiveLimit>>,
 }
 
@@ -70,6 +78,8 @@ struct InFlight(Rc<Arc<Bulkhead>>);
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     gateway: Option<Place<InFlight>>,
+    beyond: Option<Place<Arc<Bulkhead>>>,
+    call: Option<CallPlace>,
     service: Option<Place<Arc<Bulkhead>>>,
     waiting: Option<Waiting<Arc<AdaptiveLimit>>>,
 }
@@ -79,17 +89,30 @@ pub(crate) struct Admission {
 pub(crate) enum Refusal {
     Thread,
     Gateway,
+    /// Of the gateway's room, the service has its share.
+    Share,
+    /// Of the caller's, it has, or nothing is left of it.
+    Call(Full),
     Service,
     Line,
 }
 
 impl Bounds {
-    pub(crate) fn of(service: &polity_plan::Service, gateway: &polity_plan::Limits) -> Self {
+    pub(crate) fn of(
+        service: &polity_plan::Service,
+        gateway: &polity_plan::Limits,
+        room: Option<Room>,
+    ) -> Self {
         // What passes through a tunnel has no latency that could be seen.
         let measured = service.protocol == polity_plan::Protocol::Http;
         let delay = gateway.queue_delay.filter(|_| measured);
         Self {
-            gateway: gateway.max_in_flight.map(u64::from),
+            // Without a limit of its own it is the connections that are shared.
+            gateway: match gateway.max_in_flight {
+                Some(limit) => Some(u64::from(limit)),
+                None => room.map(|_| u64::MAX),
+            },
+            room,
             service: service.max_in_flight.map(u64::from),
             delay: delay.map(|delay| delay.saturating_mul(SERVICE_DELAY)),
         }
@@ -105,11 +128,14 @@ impl Load {
                 .delay
                 .map(|delay| Arc::new(AdaptiveLimit::new(delay, now))),
         };
-        let counts = known.map(|(_, load)| (load.public.clone(), load.calls.clone()));
-        let (public, calls) = counts.unwrap_or_default();
+        let count = |of: fn(&Self) -> &Arc<Bulkhead>| {
+            let known = known.map(|(_, load)| of(load).clone());
+            known.unwrap_or_default()
+        };
         Self {
-            public,
-            calls,
+            public: count(|load| &load.public),
+            calls: count(|load| &load.calls),
+            beyond: count(|load| &load.beyond),
             line,
         }
     }
@@ -168,7 +194,7 @@ impl Gate {
     pub(crate) fn admit(
         &self,
         service: &Service,
-        from: Caller,
+        from: Caller<'_>,
         rng: &mut dyn Rng,
         now: Instant,
     ) -> Result<Admission, Refusal> {
@@ -176,14 +202,25 @@ impl Gate {
         let mut admission = Admission::default();
         let (count, priority) = match from {
             Caller::Outside => (&load.public, Priority::Normal),
-            Caller::Service => (&load.calls, Priority::High),
+            Caller::Service(_) => (&load.calls, Priority::High),
         };
-        if from == Caller::Outside {
-            let share = self.share.get();
-            if share > 0.0 && rng.unit() < share {
-                return Err(Refusal::Thread);
+        match from {
+            Caller::Outside => {
+                let share = self.share.get();
+                if share > 0.0 && rng.unit() < share {
+                    return Err(Refusal::Thread);
+                }
+                admission.gateway = place(&self.in_flight, bounds.gateway, Refusal::Gateway)?;
+                if let Some(room) = &bounds.room {
+                    let beyond = beyond(room, self.in_flight.as_ref(), &load.beyond);
+                    admission.beyond = beyond.map_err(|Overloaded| Refusal::Share)?;
+                }
             }
-            admission.gateway = place(&self.in_flight, bounds.gateway, Refusal::Gateway)?;
+            // A connection that is not HTTP may last for days.
+            Caller::Service(_) if service.policy.protocol == polity_plan::Protocol::Tcp => {}
+            Caller::Service(pair) => {
+                admission.call = pair.enter().map_err(Refusal::Call)?;
+            }
         }
         admission.service = place(count, bounds.service, Refusal::Service)?;
         if let Some(line) = &load.line {
@@ -227,9 +264,24 @@ impl Admission {
 }
 
 impl Refusal {
-    /// What to tell the client.
+    /// How the client is told.
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::Share | Self::Call(Full::Share) => Cause::Bulkhead,
+            _ => Cause::Overloaded,
+        }
+    }
+
+    /// What to tell it.
     pub(crate) fn detail(self) -> &'static str {
         match self {
+            Self::Share => {
+                "requests to this service hold as much of the gateway as they may: the rest is for other services"
+            }
+            Self::Call(Full::Share) => {
+                "calls to this service hold as much of what the caller may have in flight as they may: the rest is for its other calls"
+            }
+            Self::Call(Full::Caller) => "the caller has as many calls in flight as it may",
             Self::Thread => "the gateway cannot keep up",
             Self::Gateway => "as many requests are in flight as the gateway takes on",
             Self::Service => "as many requests are in flight as the service takes on",

@@ -6,7 +6,11 @@ use polity_runtime::Published;
 
 use super::*;
 use crate::builder::Builder;
+use crate::bulkheads::Calls;
+use crate::policy::Call;
 
+/// More than any test has.
+const CONNECTIONS: usize = 4096;
 const SLOW: Duration = Duration::from_millis(300);
 const TARGET: Option<Duration> = Some(Duration::from_millis(100));
 
@@ -21,6 +25,7 @@ fn service(plan: &str) -> Arc<Service> {
         Arc::new(plan),
         Published::new(Catalog::default()),
         crate::SessionKey::new([7; 32]),
+        CONNECTIONS,
     );
     builder.current().service("a").expect("it is there").clone()
 }
@@ -29,7 +34,23 @@ fn gate() -> Gate {
     Gate::new(Arc::default())
 }
 
-fn admit(gate: &Gate, service: &Service, from: Caller) -> Result<Admission, Refusal> {
+/// Calls that nothing bounds.
+fn calls() -> Pair {
+    let plan = polity_plan::load(polity_plan::Source {
+        name: "polity.toml",
+        text: "[service.b]\nrun = \"b\"\nroute = \"/\"\n",
+        environment: &|_| None,
+    });
+    let plan = plan.plan.expect("a valid plan");
+    let name = |name| polity_core::ServiceName::new(name).expect("a name");
+    let call = Call {
+        caller: name("b"),
+        callee: name("a"),
+    };
+    Pair::new(call, Arc::new(Calls::new(&plan, "b")))
+}
+
+fn admit(gate: &Gate, service: &Service, from: Caller<'_>) -> Result<Admission, Refusal> {
     gate.admit(service, from, &mut SplitMix64::new(7), Instant::now())
 }
 
@@ -47,7 +68,7 @@ fn each_bound_refuses_by_its_own_name_and_gives_back_the_places_before_it() {
         1,
         "refused, it holds no place at the gateway"
     );
-    let call = admit(&gate, &bound, Caller::Service).expect("calls count by themselves");
+    let call = admit(&gate, &bound, Caller::Service(&calls())).expect("calls count by themselves");
     assert_eq!(gate.in_flight.as_ref().count(), 1);
     drop((first, call));
     assert_eq!(
@@ -65,7 +86,7 @@ fn each_bound_refuses_by_its_own_name_and_gives_back_the_places_before_it() {
 #[test]
 fn a_thread_that_cannot_keep_up_refuses_a_share_from_outside_and_no_call() {
     let service = service("[service.a]\nrun = \"a\"\n");
-    let gate = gate();
+    let (gate, pair) = (gate(), calls());
     let mut rng = SplitMix64::new(1);
     let mut refused = |from| {
         let admitted = (0..1000).map(|_| gate.admit(&service, from, &mut rng, Instant::now()));
@@ -74,7 +95,7 @@ fn a_thread_that_cannot_keep_up_refuses_a_share_from_outside_and_no_call() {
     assert_eq!(refused(Caller::Outside), 0);
     gate.share.set(0.5);
     assert!((400..600).contains(&refused(Caller::Outside)));
-    assert_eq!(refused(Caller::Service), 0);
+    assert_eq!(refused(Caller::Service(&pair)), 0);
     // As a plan says that has just been put in force.
     gate.waited(SLOW, None);
     assert_eq!(refused(Caller::Outside), 0);

@@ -12,6 +12,7 @@ use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
 
 use crate::access_log::{Line, LogBuffer};
 use crate::builder::SnapshotReader;
+use crate::bulkheads::Pair;
 use crate::destination::{by_route, to_callee};
 use crate::exchange::Exchange;
 use crate::fields::Trust;
@@ -25,7 +26,7 @@ pub(crate) enum Listener {
     /// Requests from outside, by route.
     Public,
     /// One service's calls to another.
-    Call(Arc<Call>),
+    Call(Arc<Pair>),
 }
 
 /// A service that may call another.
@@ -73,11 +74,11 @@ impl Policy for GatewayPolicy {
     type Exchange = Exchange;
 
     fn protocol(&self, listener: &Listener) -> Protocol {
-        let Listener::Call(call) = listener else {
+        let Listener::Call(pair) = listener else {
             return Protocol::Http;
         };
         let protocol = self.thread.look(|snapshot| {
-            let callee = snapshot.service(call.callee.as_str());
+            let callee = snapshot.service(pair.call.callee.as_str());
             callee.map(|service| service.policy.protocol)
         });
         match protocol {
@@ -103,7 +104,7 @@ impl Policy for GatewayPolicy {
         at: Instant,
     ) -> Exchange {
         let (trust, destination) = self.thread.look(|snapshot| match listener {
-            Listener::Call(call) => (Trust::Service, to_callee(snapshot, call, head)),
+            Listener::Call(pair) => (Trust::Service, to_callee(snapshot, &pair.call, head)),
             Listener::Public => {
                 let trust = match snapshot.planned.trusts(peer.ip()) {
                     true => Trust::Proxy,
@@ -125,9 +126,9 @@ impl Policy for GatewayPolicy {
 
     fn tunnel(&self, listener: &Listener, peer: SocketAddr) -> Exchange {
         let service = match listener {
-            Listener::Call(call) => self
+            Listener::Call(pair) => self
                 .thread
-                .look(|snapshot| snapshot.service(call.callee.as_str()).cloned()),
+                .look(|snapshot| snapshot.service(pair.call.callee.as_str()).cloned()),
             Listener::Public => None,
         };
         Exchange::tunnel(self.thread.clone(), listener, peer, service)
@@ -192,7 +193,7 @@ fn method_and_path(bytes: &[u8]) -> (&str, &str) {
 pub(crate) fn caller(listener: &Listener) -> Option<&str> {
     match listener {
         Listener::Public => None,
-        Listener::Call(call) => Some(call.caller.as_str()),
+        Listener::Call(pair) => Some(pair.call.caller.as_str()),
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Cause {
     NoInstance,
     CircuitOpen,
     Overloaded,
+    Bulkhead,
     Exhausted,
     Deadline,
 }
@@ -74,6 +75,11 @@ impl Cause {
             Self::NoInstance => (503, "no-instance", "No instance of the service is ready"),
             Self::CircuitOpen => (503, "circuit-open", "The service keeps failing"),
             Self::Overloaded => (503, "overloaded", "Too many requests at once"),
+            Self::Bulkhead => (
+                503,
+                "bulkhead",
+                "Requests to the service hold as much room as they may",
+            ),
             Self::Exhausted => (
                 503,
                 "exhausted",

@@ -7,7 +7,7 @@ use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
 use polity_plan::{Balance, BreakerScope, Gateway, Origin, Protocol, Retry};
 use polity_resilience::outlier::{self, Detector};
-use polity_resilience::{CircuitBreaker, RetryBudget, circuit_breaker};
+use polity_resilience::{CircuitBreaker, RetryBudget, Room, circuit_breaker};
 
 use crate::balancing::heeds_reports;
 use crate::instance::Instance;
@@ -71,7 +71,11 @@ pub(crate) struct Shared {
 }
 
 impl ServicePolicy {
-    pub(crate) fn of(service: &polity_plan::Service, gateway: &Gateway) -> Self {
+    pub(crate) fn of(
+        service: &polity_plan::Service,
+        gateway: &Gateway,
+        room: Option<Room>,
+    ) -> Self {
         Self {
             protocol: service.protocol,
             timeout: service.timeout,
@@ -85,7 +89,7 @@ impl ServicePolicy {
                 Origin::Run(_) => Locality::Internal,
                 Origin::External(_) => Locality::External,
             },
-            bounds: Bounds::of(service, &gateway.limits),
+            bounds: Bounds::of(service, &gateway.limits, room),
         }
     }
 

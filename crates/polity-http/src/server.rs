@@ -76,6 +76,15 @@ enum Bounds {
     Limits(Limits),
 }
 
+/// How many connections of one listener the threads of `plane` serve at once, all together.
+pub fn capacity(plane: &DataPlane) -> usize {
+    connections_per_thread(plane).saturating_mul(plane.count())
+}
+
+fn connections_per_thread(plane: &DataPlane) -> usize {
+    max_connections(getrlimit(Resource::Nofile).current, plane.count())
+}
+
 impl<P: Policy> Server<P> {
     /// Starts on every thread of `plane`; `policy` makes each thread's own.
     ///
@@ -85,8 +94,7 @@ impl<P: Policy> Server<P> {
     where
         F: Fn() -> P + Clone + Send + 'static,
     {
-        let descriptors = getrlimit(Resource::Nofile).current;
-        let max_connections = max_connections(descriptors, plane.count());
+        let max_connections = connections_per_thread(plane);
         let peers = Arc::<Peers>::default();
         let start = |index| {
             let (sender, commands) = mpsc::channel(MAX_COMMANDS);

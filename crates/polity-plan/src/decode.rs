@@ -26,6 +26,8 @@ use crate::tree::{Entry, Node, Value};
 
 const CONSOLE_PORT: u16 = 7070;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
+/// As many requests as Envoy lets be in flight to one cluster.
+const CALLS_IN_FLIGHT: u32 = 1024;
 const TASK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Reads the whole file.
@@ -98,6 +100,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
             outlier: resilience::outlier(fields),
             balance,
             max_in_flight: fields.count("max_in_flight", None),
+            max_calls_in_flight: fields.count("max_calls_in_flight", Some(CALLS_IN_FLIGHT)),
         }),
         name: entry.key_span.clone(),
         calls,

@@ -105,6 +105,8 @@ pub struct Service {
     /// Requests from outside in flight at all its instances together, and as many calls; none for
     /// no limit.
     pub max_in_flight: Option<u32>,
+    /// Its calls in flight, to all services together; none for no limit.
+    pub max_calls_in_flight: Option<u32>,
 }
 
 /// Where a service comes from.

@@ -11,6 +11,7 @@ pub mod hedge;
 pub mod outlier;
 pub mod retry;
 pub mod retry_budget;
+pub mod room;
 pub mod shedder;
 mod sliding;
 
@@ -19,4 +20,5 @@ pub use backoff::Backoff;
 pub use bulkhead::{Bulkhead, Place};
 pub use circuit_breaker::CircuitBreaker;
 pub use retry_budget::RetryBudget;
+pub use room::Room;
 pub use shedder::Shedder;

@@ -321,6 +321,7 @@ fn plan() -> Plan {
             outlier: None,
             balance: Balance::default(),
             max_in_flight: None,
+            max_calls_in_flight: None,
         };
         (name(text), Arc::new(service))
     };

@@ -16,9 +16,9 @@ impl Exchange {
         let Some(service) = self.service().filter(|_| self.admission.is_none()) else {
             return Ok(());
         };
-        let from = match self.listener {
+        let from = match &self.listener {
             Listener::Public => Caller::Outside,
-            Listener::Call(_) => Caller::Service,
+            Listener::Call(pair) => Caller::Service(pair),
         };
         let mut rng = self.thread.rng.borrow_mut();
         let admitted = self
@@ -31,7 +31,7 @@ impl Exchange {
                 self.admission = Some(admission);
                 Ok(())
             }
-            Err(refusal) => Err(self.give(Cause::Overloaded, Reached::No, refusal.detail())),
+            Err(refusal) => Err(self.give(refusal.cause(), Reached::No, refusal.detail())),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod balancing;
 mod bodies;
+mod bulkheads;
 mod calls;
 mod changes;
 mod cors;

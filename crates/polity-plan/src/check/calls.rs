@@ -11,6 +11,15 @@ const MAX_NAMED: usize = 8;
 
 pub(super) fn check(service: &DraftService, services: &Services<'_>, findings: &mut Findings) {
     let name = &service.service.name;
+    if let Some(place) = service.place("max_calls_in_flight")
+        && service.calls.is_empty()
+    {
+        let message = "`max_calls_in_flight` means nothing for a service that calls none";
+        findings.add(
+            Diagnostic::new(Code::Inapplicable, message, place.key.clone())
+                .help("name in `calls` what it calls, or remove it"),
+        );
+    }
     for call in &service.calls {
         if findings.full() {
             return;

@@ -39,6 +39,10 @@ fn limits(fields: Fields<'_>, default: Limits) -> Limits {
             .unwrap_or(default.header_size),
         body_size: fields.size("body_size", default.body_size),
         max_in_flight: fields.count("max_in_flight", default.max_in_flight),
+        bulkhead: match fields.is_false("bulkhead") {
+            true => None,
+            false => fields.number("bulkhead").or(default.bulkhead),
+        },
         queue_delay: match (fields.is_false("queue_delay"), default.queue_delay) {
             (false, Some(default)) => Some(fields.duration("queue_delay", default)),
             _ => None,

@@ -98,6 +98,12 @@ pub(crate) static LIMITS: Table = Table {
         )
         .default("16384"),
         Key::new(
+            "bulkhead",
+            Shape::Either(&[Shape::Number { min: 0.0, max: 1.0 }, Shape::False]),
+            "The part of `max_in_flight` that one service may fill alone; of the rest it is given no more than is left free, so that one that hangs leaves room for the others. The same holds for `max_calls_in_flight` of services. `false`: all of it.",
+        )
+        .default("0.5"),
+        Key::new(
             "queue_delay",
             Shape::Either(&[Shape::Text(&DELAY), Shape::False]),
             "How long requests may wait in line for the gateway itself, and five times that in a service, before new ones are refused with 503. `false`: as long as it takes.",

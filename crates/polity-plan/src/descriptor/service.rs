@@ -150,6 +150,13 @@ pub(crate) static SERVICE: Table = Table {
         )
         .default("false"),
         Key::new(
+            "max_calls_in_flight",
+            IN_FLIGHT,
+            "Its own calls in flight, of all its instances and to all services together; beyond, new ones are refused with 503. `false`: any number.",
+        )
+        .default("1024")
+        .needs("run"),
+        Key::new(
             "start_timeout",
             Shape::Text(&DURATION),
             "From start to ready, at most.",

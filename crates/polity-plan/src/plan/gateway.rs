@@ -11,7 +11,7 @@ const PORT: u16 = 8080;
 const KIB: u64 = 1024;
 
 /// `[gateway]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Gateway {
     /// Where it listens.
     pub listen: ListenAddress,
@@ -28,7 +28,7 @@ pub struct Gateway {
 }
 
 /// `[gateway.limits]`; none for no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// A client's connections at once: of one IPv4 address or one IPv6 /64. Trusted proxies are
     /// exempt, as they speak for many.
@@ -43,6 +43,9 @@ pub struct Limits {
     pub body_size: Option<ByteSize>,
     /// Requests from outside that are in flight, over all services and threads.
     pub max_in_flight: Option<u32>,
+    /// The part of that, 0 to 1, that one service may fill alone; of the rest it is given no more than
+    /// is left free. The same holds for a service's calls.
+    pub bulkhead: Option<f64>,
     /// How long requests may wait in line for a data-plane thread, and a few times that in a
     /// service, before new ones are refused.
     pub queue_delay: Option<Duration>,
@@ -112,6 +115,7 @@ impl Default for Limits {
             header_size: Self::MAX_HEADER_SIZE,
             body_size: None,
             max_in_flight: Some(16_384),
+            bulkhead: Some(0.5),
             queue_delay: Some(Duration::from_millis(100)),
         }
     }

@@ -148,6 +148,9 @@ fn names_are_known() {
         "calls = [\"c\"]\n[service.c]\nrun = \"c\"\nport = false",
         &["P0117"],
     );
+    check_run("max_calls_in_flight = 5", &["P0110"]);
+    check_run("calls = []\nmax_calls_in_flight = 5", &["P0110"]);
+    check_run("calls = [\"b\"]\nmax_calls_in_flight = false", &[]);
     check_run("calls = [\"B\"]", &["P0107"]);
     check_run("[task.t]\nrun = \"t\"\nbefore = [\"c\"]", &["P0115"]);
     check_run("[task.t]\nrun = \"t\"\nbefore = []", &["P0106"]);

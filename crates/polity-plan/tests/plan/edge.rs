@@ -35,20 +35,21 @@ fn limits_have_defaults_and_false_lifts_them() {
     assert_eq!(none.limits, Limits::default());
     let lifted = plan(&format!(
         "[gateway.limits]\nconnections_per_address = false\nrequests_per_connection = false\n\
-         body_size = false\nmax_in_flight = false\nqueue_delay = false\n{SERVICE}"
+         body_size = false\nmax_in_flight = false\nbulkhead = false\nqueue_delay = false\n{SERVICE}"
     ));
     let expected = Limits {
         connections_per_address: None,
         requests_per_connection: None,
         body_size: None,
         max_in_flight: None,
+        bulkhead: None,
         queue_delay: None,
         ..Limits::default()
     };
     assert_eq!(lifted.gateway.limits, expected);
     let set = plan(&format!(
         "[gateway.limits]\nconnections_per_address = 1\nrequests_per_connection = 2\nheader_count = 3\n\
-         header_size = \"4KiB\"\nbody_size = \"5B\"\nmax_in_flight = 6\nqueue_delay = \"70ms\"\n\
+         header_size = \"4KiB\"\nbody_size = \"5B\"\nmax_in_flight = 6\nbulkhead = 0.25\nqueue_delay = \"70ms\"\n\
          [gateway.timeouts]\nhead = \"1s\"\nkeep_alive = \"2s\"\nbody = \"3s\"\nsend = \"4s\"\n\
          connect = \"5s\"\nidle = \"6s\"\n{SERVICE}max_in_flight = 7\n"
     ));
@@ -59,6 +60,7 @@ fn limits_have_defaults_and_false_lifts_them() {
         header_size: ByteSize(4096),
         body_size: Some(ByteSize(5)),
         max_in_flight: Some(6),
+        bulkhead: Some(0.25),
         queue_delay: Some(Duration::from_millis(70)),
     };
     assert_eq!(set.gateway.limits, expected);

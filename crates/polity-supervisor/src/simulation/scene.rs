@@ -176,6 +176,7 @@ fn bare(name: ServiceName) -> Service {
         outlier: None,
         balance: Balance::default(),
         max_in_flight: None,
+        max_calls_in_flight: None,
     }
 }
 
