@@ -7,6 +7,8 @@
 //! that another request has just made.
 
 pub mod fields;
+#[cfg(test)]
+pub(crate) mod memory;
 
 use bytes::Bytes;
 

@@ -8,6 +8,12 @@ pub const MAX_PROTOCOLS: usize = 64;
 pub const MAX_ID_LENGTH: usize = 512;
 /// How long a new member may wait in JoinGroup for the others: it heartbeats only afterwards.
 pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(300);
+/// The shortest wait for members to rejoin; a client may say zero, and then nobody could.
+pub const MIN_REBALANCE_TIMEOUT: Duration = Duration::from_millis(100);
+/// Tombstones appended in one batch when offsets expire or a group is deleted.
+pub const TOMBSTONES_PER_BATCH: usize = 1000;
+/// How often to call [`Coordinator::sweep`](super::Coordinator::sweep).
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// When what could not be written down is tried again.
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Bytes of a subscription's regular expression.

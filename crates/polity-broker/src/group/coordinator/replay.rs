@@ -1,0 +1,98 @@
+//! From the journal back to the state.
+
+#[cfg(test)]
+use std::collections::BTreeMap;
+
+use super::{Coordinator, Group, Kind};
+use crate::group::classic::ClassicGroup;
+use crate::group::id::GroupId;
+use crate::group::id::TopicPartition;
+#[cfg(test)]
+use crate::group::offsets::Offsets;
+use crate::group::record::{ClassicValue, OffsetValue, Record};
+use crate::journal::Entry;
+use crate::journal::fields::FieldError;
+use crate::now::Now;
+
+impl Coordinator {
+    /// A record found in the journal at that offset, of that producer's transaction if of any. All
+    /// are replayed in order, with [`Coordinator::complete_transaction`] for each marker, before any
+    /// request; what an aborted transaction wrote may be left out.
+    ///
+    /// # Errors
+    /// The record is damaged, or newer than this broker; the state is without it.
+    pub fn replay(
+        &mut self,
+        offset: i64,
+        producer_id: Option<i64>,
+        entry: Entry,
+        now: Now,
+    ) -> Result<(), FieldError> {
+        if let Some(record) = Record::decode(entry)? {
+            let id = record.group().clone();
+            self.apply(offset, producer_id, record, now);
+            self.settle(&id);
+        }
+        Ok(())
+    }
+
+    /// Puts a record in force that is in the journal.
+    pub(super) fn apply(
+        &mut self,
+        position: i64,
+        producer_id: Option<i64>,
+        record: Record,
+        now: Now,
+    ) {
+        match record {
+            Record::Offset(id, at, value) => {
+                self.apply_offset(position, producer_id, id, (at, value));
+            }
+            Record::Classic(id, value) => self.apply_classic(id, value, now),
+            _ => {}
+        }
+    }
+
+    fn apply_offset(
+        &mut self,
+        position: i64,
+        producer_id: Option<i64>,
+        id: GroupId,
+        (at, value): (TopicPartition, Option<OffsetValue>),
+    ) {
+        if let (Some(producer), Some(_)) = (producer_id, &value) {
+            self.transactions
+                .entry(producer)
+                .or_default()
+                .insert(id.clone());
+        }
+        let group = self.group_or_blank(id);
+        group.offsets.apply(position, producer_id, at, value);
+    }
+
+    fn apply_classic(&mut self, id: GroupId, value: Option<ClassicValue>, now: Now) {
+        let classic = match value {
+            Some(value) => ClassicGroup::restore(id.clone(), value, now),
+            None => ClassicGroup::new(id.clone()),
+        };
+        self.group_or_blank(id).kind = Kind::Classic(classic);
+    }
+
+    fn group_or_blank(&mut self, id: GroupId) -> &mut Group {
+        let new = || Group::new(Kind::Classic(ClassicGroup::new(id.clone())));
+        self.groups.entry(id.clone()).or_insert_with(new)
+    }
+}
+
+#[cfg(test)]
+impl Coordinator {
+    /// What must come back from the journal. A group that is between two generations, or could not
+    /// be written down, has no value here.
+    pub(crate) fn snapshot(&self) -> BTreeMap<GroupId, (Option<ClassicValue>, Offsets)> {
+        let of = |(id, group): (&GroupId, &Group)| {
+            let Kind::Classic(classic) = &group.kind;
+            (id.clone(), (classic.stored(), group.offsets.clone()))
+        };
+        self.groups.iter().map(of).collect()
+    }
+}
