@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("polity-runtime", &["polity-core"]),
     ("polity-http", &["polity-core", "polity-runtime"]),
+    ("polity-log", &["polity-core"]),
     (
         "polity-gateway",
         &[

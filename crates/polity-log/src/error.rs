@@ -1,0 +1,169 @@
+//! What can go wrong, and whether trying again can help.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use polity_core::TopicName;
+
+use crate::batch::BatchError;
+use crate::id::{Offset, ProducerEpoch, ProducerId};
+
+/// A file operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct IoError {
+    /// What on.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl IoError {
+    pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk does not do as asked.
+    #[error("cannot open the log: {0}")]
+    Io(#[from] IoError),
+    /// What a topic is, is not readable. Its records may be well.
+    #[error("cannot open the log: {} is damaged ({why}); put back a copy of it, or move it and the topic's folders away", path.display())]
+    Topic {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file is not what a segment can be.
+    #[error("cannot open the log: {} {why}", path.display())]
+    Segment {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Why a batch was not appended. Nothing of it is in the log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The bytes are not one whole batch (CORRUPT_MESSAGE, or UNSUPPORTED_FOR_MESSAGE_FORMAT for an
+    /// older magic).
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// What the batch says of itself cannot be (INVALID_RECORD).
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// More bytes than the topic takes (MESSAGE_TOO_LARGE).
+    #[error("the batch has {size} bytes, and {most} are the most (max.message.bytes)")]
+    TooLarge {
+        /// The batch's.
+        size: usize,
+        /// The topic's.
+        most: usize,
+    },
+    /// Too far from the broker's time (INVALID_TIMESTAMP).
+    #[error("the timestamp {timestamp_ms} is further from the broker's time than the topic allows")]
+    Timestamp {
+        /// Milliseconds since 1970.
+        timestamp_ms: i64,
+    },
+    /// Not the next of its producer (OUT_OF_ORDER_SEQUENCE_NUMBER).
+    #[error("producer {} sent sequence {got} where {expected} is next", producer.0)]
+    Sequence {
+        /// Whose.
+        producer: ProducerId,
+        /// Its first.
+        got: i32,
+        /// What would follow.
+        expected: i32,
+    },
+    /// A batch older than the last five, which may or may not have been appended
+    /// (DUPLICATE_SEQUENCE_NUMBER).
+    #[error("producer {} sent sequence {got} again, which is too long ago to tell where it is", producer.0)]
+    Duplicate {
+        /// Whose.
+        producer: ProducerId,
+        /// Its first.
+        got: i32,
+    },
+    /// The producer began again under a higher epoch (INVALID_PRODUCER_EPOCH).
+    #[error("producer {} has epoch {}, and {} is its latest", producer.0, got.0, latest.0)]
+    Fenced {
+        /// Whose.
+        producer: ProducerId,
+        /// The batch's.
+        got: ProducerEpoch,
+        /// The latest.
+        latest: ProducerEpoch,
+    },
+    /// A batch outside of the producer's transaction while that is open, or a marker of a coordinator that
+    /// has been replaced (INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED).
+    #[error("{0}")]
+    Transaction(&'static str),
+    /// There is no room. It may be tried again (KAFKA_STORAGE_ERROR, or a retriable one).
+    #[error("the disk is full")]
+    DiskFull,
+    /// The disk failed before: nothing is written until the log is opened anew (KAFKA_STORAGE_ERROR).
+    #[error(
+        "the log takes no more writes since its disk failed: {0}; mend the disk and start again"
+    )]
+    Poisoned(String),
+    /// The topic was deleted (UNKNOWN_TOPIC_OR_PARTITION).
+    #[error("the topic is deleted")]
+    Deleted,
+}
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Records that are gone, or not there yet (OFFSET_OUT_OF_RANGE).
+    #[error("offset {offset} is not within {start} and {end}")]
+    OutOfRange {
+        /// What was asked for.
+        offset: Offset,
+        /// The first there is.
+        start: Offset,
+        /// Where the next record goes.
+        end: Offset,
+    },
+    /// The disk does not do as asked (KAFKA_STORAGE_ERROR).
+    #[error("cannot read: {0}")]
+    Io(#[from] IoError),
+}
+
+/// Why a topic was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// There is one (TOPIC_ALREADY_EXISTS).
+    #[error("the topic {0} exists")]
+    Exists(TopicName),
+    /// There is none (UNKNOWN_TOPIC_OR_PARTITION).
+    #[error("there is no topic {0}")]
+    Unknown(TopicName),
+    /// None, fewer than before, or more than there may be (INVALID_PARTITIONS).
+    #[error("a topic cannot have {asked} partitions here: {least} to {most} can be")]
+    Partitions {
+        /// How many were asked for.
+        asked: u32,
+        /// How many there must be.
+        least: u32,
+        /// How many there may be.
+        most: u32,
+    },
+    /// The disk does not do as asked.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The disk failed before.
+    #[error(
+        "the log takes no more writes since its disk failed: {0}; mend the disk and start again"
+    )]
+    Poisoned(String),
+}

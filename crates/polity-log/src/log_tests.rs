@@ -1,0 +1,89 @@
+//! Topics are there or not, before and after a start.
+
+use super::*;
+use crate::testing::{self, batch, name};
+use crate::{AppendError, Offset, Origin};
+
+fn topic_names(log: &Log) -> Vec<String> {
+    log.topics().keys().map(ToString::to_string).collect()
+}
+
+#[test]
+fn topics_outlive_the_process_with_what_is_set_for_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = testing::log(folder.path());
+    let mut config = TopicConfig {
+        segment_bytes: 4096,
+        ..TopicConfig::default()
+    };
+    log.create_topic(&name("a"), TopicId([1; 16]), 2, config.clone())
+        .expect("it is made");
+    log.create_topic(&name("b"), TopicId([2; 16]), 1, config.clone())
+        .expect("it is made");
+    log.add_partitions(&name("a"), 5).expect("they are made");
+    config.retention_ms = None;
+    log.configure_topic(&name("a"), config.clone())
+        .expect("it is changed");
+    drop(log);
+    let log = testing::log(folder.path());
+    assert_eq!(topic_names(&log), ["a", "b"]);
+    let topic = log.topic("a").expect("it is there");
+    assert_eq!(
+        (topic.id(), topic.partitions().len()),
+        (TopicId([1; 16]), 5)
+    );
+    assert_eq!(*topic.config(), config);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = testing::log(folder.path());
+    let make =
+        |count| log.create_topic(&name("a"), TopicId([1; 16]), count, TopicConfig::default());
+    assert!(matches!(make(0), Err(TopicError::Partitions { .. })));
+    assert!(matches!(
+        make(MAX_PARTITIONS + 1),
+        Err(TopicError::Partitions { .. })
+    ));
+    make(2).expect("it is made");
+    assert!(matches!(make(2), Err(TopicError::Exists(_))));
+    let add = log.add_partitions(&name("a"), 2);
+    assert!(matches!(add, Err(TopicError::Partitions { least: 3, .. })));
+    assert!(matches!(
+        log.delete_topic(&name("b")),
+        Err(TopicError::Unknown(_))
+    ));
+}
+
+#[test]
+fn a_deleted_topic_is_gone_and_another_can_have_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = testing::log(folder.path());
+    let partition = testing::partition(&log, TopicConfig::default());
+    partition
+        .append(&batch(1, 0), Origin::Client)
+        .expect("it is appended");
+    log.flush();
+    let read = partition
+        .read(Offset(0), crate::Isolation::ReadUncommitted, 1)
+        .expect("it reads");
+    log.delete_topic(&name(testing::TOPIC))
+        .expect("it is there");
+    assert!(
+        read.slice.expect("it was found").bytes().is_ok(),
+        "what was found can be read"
+    );
+    let late = partition.append(&batch(1, 0), Origin::Client);
+    assert!(matches!(late, Err(AppendError::Deleted)));
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .expect("it is there")
+            .count(),
+        0
+    );
+    let partition = testing::partition(&log, TopicConfig::default());
+    assert_eq!(partition.offsets().end, Offset(0));
+    drop(log);
+    assert_eq!(topic_names(&testing::log(folder.path())), [testing::TOPIC]);
+}

@@ -1,0 +1,207 @@
+//! Appending: checked outside of the lock, numbered and written under it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::mark::Mark;
+use super::{Durability, Partition, Writer, check, lock};
+use crate::batch::{Attributes, HEADER, Header, PATCHED, TimestampType, checksum_with};
+use crate::config::TopicConfig;
+use crate::disk::{Disk, is_full};
+use crate::error::AppendError;
+use crate::id::Offset;
+use crate::segment::{Segment, WriteError};
+
+/// Who appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A producer: everything is checked.
+    Client,
+    /// The broker itself, for its own topics: sizes and times are not limited, and a producer's batches
+    /// (offsets committed in a transaction) have no sequence numbers.
+    Coordinator,
+}
+
+/// Where a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Of its first record.
+    pub base_offset: Offset,
+    /// Of its last record: it counts when the high watermark is beyond ([`Partition::committed`]).
+    pub last_offset: Offset,
+    /// Where the topic asks for the broker's time instead of the producer's.
+    pub append_time_ms: Option<i64>,
+    /// It has been there before: its producer sent it again.
+    pub is_duplicate: bool,
+}
+
+impl<D: Disk> Partition<D> {
+    /// Appends exactly one batch. It is kept as it came, but for its offset and the leader's epoch, and
+    /// for its times where the topic has the broker's.
+    ///
+    /// It is readable and may be acknowledged once the high watermark has passed it:
+    /// [`Partition::committed`].
+    ///
+    /// # Errors
+    ///
+    /// Says why it was refused. The log is then as before.
+    pub fn append(self: &Arc<Self>, batch: &[u8], origin: Origin) -> Result<Appended, AppendError> {
+        let config = self.config();
+        let mut header = check::check(batch, origin, &config, || self.now_ms())?;
+        let mut writer = lock(&self.writer);
+        self.refuse_if_closed()?;
+        header.base_offset = writer.end;
+        header.leader_epoch = writer.leader_epoch;
+        let append_time_ms = self.stamp(&mut header, batch, &config);
+        self.write(&mut writer, &header, batch, &config)?;
+        drop(writer);
+        self.appended();
+        Ok(Appended {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            append_time_ms,
+            is_duplicate: false,
+        })
+    }
+
+    fn refuse_if_closed(&self) -> Result<(), AppendError> {
+        if let Some(why) = self.shared.poison.get() {
+            return Err(AppendError::Poisoned(why.to_owned()));
+        }
+        match self.is_deleted() {
+            true => Err(AppendError::Deleted),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts the broker's time in, where the topic asks for it.
+    fn stamp(&self, header: &mut Header, batch: &[u8], config: &TopicConfig) -> Option<i64> {
+        if config.timestamp_type == TimestampType::CreateTime {
+            return None;
+        }
+        let now_ms = self.now_ms();
+        let before = *header;
+        header.attributes.0 |= Attributes::APPEND_TIME;
+        header.max_timestamp_ms = now_ms;
+        header.checksum = checksum_with(header, &before, batch);
+        Some(now_ms)
+    }
+
+    /// Writes a batch whose header is right, and moves the end.
+    fn write(
+        self: &Arc<Self>,
+        writer: &mut Writer<D>,
+        header: &Header,
+        batch: &[u8],
+        config: &TopicConfig,
+    ) -> Result<(), AppendError> {
+        if must_roll(writer, header, config) {
+            self.roll(writer)?;
+        }
+        let position = writer.active.size();
+        let bytes = header.encode();
+        // As little as has changed, so that nothing else is copied twice.
+        let patched = match header.attributes.timestamp_type() {
+            TimestampType::CreateTime => PATCHED,
+            TimestampType::LogAppendTime => HEADER,
+        };
+        let parts = [&bytes[..patched], batch.get(patched..).unwrap_or_default()];
+        let written = writer
+            .active
+            .append(header, parts, config.index_interval_bytes);
+        written.map_err(|error| self.failed(error))?;
+        debug_assert_eq!(
+            u64::from(position) + header.length as u64,
+            u64::from(writer.active.size())
+        );
+        writer
+            .first_timestamp_ms
+            .get_or_insert(header.max_timestamp_ms);
+        writer.end = header.last_offset().next();
+        let end = writer.mark();
+        self.bounds().end = end;
+        Ok(())
+    }
+
+    /// Begins a new segment at the end.
+    fn roll(self: &Arc<Self>, writer: &mut Writer<D>) -> Result<(), AppendError> {
+        if let Err(error) = writer.active.finish() {
+            // An index can be made again, and one with fewer entries is no less right.
+            tracing::warn!("cannot write an index of {self:?}: {error}");
+        }
+        let made = Segment::create(&self.shared.files, &self.folder, writer.end);
+        let active = made.map_err(|error| {
+            self.failed(WriteError {
+                error,
+                is_undone: true,
+            })
+        })?;
+        let active = Arc::new(active);
+        self.is_folder_dirty.store(true, Ordering::Release);
+        let segments = self.segments.write();
+        segments
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(active.clone());
+        writer.active = active;
+        writer.first_timestamp_ms = None;
+        self.bounds().end = writer.mark();
+        // What is full is made durable even where nobody waits for it: a start has less to verify.
+        self.shared.queue.push(self);
+        Ok(())
+    }
+
+    /// Something may count now, or has to be made durable first.
+    fn appended(self: &Arc<Self>) {
+        match self.shared.durability {
+            Durability::Fsync => self.shared.queue.push(self),
+            Durability::Os => self.watchers.wake(),
+        }
+    }
+
+    fn failed(&self, failure: WriteError) -> AppendError {
+        if is_full(&failure.error) && failure.is_undone {
+            return AppendError::DiskFull;
+        }
+        let why = format!(
+            "cannot write to {}: {}",
+            self.folder.display(),
+            failure.error
+        );
+        self.shared.poison.set(why.clone());
+        self.watchers.wake();
+        AppendError::Poisoned(why)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        let since = self
+            .shared
+            .clock
+            .wall()
+            .duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as i64)
+    }
+}
+
+impl<D: Disk> Writer<D> {
+    fn mark(&self) -> Mark {
+        Mark {
+            offset: self.end,
+            segment: self.active.base,
+            position: self.active.size(),
+        }
+    }
+}
+
+fn must_roll<D: Disk>(writer: &Writer<D>, header: &Header, config: &TopicConfig) -> bool {
+    let active = &writer.active;
+    let size = u64::from(active.size());
+    if size == 0 {
+        return false;
+    }
+    let is_full = size + header.length as u64 > u64::from(config.segment_bytes);
+    let first = writer.first_timestamp_ms.filter(|first| *first >= 0);
+    let is_old = first
+        .is_some_and(|first| header.max_timestamp_ms.saturating_sub(first) > config.segment_ms);
+    let is_too_far = header.last_offset().0 - active.base.0 > i64::from(i32::MAX);
+    is_full || is_old || is_too_far
+}

@@ -1,0 +1,219 @@
+//! Reading: a range of whole batches in one file, to be sent as it lies there.
+
+use std::io;
+use std::sync::Arc;
+
+use super::mark::{Bounds, Mark};
+use super::{Partition, lock};
+use crate::disk::{Disk, File};
+use crate::error::{IoError, ReadError};
+use crate::id::Offset;
+use crate::segment::Segment;
+
+/// Up to where a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// All that counts: to the high watermark.
+    ReadUncommitted,
+    /// To the first transaction that is open. Those that were aborted are told of in [`Read::aborted`].
+    ReadCommitted,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub struct Read<F> {
+    /// None where there is nothing to read yet.
+    pub slice: Option<Slice<F>>,
+    /// As they were when it was read.
+    pub offsets: super::Offsets,
+    /// For [`Isolation::ReadCommitted`]: the transactions in what was read that do not count.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+/// A transaction that was aborted, as Fetch tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose.
+    pub producer_id: crate::id::ProducerId,
+    /// Of its first record in the partition.
+    pub first_offset: Offset,
+}
+
+/// Whole batches, one after the other in a file. What was deleted meanwhile can still be read.
+#[derive(Debug)]
+pub struct Slice<F> {
+    /// Where they are: sendfile(2) takes it.
+    pub file: Arc<F>,
+    /// Of the first, in the file.
+    pub position: u64,
+    /// Of all, in bytes; not 0.
+    pub length: usize,
+}
+
+impl<F: File> Slice<F> {
+    /// Puts the bytes after what `into` has.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails.
+    pub fn read_into(&self, into: &mut Vec<u8>) -> io::Result<()> {
+        let from = into.len();
+        into.resize(from + self.length, 0);
+        let read = self.file.read_at(&mut into[from..], self.position)?;
+        into.truncate(from + read);
+        match read == self.length {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The bytes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Slice::read_into`].
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl<D: Disk> Partition<D> {
+    /// Finds the batches from the one that has `offset`, which may begin before it, up to `max_bytes` of
+    /// them, but one at least if there is one. At the end there is nothing yet; later ones may be in
+    /// another file, and are for another read.
+    ///
+    /// # Errors
+    ///
+    /// Where the offset is before the first record or after the end, or the disk fails.
+    pub fn read(
+        &self,
+        offset: Offset,
+        isolation: Isolation,
+        max_bytes: usize,
+    ) -> Result<Read<D::File>, ReadError> {
+        let bounds = *self.bounds();
+        let offsets = bounds.offsets(self.shared.durability);
+        let (start, end) = (offsets.start, offsets.end);
+        if offset < start || offset > end {
+            return Err(ReadError::OutOfRange { offset, start, end });
+        }
+        let limit = self.limit(&bounds, isolation);
+        let slice = match offset < limit.offset {
+            true => self
+                .slice(offset, limit, max_bytes)
+                .map_err(IoError::at(&self.folder))?,
+            false => None,
+        };
+        Ok(Read {
+            slice,
+            offsets,
+            aborted: Vec::new(),
+        })
+    }
+
+    pub(super) fn limit(&self, bounds: &Bounds, isolation: Isolation) -> Mark {
+        match isolation {
+            Isolation::ReadUncommitted => bounds.high_watermark(self.shared.durability),
+            Isolation::ReadCommitted => bounds.last_stable(self.shared.durability),
+        }
+    }
+
+    fn slice(&self, offset: Offset, limit: Mark, max: usize) -> io::Result<Option<Slice<D::File>>> {
+        let Some((segment, from)) = self.locate(offset, limit)? else {
+            return Ok(None);
+        };
+        let end = end_in(&segment, limit);
+        let file = segment.file()?;
+        let wanted = from.saturating_add(u32::try_from(max).unwrap_or(u32::MAX));
+        let to = match wanted >= end {
+            true => end,
+            false => self.cut(&segment, from, wanted, end)?,
+        };
+        if to == limit.position && segment.base == limit.segment {
+            self.remember(limit);
+        }
+        Ok(Some(Slice {
+            file,
+            position: u64::from(from),
+            length: (to - from) as usize,
+        }))
+    }
+
+    /// The segment and place of the batch that has the offset, or of the first after it, below `limit`.
+    pub(super) fn locate(
+        &self,
+        offset: Offset,
+        limit: Mark,
+    ) -> io::Result<Option<(Arc<Segment<D>>, u32)>> {
+        let known = lock(&self.recent).get(offset);
+        if let Some(mark) = known
+            && let Some(segment) = self.segment_of(mark.offset)
+            && segment.base == mark.segment
+            && mark.position < end_in(&segment, limit)
+        {
+            return Ok(Some((segment, mark.position)));
+        }
+        for segment in self.segments_from(offset, limit.segment) {
+            let end = end_in(&segment, limit);
+            // Compaction may have left nothing at the end of a segment.
+            if let Some(found) = segment.find(offset, end)? {
+                return Ok(Some((segment, found.position)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the last batch ends that is within `wanted`; the first batch is in any case.
+    fn cut(&self, segment: &Segment<D>, from: u32, wanted: u32, end: u32) -> io::Result<u32> {
+        let next = match segment.boundary(from, wanted)? {
+            // A batch begins there that is no longer asked for.
+            Some(at) => segment.first(at, end, |_| true)?,
+            None => segment.first(from, end, |found| {
+                found.position > from && found.end() > wanted
+            })?,
+        };
+        let Some(next) = next else {
+            return Ok(end);
+        };
+        self.remember(Mark {
+            offset: next.header.base_offset,
+            segment: segment.base,
+            position: next.position,
+        });
+        Ok(next.position)
+    }
+
+    fn remember(&self, mark: Mark) {
+        lock(&self.recent).put(mark);
+    }
+
+    /// The segment an offset is in, or would be.
+    fn segment_of(&self, offset: Offset) -> Option<Arc<Segment<D>>> {
+        self.with_segments(|segments| {
+            let after = segments.partition_point(|segment| segment.base <= offset);
+            segments.get(after.checked_sub(1)?).cloned()
+        })
+    }
+
+    /// The segments from the one with `offset` to the one that begins at `last`.
+    pub(super) fn segments_from(&self, offset: Offset, last: Offset) -> Vec<Arc<Segment<D>>> {
+        self.with_segments(|segments| {
+            let after = segments.partition_point(|segment| segment.base <= offset);
+            let from = segments.get(after.saturating_sub(1)..).unwrap_or_default();
+            from.iter()
+                .take_while(|segment| segment.base <= last)
+                .cloned()
+                .collect()
+        })
+    }
+}
+
+/// Up to where a segment may be read.
+pub(super) fn end_in<D: Disk>(segment: &Segment<D>, limit: Mark) -> u32 {
+    match segment.base == limit.segment {
+        true => limit.position,
+        false => segment.size(),
+    }
+}

@@ -1,0 +1,107 @@
+//! Offsets by time.
+
+use std::io;
+
+use super::read::end_in;
+use super::{Isolation, Partition};
+use crate::batch::Records;
+use crate::disk::{Disk, File};
+use crate::error::{IoError, ReadError};
+use crate::id::{LeaderEpoch, Offset};
+use crate::segment::{Found, NO_TIMESTAMP, Segment};
+
+/// A record's offset and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimedOffset {
+    /// Its offset.
+    pub offset: Offset,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// Of the batch it is in.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl<D: Disk> Partition<D> {
+    /// The first record with this timestamp or a later one. In a compressed batch, which is not opened for
+    /// it, the batch's first record.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails.
+    pub fn offset_for_time(
+        &self,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        let found = self.search_time(timestamp_ms, isolation);
+        Ok(found.map_err(IoError::at(&self.folder))?)
+    }
+
+    /// The last batch among those with the latest timestamp.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails.
+    pub fn offset_of_latest_time(
+        &self,
+        isolation: Isolation,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        let largest = self.with_segments(|segments| segments.to_vec());
+        let times = largest.iter().map(|segment| segment.largest_timestamp_ms());
+        let times = times
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(IoError::at(&self.folder))?;
+        match times.into_iter().max().filter(|time| *time != NO_TIMESTAMP) {
+            Some(latest) => self.offset_for_time(latest, isolation),
+            None => Ok(None),
+        }
+    }
+
+    fn search_time(
+        &self,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> io::Result<Option<TimedOffset>> {
+        let bounds = *self.bounds();
+        let limit = self.limit(&bounds, isolation);
+        for segment in self.segments_from(bounds.start, limit.segment) {
+            if segment.largest_timestamp_ms()? < timestamp_ms {
+                continue;
+            }
+            let end = end_in(&segment, limit);
+            if let Some(found) = segment.find_time(timestamp_ms, bounds.start, end)? {
+                return first_record(&segment, &found, timestamp_ms, bounds.start).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The record in the batch that is asked for.
+fn first_record<D: Disk>(
+    segment: &Segment<D>,
+    found: &Found,
+    timestamp_ms: i64,
+    start: Offset,
+) -> io::Result<TimedOffset> {
+    let header = &found.header;
+    let mut bytes = vec![0; header.length];
+    let read = segment
+        .file()?
+        .read_at(&mut bytes, u64::from(found.position))?;
+    let records = Records::of(header, bytes.get(..read).unwrap_or_default());
+    let is_it = |at: i64, offset: Offset| at >= timestamp_ms && offset >= start;
+    let record = records.ok().and_then(|records| {
+        let times = records
+            .map_while(Result::ok)
+            .map(|it| (it.timestamp_ms(header), it.offset(header)));
+        times.into_iter().find(|(at, offset)| is_it(*at, *offset))
+    });
+    let (timestamp_ms, offset) =
+        record.unwrap_or((header.max_timestamp_ms, header.base_offset.max(start)));
+    Ok(TimedOffset {
+        offset,
+        timestamp_ms,
+        leader_epoch: header.leader_epoch,
+    })
+}

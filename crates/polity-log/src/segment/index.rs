@@ -1,0 +1,209 @@
+//! Sparse indexes: where about in a segment an offset or a time is.
+//!
+//! Most of an index is in its file and only there, so that memory does not grow with the data. The
+//! newest entries wait in memory until there are enough for a write: they can be made again from the
+//! segment, and an index with fewer entries is no less right.
+
+use std::io;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::disk::{Disk, File, Files, Handle};
+
+/// Entries that wait for a write.
+const WAITING: usize = 64;
+
+/// What an index is made of.
+pub(crate) trait IndexEntry: Copy {
+    const SIZE: usize;
+    fn encode(&self, into: &mut Vec<u8>);
+    fn decode(bytes: &[u8]) -> Option<Self>;
+    /// Whether it may stand after that one.
+    fn follows(&self, earlier: &Self) -> bool;
+}
+
+/// A batch whose last offset is the segment's base plus `delta` begins at `position`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OffsetEntry {
+    pub(crate) delta: u32,
+    pub(crate) position: u32,
+}
+
+/// Up to and with the offset, no timestamp is later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeEntry {
+    pub(crate) timestamp_ms: i64,
+    pub(crate) delta: u32,
+}
+
+impl IndexEntry for OffsetEntry {
+    const SIZE: usize = 8;
+
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend(self.delta.to_be_bytes());
+        into.extend(self.position.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (delta, position) = bytes.split_first_chunk()?;
+        let delta = u32::from_be_bytes(*delta);
+        let position = u32::from_be_bytes(*position.first_chunk()?);
+        Some(Self { delta, position })
+    }
+
+    fn follows(&self, earlier: &Self) -> bool {
+        self.delta > earlier.delta && self.position > earlier.position
+    }
+}
+
+impl IndexEntry for TimeEntry {
+    const SIZE: usize = 12;
+
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend(self.timestamp_ms.to_be_bytes());
+        into.extend(self.delta.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (timestamp, delta) = bytes.split_first_chunk()?;
+        let timestamp_ms = i64::from_be_bytes(*timestamp);
+        let delta = u32::from_be_bytes(*delta.first_chunk()?);
+        Some(Self {
+            timestamp_ms,
+            delta,
+        })
+    }
+
+    fn follows(&self, earlier: &Self) -> bool {
+        self.timestamp_ms > earlier.timestamp_ms && self.delta >= earlier.delta
+    }
+}
+
+/// One index of one segment.
+#[derive(Debug)]
+pub(crate) struct Index<D: Disk, E> {
+    files: Arc<Files<D>>,
+    handle: Arc<Handle<D>>,
+    entries: Mutex<Entries<E>>,
+    entry: PhantomData<E>,
+}
+
+#[derive(Debug)]
+struct Entries<E> {
+    /// How many are in the file.
+    written: usize,
+    waiting: Vec<E>,
+}
+
+impl<D: Disk, E: IndexEntry> Index<D, E> {
+    /// An index of no entries, its file not looked at.
+    pub(crate) fn new(files: &Arc<Files<D>>, handle: Arc<Handle<D>>) -> Self {
+        let entries = Mutex::new(Entries {
+            written: 0,
+            waiting: Vec::new(),
+        });
+        Self {
+            files: files.clone(),
+            handle,
+            entries,
+            entry: PhantomData,
+        }
+    }
+
+    pub(crate) fn create(&self) -> io::Result<()> {
+        self.files.create(&self.handle).map(|_| ())
+    }
+
+    /// Takes over what its file has, by its length.
+    pub(crate) fn adopt(&self, length: u64) {
+        self.lock().written = usize::try_from(length).unwrap_or(usize::MAX) / E::SIZE;
+    }
+
+    pub(crate) fn push(&self, entry: E) {
+        let mut entries = self.lock();
+        entries.waiting.push(entry);
+        if entries.waiting.len() >= WAITING && self.write(&mut entries).is_err() {
+            // There is no room, or no disk. The index is only sparser for it, and memory is bounded.
+            entries.waiting.clear();
+        }
+    }
+
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.write(&mut self.lock())
+    }
+
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        let mut entries = self.lock();
+        entries.written = 0;
+        entries.waiting.clear();
+        self.files.create(&self.handle).map(|_| ())
+    }
+
+    pub(crate) fn last(&self) -> io::Result<Option<E>> {
+        let written = {
+            let entries = self.lock();
+            if let Some(last) = entries.waiting.last() {
+                return Ok(Some(*last));
+            }
+            entries.written
+        };
+        match written.checked_sub(1) {
+            Some(last) => self.read(last).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The last entry for which `is_before` holds; it holds for all before that one.
+    pub(crate) fn search(&self, is_before: impl Fn(&E) -> bool) -> io::Result<Option<E>> {
+        let mut high = {
+            let entries = self.lock();
+            let at = entries.waiting.partition_point(&is_before);
+            if let Some(entry) = at.checked_sub(1).and_then(|at| entries.waiting.get(at)) {
+                return Ok(Some(*entry));
+            }
+            entries.written
+        };
+        let (mut low, mut found) = (0, None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.read(middle)?;
+            if is_before(&entry) {
+                (low, found) = (middle + 1, Some(entry));
+            } else {
+                high = middle;
+            }
+        }
+        Ok(found)
+    }
+
+    fn write(&self, entries: &mut Entries<E>) -> io::Result<()> {
+        if entries.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(entries.waiting.len() * E::SIZE);
+        entries
+            .waiting
+            .iter()
+            .for_each(|entry| entry.encode(&mut bytes));
+        let at = (entries.written * E::SIZE) as u64;
+        self.files.open(&self.handle)?.write_at([&bytes, &[]], at)?;
+        entries.written += entries.waiting.len();
+        entries.waiting.clear();
+        Ok(())
+    }
+
+    fn read(&self, entry: usize) -> io::Result<E> {
+        let mut bytes = [0; 16];
+        let bytes = &mut bytes[..E::SIZE];
+        let read = self
+            .files
+            .open(&self.handle)?
+            .read_at(bytes, (entry * E::SIZE) as u64)?;
+        E::decode(bytes.get(..read).unwrap_or_default())
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<E>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
