@@ -21,6 +21,9 @@ use crate::sessions::{SessionKey, Sessions};
 use crate::snapshot::{Planned, Snapshot};
 
 #[cfg(test)]
+#[path = "ramp_tests.rs"]
+mod ramp_tests;
+#[cfg(test)]
 #[path = "builder_tests.rs"]
 mod tests;
 
@@ -85,14 +88,19 @@ impl Builder {
     /// Puts a new plan in force, with the instances as they are.
     pub(crate) fn replan(&self, plan: Arc<Plan>) {
         let mut state = self.lock();
-        self.build(&mut state, Arc::new(Planned::new(plan)));
+        self.build(&mut state, Arc::new(Planned::new(plan)), Instant::now());
     }
 
     /// Takes up what changed in the catalog.
     pub(crate) fn rebuild(&self) {
+        self.rebuild_at(Instant::now());
+    }
+
+    /// The same at a moment that a test chooses: instances that are new are so since then.
+    pub(crate) fn rebuild_at(&self, now: Instant) {
         let mut state = self.lock();
         let planned = self.current.load().planned.clone();
-        self.build(&mut state, planned);
+        self.build(&mut state, planned, now);
     }
 
     /// The instance, wherever it stands.
@@ -115,7 +123,7 @@ impl Builder {
             .unwrap_or_else(|broken| broken.into_inner())
     }
 
-    fn build(&self, state: &mut State, planned: Arc<Planned>) {
+    fn build(&self, state: &mut State, planned: Arc<Planned>, now: Instant) {
         // Read here, in turn: a catalog read before the turn began might be older than the one
         // the snapshot in force was built from, and bring back an instance that was drained.
         let catalog = self.catalog.load();
@@ -133,7 +141,7 @@ impl Builder {
             sources.insert(service.name.clone(), source.clone());
             match known {
                 Some(known) if same && known.policy == policy => known.clone(),
-                known => Arc::new(self.service(&service.name, policy, known, &source)),
+                known => Arc::new(self.service(&service.name, policy, known, &source, now)),
             }
         });
         let after = Snapshot {
@@ -161,8 +169,8 @@ impl Builder {
         policy: ServicePolicy,
         known: Option<&Arc<Service>>,
         source: &Instances,
+        now: Instant,
     ) -> Service {
-        let now = Instant::now();
         let settings = balancing::settings(&policy.balance);
         let shared = match known {
             // What is remembered is remembered under a policy.
