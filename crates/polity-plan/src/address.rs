@@ -125,7 +125,7 @@ pub(crate) fn parse_hash_by(text: &str) -> Result<HashBy, Flaw> {
     };
     if !is_token(name) {
         return Err(wrong(
-            "after the colon stands a name of letters, digits and `-`",
+            "after the colon stands a name of letters, digits, `-` and `_`",
         ));
     }
     match kind {

@@ -8,6 +8,7 @@ mod headers;
 mod kinds;
 mod ports;
 mod redirects;
+mod resilience;
 mod routes;
 mod tasks;
 mod variables;
@@ -33,6 +34,7 @@ pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
         calls::check(service, &services, findings);
         kinds::check(service, findings);
         balance::check(service, &draft.gateway, findings);
+        resilience::check(service, findings);
         variables::check(service, &services, findings);
         for route in &service.routes {
             headers::check(route, findings);

@@ -65,6 +65,10 @@ pub enum Code {
     ReservedHeader = 127,
     /// Redirects that lead back to where they begin.
     RedirectLoop = 128,
+    /// Two times of which one leaves the other no room.
+    TimesClash = 129,
+    /// A circuit breaker, or rules for outliers, that nothing sets off.
+    NeverTrips = 130,
 
     /// Services that call each other in a circle.
     Cycle = 201,
@@ -100,7 +104,7 @@ pages! {
     ShellSyntax 112, UnsetVariable 113, BadInterpolation 114, UnknownService 115,
     CallsItself 116, CallsPortless 117, RouteToNonHttp 118, RouteTie 119, SharedDatabase 120,
     PortTaken 121, ReservedVariable 122, TooLarge 123, TaskBeforeExternal 124, NoPort 125,
-    NameTaken 126, ReservedHeader 127, RedirectLoop 128,
+    NameTaken 126, ReservedHeader 127, RedirectLoop 128, TimesClash 129, NeverTrips 130,
     Cycle 201, DeepChain 202, UnpublishedTopic 203, LowAvailability 204, Unreached 205,
     NoService 206, UnusedTopic 207, IdleConsumers 208,
 }

@@ -108,6 +108,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
         consumes,
         urls,
         balance: drafted_balance,
+        failures: resilience::places(fields),
         env: variables(fields),
         allow: fields.parse_list("allow", Code::parse),
         places: fields.places(),

@@ -64,6 +64,7 @@ pub(crate) struct DraftService {
     /// Where it runs when it runs elsewhere.
     pub(crate) urls: Vec<DraftUrl>,
     pub(crate) balance: Option<DraftBalance>,
+    pub(crate) failures: DraftFailures,
     /// The variables of its `env`.
     pub(crate) env: Vec<At<String>>,
     pub(crate) allow: Vec<Code>,
@@ -92,6 +93,15 @@ pub(crate) struct DraftBalance {
     pub(crate) policy: Span,
     /// Where the keys of its table stand, if it is one.
     pub(crate) places: Vec<Place>,
+}
+
+/// Where the keys stand by which a service says what becomes of requests that fail.
+#[derive(Debug)]
+pub(crate) struct DraftFailures {
+    pub(crate) retry: Vec<Place>,
+    pub(crate) backoff: Vec<Place>,
+    pub(crate) circuit_breaker: Vec<Place>,
+    pub(crate) outlier: Vec<Place>,
 }
 
 /// One public route.
@@ -155,7 +165,7 @@ impl Draft {
 impl DraftService {
     /// Where key `name` of it stands, if it is written.
     pub(crate) fn place(&self, name: &str) -> Option<&Place> {
-        self.places.iter().find(|place| place.name == name)
+        find(&self.places, name)
     }
 
     /// Where the value of key `name` stands, or else the service's name.
@@ -168,6 +178,11 @@ impl DraftService {
 impl DraftBalance {
     /// Where key `name` of its table stands, if it is written.
     pub(crate) fn place(&self, name: &str) -> Option<&Place> {
-        self.places.iter().find(|place| place.name == name)
+        find(&self.places, name)
     }
+}
+
+/// Where key `name` stands among the keys of a table, if it is written.
+pub(crate) fn find<'a>(places: &'a [Place], name: &str) -> Option<&'a Place> {
+    places.iter().find(|place| place.name == name)
 }

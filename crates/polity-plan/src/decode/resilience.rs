@@ -7,6 +7,7 @@ use polity_resilience::outlier::{self, SuccessRate};
 use polity_resilience::retry::{GrpcStatus, Rules};
 
 use crate::decode::Fields;
+use crate::draft::DraftFailures;
 use crate::plan::{BreakerScope, CircuitBreaker, Retry, RetryPause};
 use crate::tree::Value;
 
@@ -54,6 +55,16 @@ fn rules(fields: Fields<'_>) -> Rules {
         }
     }
     rules
+}
+
+pub(super) fn places(service: Fields<'_>) -> DraftFailures {
+    let retry = service.table("retry");
+    DraftFailures {
+        retry: retry.places(),
+        backoff: retry.table("backoff").places(),
+        circuit_breaker: service.table("circuit_breaker").places(),
+        outlier: service.table("outlier").places(),
+    }
 }
 
 pub(super) fn circuit_breaker(service: Fields<'_>) -> Option<CircuitBreaker> {

@@ -31,7 +31,7 @@ pub(crate) static RETRY: Table = Table {
         .default("0.2"),
         Key::new(
             "on",
-            Shape::List(&Shape::Either(&[
+            Shape::NonEmptyList(&Shape::Either(&[
                 Shape::Choice(ENDINGS),
                 Shape::Integer { min: 400, max: 599 },
             ])),

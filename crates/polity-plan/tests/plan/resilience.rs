@@ -51,7 +51,6 @@ fn retries_are_for_what_is_named_and_nothing_else() {
         let service = service(&format!("retry = {{ on = {on} }}"));
         assert_eq!(covered(service.retry.on), expected, "{on}");
     };
-    check("[]", [false; 5]);
     check("[\"connect-failure\"]", [true, false, false, false, false]);
     check("[\"reset\", 503]", [false, true, false, true, false]);
     check(
@@ -124,4 +123,69 @@ fn what_makes_no_sense_is_refused() {
         "run = \"a\"\nport = false\noutlier = {}",
         &["P0118", "P0110"],
     );
+}
+
+#[test]
+fn a_try_has_less_time_than_all_tries() {
+    check_run("retry = { per_try_timeout = \"30s\" }", &["P0129"]);
+    check_run("retry = { per_try_timeout = \"29s\" }", &[]);
+    check_run(
+        "timeout = \"1s\"\nretry = { per_try_timeout = \"1s\" }",
+        &["P0129"],
+    );
+    check_run(
+        "timeout = \"2s\"\nretry = { per_try_timeout = \"1s\" }",
+        &[],
+    );
+}
+
+#[test]
+fn a_wait_never_begins_beyond_its_cap() {
+    check_run(
+        "retry = { backoff = { base = \"3s\", cap = \"2s\" } }",
+        &["P0129"],
+    );
+    check_run("retry = { backoff = { base = \"201ms\" } }", &["P0129"]);
+    check_run("retry = { backoff = { cap = \"19ms\" } }", &["P0129"]);
+    check_run("retry = { backoff = { base = \"2s\", cap = \"2s\" } }", &[]);
+    check_run("circuit_breaker = { base = \"61s\" }", &["P0129"]);
+    check_run("circuit_breaker = { cap = \"4s\" }", &["P0129"]);
+    check_run("outlier = { base = \"301s\" }", &["P0129"]);
+    check_run("outlier = { base = \"2s\", cap = \"1s\" }", &["P0129"]);
+}
+
+#[test]
+fn what_is_for_further_tries_needs_some() {
+    check_run("retry = { attempts = 1 }", &[]);
+    check_run("retry = { attempts = 1, per_try_timeout = \"1s\" }", &[]);
+    check_run("retry = { attempts = 1, on = [503] }", &["P0110"]);
+    check_run(
+        "retry = { attempts = 1, budget = 0.1, backoff = {} }",
+        &["P0110", "P0110"],
+    );
+    check_run("retry = { on = [] }", &["P0106"]);
+}
+
+#[test]
+fn what_guards_can_be_set_off() {
+    check_run(
+        "circuit_breaker = { consecutive_failures = false }",
+        &["P0130"],
+    );
+    check_run("circuit_breaker = { requests = 7 }", &["P0110"]);
+    check_run(
+        "circuit_breaker = { consecutive_failures = false, requests = 7 }",
+        &["P0130", "P0110"],
+    );
+    check_run(
+        "circuit_breaker = { consecutive_failures = false, failure_rate = 0.5 }",
+        &[],
+    );
+    let off = "consecutive_5xx = false, connection_failures = false";
+    check_run(
+        &format!("outlier = {{ {off}, success_rate = false }}"),
+        &["P0130"],
+    );
+    check_run(&format!("outlier = {{ {off} }}"), &[]);
+    check_run("outlier = { success_rate = false }", &[]);
 }
