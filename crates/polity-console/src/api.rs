@@ -2,6 +2,7 @@
 
 mod operations;
 mod streams;
+mod topics;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement,
 };
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::guard::{self, Guard};
@@ -90,7 +91,14 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(operations::scale))
         .routes(routes!(operations::shutdown))
         .routes(routes!(streams::logs))
-        .routes(routes!(streams::events));
+        .routes(routes!(streams::events))
+        .routes(routes!(topics::topics))
+        .routes(routes!(topics::topic))
+        .routes(
+            routes!(topics::records, topics::publish)
+                .layer(DefaultBodyLimit::max(topics::MAX_RECORD)),
+        )
+        .routes(routes!(topics::groups));
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("the content of `<data>/token`"));

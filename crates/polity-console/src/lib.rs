@@ -4,6 +4,7 @@
 //! makes of them, and answers in its own [`view`]s.
 
 mod api;
+mod event_log;
 mod guard;
 mod plan_view;
 mod problem;
@@ -13,6 +14,7 @@ mod token;
 pub mod view;
 
 pub use api::description;
+pub use event_log::{EventLog, EventLogError, Start};
 pub use plan_view::{
     PlanView, PlannedEvents, PlannedProgram, PlannedService, PlannedTask, route_text,
 };

@@ -9,6 +9,7 @@ use polity_core::{ServiceName, VersionId};
 use polity_plan::Plan;
 use tokio::sync::mpsc;
 
+use crate::event_log::EventLog;
 use crate::view::{Event, LogRecord, Progress, Service};
 
 /// A future that a trait object can return.
@@ -37,6 +38,9 @@ pub trait System: Send + Sync + 'static {
 
     /// The last events, oldest first, and with `follow` those to come, with none missing between.
     fn events(&self, query: EventQuery) -> BoxStream<'static, Event>;
+
+    /// The log of events; none when nothing in the plan asks for it.
+    fn event_log(&self) -> Option<Arc<dyn EventLog>>;
 
     /// Begins the graceful stop and returns at once. Asking again changes nothing.
     fn shutdown(&self);

@@ -1,9 +1,16 @@
 //! What the admin API answers with, the same types on both ends: the server writes them, the CLI reads them.
 
+mod topics;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use topics::{
+    Content, Group, GroupOffset, NewRecord, Partition, Published, Record, RecordHeader, RecordLine,
+    Topic, TopicConfig, TopicDescription,
+};
 
 /// One service of the plan and what runs of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

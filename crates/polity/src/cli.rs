@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{check, deploy, down, events, init, logs, ps, restart, scale, schema, up};
+use crate::commands::{
+    check, deploy, down, events, groups, init, logs, ps, restart, scale, schema, topics, up,
+};
 
 /// The whole microservices architecture in one binary
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ pub enum Command {
     Ps(ps::Ps),
     Logs(logs::Logs),
     Events(events::Events),
+    Topics(topics::Topics),
+    Groups(groups::Groups),
     Deploy(deploy::Deploy),
     Restart(restart::Restart),
     Scale(scale::Scale),
@@ -57,6 +61,8 @@ impl Cli {
             Command::Ps(args) => ps::run(args, global),
             Command::Logs(args) => logs::run(args, global),
             Command::Events(args) => events::run(args, global),
+            Command::Topics(args) => topics::run(args, global),
+            Command::Groups(args) => groups::run(args, global),
             Command::Deploy(args) => deploy::run(args, global),
             Command::Restart(args) => restart::run(args, global),
             Command::Scale(args) => scale::run(args, global),

@@ -2,6 +2,8 @@
 
 mod adapters;
 mod admin;
+mod event_log;
+mod events;
 mod external;
 mod reload;
 mod requirements;
@@ -40,6 +42,7 @@ use crate::plan_file::{PlanFile, PlanText};
 use crate::run_file::{self, RunFile};
 use crate::session_key;
 use admin::Admin;
+use events::Events;
 use reload::Reload;
 use requirements::Skipped;
 use screen::Screen;
@@ -116,7 +119,13 @@ impl System {
             session_key: session_key::load_or_create(options.data.path())?,
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
-        let config = supervisor_config(&options, &runnable, &catalog, &edge, &guardian, &logs);
+        let events = Events::none();
+        let changed = events.apply(options.plan.events.as_ref()).await?;
+        let gate = adapters::Gate {
+            gateway: edge.clone(),
+            events: events.clone(),
+        };
+        let config = supervisor_config(&options, &runnable, &catalog, gate, &guardian, &logs);
         let (supervisor, control) = Supervisor::new(config);
         let in_force = Published::new(InForce {
             plan: options.plan.clone(),
@@ -128,6 +137,7 @@ impl System {
             in_force: in_force.clone(),
             supervisor: control.clone(),
             gateway: edge.clone(),
+            events: events.clone(),
             logs: logs.clone(),
             catalog: catalog.clone(),
             stop: stop_sender,
@@ -143,6 +153,7 @@ impl System {
         run_file.write(&options.data)?;
         let screen = Screen::start(options.json, &logs, &control, addresses);
         screen.warnings(options.warnings);
+        screen.topics(&changed);
         Ok(Self {
             triggers: Triggers::of(gateway, supervisor, console),
             reload: Reload {
@@ -151,6 +162,7 @@ impl System {
                 in_force,
                 catalog,
                 gateway: edge,
+                events,
                 supervisor: control,
                 run_file,
                 data: options.data.clone(),
@@ -253,7 +265,7 @@ fn supervisor_config(
     options: &Options,
     plan: &Arc<Plan>,
     catalog: &Published<Catalog>,
-    gateway: &polity_gateway::Handle,
+    gate: adapters::Gate,
     guardian: &Guardian,
     logs: &LogStore,
 ) -> polity_supervisor::Config {
@@ -272,7 +284,7 @@ fn supervisor_config(
         builds: Arc::new(builds),
         logs,
         ports: Arc::new(FreePorts::new()),
-        surroundings: Arc::new(adapters::Gate(gateway.clone())),
+        surroundings: Arc::new(gate),
         clock: Arc::new(SystemClock),
         seed: SplitMix64::from_system().next_u64(),
     }

@@ -81,7 +81,7 @@ pub(super) async fn shutdown(State(api): Shared) -> StatusCode {
 }
 
 /// A JSON body that comes in time.
-pub(super) struct Bounded<T>(T);
+pub(super) struct Bounded<T>(pub(super) T);
 
 impl<T, S> FromRequest<S> for Bounded<T>
 where

@@ -117,7 +117,7 @@ fn flag(value: &str) -> Result<bool, Problem> {
 }
 
 impl Api {
-    fn stream<T: Serialize + 'static>(
+    pub(super) fn stream<T: Serialize + 'static>(
         &self,
         records: impl Stream<Item = T> + Send + Unpin + 'static,
     ) -> Response {

@@ -12,8 +12,8 @@ use polity_console::view::{
     Event, Instance, InstanceState, LogLine, LogRecord, OutputStream, Service, ServiceState,
 };
 use polity_console::{
-    BoxFuture, Console, Done, EventQuery, LogQuery, Operation, OperationError, ProgressSender,
-    System, Token,
+    BoxFuture, Console, Done, EventLog, EventQuery, LogQuery, Operation, OperationError,
+    ProgressSender, System, Token,
 };
 use polity_core::ServiceName;
 use polity_plan::{
@@ -24,6 +24,8 @@ use polity_runtime::{DrainTrigger, drain, task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, broadcast};
+
+use crate::topics::FakeLog;
 
 /// How long anything here may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +40,7 @@ pub(crate) struct Fake {
     pub(crate) was_shut_down: AtomicBool,
     pub(crate) state: Mutex<ServiceState>,
     pub(crate) replicas: AtomicU32,
+    pub(crate) has_events: AtomicBool,
 }
 
 impl System for Fake {
@@ -119,6 +122,11 @@ impl System for Fake {
         stream::iter((0..query.lines.min(2) as u64).map(event)).boxed()
     }
 
+    fn event_log(&self) -> Option<Arc<dyn EventLog>> {
+        let has_events = self.has_events.load(Ordering::Relaxed);
+        has_events.then(|| Arc::new(FakeLog) as Arc<dyn EventLog>)
+    }
+
     fn shutdown(&self) {
         self.was_shut_down.store(true, Ordering::Relaxed);
     }
@@ -140,6 +148,7 @@ pub(crate) fn start() -> Running {
         was_shut_down: AtomicBool::new(false),
         state: Mutex::new(ServiceState::Ready),
         replicas: AtomicU32::new(1),
+        has_events: AtomicBool::new(true),
     });
     let token = Token::random().expect("random");
     let listen = "127.0.0.1:0".parse().expect("an address");

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod fake;
+mod topics;
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -350,6 +351,7 @@ async fn the_description_names_every_path_and_its_token() {
         paths,
         [
             "/api/v1/events",
+            "/api/v1/groups",
             "/api/v1/instances",
             "/api/v1/logs",
             "/api/v1/plan",
@@ -359,6 +361,9 @@ async fn the_description_names_every_path_and_its_token() {
             "/api/v1/services/{service}/restart",
             "/api/v1/services/{service}/scale",
             "/api/v1/shutdown",
+            "/api/v1/topics",
+            "/api/v1/topics/{topic}",
+            "/api/v1/topics/{topic}/records",
             "/healthz",
             "/readyz",
         ]

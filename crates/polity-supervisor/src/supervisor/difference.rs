@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polity_core::ServiceName;
-use polity_plan::{Plan, Program, Protocol, Service};
+use polity_plan::{Broker, HostPort, Plan, Program, Protocol, Service};
 
 use crate::service::actor::Effort;
 
@@ -29,7 +29,7 @@ pub(crate) struct Difference {
     pub(crate) edited: BTreeMap<ServiceName, Effort>,
 }
 
-/// Compares two plans. Routes, topics, balancing, retries and the parts other than services are
+/// Compares two plans. Routes, the settings of topics, balancing, retries and the parts other than services are
 /// none of the supervisor's business.
 pub(crate) fn between(old: &Plan, new: &Plan) -> Difference {
     let mut difference = Difference::default();
@@ -81,13 +81,20 @@ fn essence(program: &Program) -> Program {
     }
 }
 
-/// What the environment says of others: whom it calls, and how they are called.
-fn told<'a>(plan: &'a Plan, service: &'a Service) -> Vec<(&'a ServiceName, Protocol)> {
+/// What the environment says of others: whom it calls, and how they are called; and who keeps the
+/// events.
+type Told<'a> = (Vec<(&'a ServiceName, Protocol)>, Option<&'a [HostPort]>);
+
+fn told<'a>(plan: &'a Plan, service: &'a Service) -> Told<'a> {
     let protocol = |callee| plan.services.get(callee).map(|callee| callee.protocol);
     let calls = service.calls.iter();
-    calls
-        .map(|callee| (callee, protocol(callee).unwrap_or(Protocol::Http)))
-        .collect()
+    let calls = calls.map(|callee| (callee, protocol(callee).unwrap_or(Protocol::Http)));
+    let brokers = plan.events.as_ref().map(|events| match &events.broker {
+        // Its address is the same for the whole run.
+        Broker::Embedded(_) => &[][..],
+        Broker::Kafka(brokers) => brokers,
+    });
+    (calls.collect(), brokers)
 }
 
 #[cfg(test)]

@@ -99,6 +99,23 @@ impl Client {
         answer.context("the system's answer makes no sense: is it of another version of polity?")
     }
 
+    /// Adds one thing to those at a path.
+    ///
+    /// # Errors
+    /// When the system cannot be reached or refuses.
+    pub fn put_in<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("authorization", &self.authorization)
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build();
+        let mut response = self.accepted(request.send_json(body))?;
+        let answer = response.body_mut().read_json();
+        answer.context("the system's answer makes no sense: is it of another version of polity?")
+    }
+
     /// Asks for a stream of records.
     ///
     /// # Errors

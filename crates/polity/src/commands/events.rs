@@ -1,10 +1,13 @@
-//! `polity events`: what happened to the services.
+//! `polity events`: what happened to the services; and, by its subcommands, the records of topics.
+
+mod publish;
+mod tail;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use polity_console::view::Event;
 
 use crate::cli::Global;
@@ -12,8 +15,14 @@ use crate::client::Client;
 use crate::style::{Colour, Palette, Style};
 
 /// Show what happened to the services: starts, crashes, builds, deploys
+///
+/// By a subcommand: the records of a topic.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Events {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Go on with the events to come
     #[arg(short, long)]
     follow: bool,
@@ -23,7 +32,18 @@ pub struct Events {
     lines: usize,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Tail(tail::Tail),
+    Publish(publish::Publish),
+}
+
 pub fn run(args: &Events, global: &Global) -> Result<ExitCode> {
+    match &args.command {
+        Some(Command::Tail(args)) => return tail::run(args, global),
+        Some(Command::Publish(args)) => return publish::run(args, global),
+        None => {}
+    }
     let path = format!("/api/v1/events?lines={}&follow={}", args.lines, args.follow);
     let events = Client::connect(global)?.follow::<Event>(&path)?;
     let mut out = io::stdout().lock();

@@ -8,21 +8,25 @@ use polity_core::{InstanceId, ServiceName};
 use polity_supervisor::process::BoxFuture;
 use polity_supervisor::supervisor::parts::Surroundings;
 
-/// The gateway, as the supervisor asks for it.
-pub struct Gate(pub polity_gateway::Handle);
+use super::events::Events;
+
+/// The gateway and the log of events, as the supervisor asks for them.
+pub struct Gate {
+    pub gateway: polity_gateway::Handle,
+    pub events: Events,
+}
 
 impl Surroundings for Gate {
     fn call_address(&self, caller: &ServiceName, callee: &ServiceName) -> Option<SocketAddr> {
-        self.0.call_address(caller, callee)
+        self.gateway.call_address(caller, callee)
     }
 
     fn variables(&self, _: &ServiceName) -> BTreeMap<String, String> {
-        // The parts that have variables (events, telemetry, discovery) are not in this version.
-        BTreeMap::new()
+        self.events.variables()
     }
 
     fn drained<'a>(&'a self, instance: &'a InstanceId, bound: Duration) -> BoxFuture<'a, usize> {
-        Box::pin(self.0.drained(instance, bound))
+        Box::pin(self.gateway.drained(instance, bound))
     }
 }
 

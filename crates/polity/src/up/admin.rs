@@ -7,7 +7,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use polity_catalog::{Catalog, Health};
 use polity_console::view::{self, Event, LogLine, LogRecord, OutputStream};
 use polity_console::{
-    BoxFuture, Done, EventQuery, LogQuery, Operation, OperationError, ProgressSender, route_text,
+    BoxFuture, Done, EventLog, EventQuery, LogQuery, Operation, OperationError, ProgressSender,
+    route_text,
 };
 use polity_core::{InstanceId, ServiceName};
 use polity_plan::{Plan, Service};
@@ -20,12 +21,15 @@ use polity_supervisor::service::status::{InstanceState, InstanceStatus, ServiceS
 use tokio::sync::{broadcast, watch};
 
 use super::InForce;
+use super::event_log::PlannedLog;
+use super::events::Events;
 
 /// The parts that the admin API asks.
 pub struct Admin {
     pub in_force: Published<InForce>,
     pub supervisor: polity_supervisor::Handle,
     pub gateway: polity_gateway::Handle,
+    pub events: Events,
     pub logs: LogStore,
     pub catalog: Published<Catalog>,
     pub stop: watch::Sender<bool>,
@@ -252,6 +256,13 @@ impl polity_console::System for Admin {
             Some((seen(&event), events))
         });
         past.chain(live).boxed()
+    }
+
+    fn event_log(&self) -> Option<Arc<dyn EventLog>> {
+        Some(Arc::new(PlannedLog {
+            kafka: self.events.kafka()?,
+            plan: self.in_force.load().plan.clone(),
+        }))
     }
 
     fn shutdown(&self) {

@@ -10,6 +10,7 @@ use polity_catalog::Catalog;
 use polity_plan::Plan;
 use polity_runtime::Published;
 
+use super::events::Events;
 use super::screen::Screen;
 use super::{InForce, external, requirements};
 use crate::data::DataFolder;
@@ -27,6 +28,7 @@ pub struct Reload {
     pub in_force: Published<InForce>,
     pub catalog: Published<Catalog>,
     pub gateway: polity_gateway::Handle,
+    pub events: Events,
     pub supervisor: polity_supervisor::Handle,
     /// As it was written last.
     pub run_file: RunFile,
@@ -92,6 +94,11 @@ impl Reload {
             external::publish(&self.catalog, Some(&runnable), before);
             screen.problem(&format!("{error}; the edit changes nothing"));
             return;
+        }
+        match self.events.apply(runnable.events.as_ref()).await {
+            Ok(changed) => screen.topics(&changed),
+            // What the rest of the edit says is in force all the same.
+            Err(error) => screen.problem(&format!("{error:#}; services are told what they were")),
         }
         self.tell_address(screen);
         external::publish(&self.catalog, Some(before), &runnable);

@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use super::admin;
 use super::terminal::Terminal;
 use crate::commands::ps;
+use crate::kafka::Changed;
 use crate::style::{Colour, Palette, Style};
 use crate::table::{Cell, Column, Table};
 
@@ -84,6 +85,16 @@ impl Screen {
             _ => self.say(&format!(
                 "the plan has {count} warnings: `polity check` shows them"
             )),
+        }
+    }
+
+    /// What became of the plan's topics.
+    pub fn topics(&self, changed: &Changed) {
+        if !changed.created.is_empty() {
+            self.say(&format!("topics made: {}", changed.created.join(", ")));
+        }
+        for remark in &changed.remarks {
+            self.say(remark);
         }
     }
 

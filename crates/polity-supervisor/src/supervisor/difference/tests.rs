@@ -61,6 +61,38 @@ fn what_it_is_told_and_how_it_is_kept_needs_new_processes() {
 }
 
 #[test]
+fn another_broker_needs_new_processes_and_another_topic_none() {
+    let keeps = |broker: &str, topics: &[&str]| {
+        let text = format!("[events]\n{broker}\n{}", topics.join("\n"));
+        let source = polity_plan::Source {
+            name: "polity.toml",
+            text: &text,
+            environment: &|_| None,
+        };
+        Plan {
+            events: polity_plan::load(source).plan.expect("valid").events,
+            ..Plan::clone(&shop().plan())
+        }
+    };
+    let check = |one: &Plan, other: &Plan, expected| {
+        let edited = between(one, other).edited;
+        assert_eq!(edited.get("orders").copied(), expected);
+    };
+    let none = shop().plan();
+    let own = keeps("", &[]);
+    let elsewhere = keeps("kafka = \"a:1\"", &[]);
+    check(&none, &own, Some(Effort::Roll));
+    check(&own, &elsewhere, Some(Effort::Roll));
+    check(
+        &elsewhere,
+        &keeps("kafka = \"b:1\"", &[]),
+        Some(Effort::Roll),
+    );
+    check(&elsewhere, &keeps("kafka = \"a:1\"", &["[topic.t]"]), None);
+    check(&own, &keeps("listen = \":1\"", &["[topic.t]"]), None);
+}
+
+#[test]
 fn numbers_and_watched_files_need_none() {
     check(with(|p| p.replicas = 3), Some(Effort::Keep));
     check(
