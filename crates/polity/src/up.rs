@@ -119,8 +119,7 @@ impl System {
             session_key: session_key::load_or_create(options.data.path())?,
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
-        let events = Events::none();
-        let changed = events.apply(options.plan.events.as_ref()).await?;
+        let (events, changed) = Events::start(options.plan.events.as_ref()).await?;
         let gate = adapters::Gate {
             gateway: edge.clone(),
             events: events.clone(),
@@ -149,8 +148,7 @@ impl System {
             (run_file::GATEWAY.to_owned(), edge.public_address()),
             (run_file::CONSOLE.to_owned(), console_address),
         ]);
-        let run_file = run_file(&options, addresses.clone());
-        run_file.write(&options.data)?;
+        let run_file = write_run_file(&options, addresses.clone())?;
         let screen = Screen::start(options.json, &logs, &control, addresses);
         screen.warnings(options.warnings);
         screen.topics(&changed);
@@ -301,11 +299,11 @@ fn start_guardian(lock: Arc<File>) -> Result<Guardian> {
     .context("could not start the guardian process")
 }
 
-fn run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> RunFile {
+fn write_run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> Result<RunFile> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    RunFile {
+    let run_file = RunFile {
         pid: std::process::id(),
         started_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -314,7 +312,9 @@ fn run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> RunFi
             .root
             .join(options.file.path.file_name().unwrap_or_default()),
         addresses,
-    }
+    };
+    run_file.write(&options.data)?;
+    Ok(run_file)
 }
 
 /// Every address of the machine is asked for in IPv4 here: the console's default is loopback, and

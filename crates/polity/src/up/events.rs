@@ -30,11 +30,16 @@ struct State {
 }
 
 impl Events {
-    /// With nobody who keeps events.
-    pub fn none() -> Self {
-        Self {
+    /// Finds who keeps the events of a plan, and has its topics made.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn start(plan: Option<&polity_plan::Events>) -> Result<(Self, Changed)> {
+        let events = Self {
             state: Published::new(State::default()),
-        }
+        };
+        let changed = events.apply(plan).await?;
+        Ok((events, changed))
     }
 
     /// Has the topics of a plan made where the plan says that events are kept. When that fails
