@@ -13,7 +13,7 @@ mod varint;
 pub use builder::BatchBuilder;
 pub use control::{ControlRecord, Outcome};
 pub use header::{Attributes, Compression, HEADER, Header, MIN_PREFIX, TimestampType};
-pub(crate) use header::{PATCHED, checksum_with};
+pub(crate) use header::{PATCHED, checksum_with, sequence_after};
 pub use record::{Record, RecordHeader, Records};
 
 /// Why bytes are not a batch.

@@ -85,15 +85,6 @@ pub enum AppendError {
         /// What would follow.
         expected: i32,
     },
-    /// A batch older than the last five, which may or may not have been appended
-    /// (DUPLICATE_SEQUENCE_NUMBER).
-    #[error("producer {} sent sequence {got} again, which is too long ago to tell where it is", producer.0)]
-    Duplicate {
-        /// Whose.
-        producer: ProducerId,
-        /// Its first.
-        got: i32,
-    },
     /// The producer began again under a higher epoch (INVALID_PRODUCER_EPOCH).
     #[error("producer {} has epoch {}, and {} is its latest", producer.0, got.0, latest.0)]
     Fenced {
@@ -104,10 +95,17 @@ pub enum AppendError {
         /// The latest.
         latest: ProducerEpoch,
     },
-    /// A batch outside of the producer's transaction while that is open, or a marker of a coordinator that
-    /// has been replaced (INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED).
+    /// A batch outside of its producer's open transaction (INVALID_TXN_STATE).
     #[error("{0}")]
     Transaction(&'static str),
+    /// A marker of a coordinator that has been replaced (TRANSACTION_COORDINATOR_FENCED).
+    #[error("a marker came from coordinator epoch {got}, and {latest} is the latest")]
+    Coordinator {
+        /// The marker's.
+        got: i32,
+        /// The latest.
+        latest: i32,
+    },
     /// There is no room. It may be tried again (KAFKA_STORAGE_ERROR, or a retriable one).
     #[error("the disk is full")]
     DiskFull,
@@ -119,6 +117,9 @@ pub enum AppendError {
     /// The topic was deleted (UNKNOWN_TOPIC_OR_PARTITION).
     #[error("the topic is deleted")]
     Deleted,
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
 }
 
 /// Why nothing was read.

@@ -14,6 +14,7 @@
 //! trusted with.
 
 pub mod batch;
+mod checkpoint;
 mod config;
 pub mod disk;
 mod error;
@@ -22,10 +23,12 @@ mod id;
 mod log;
 mod partition;
 mod poison;
+mod producer;
 mod segment;
 #[cfg(test)]
 mod testing;
 mod topic;
+mod transaction;
 mod watch;
 
 pub use config::{Cleanup, ConfigError, TopicConfig};
@@ -35,7 +38,7 @@ pub use id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 pub use log::{Log, MAX_PARTITIONS, Opened, Settings, Truncated};
 pub use partition::{
     AbortedTransaction, Appended, Committed, Durability, Isolation, Offsets, Origin, Partition,
-    Read, Slice, TimedOffset,
+    ProducerSummary, Read, Slice, TimedOffset,
 };
 pub use topic::Topic;
 pub use watch::Watch;

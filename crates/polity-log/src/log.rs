@@ -72,7 +72,8 @@ type Topics<D> = BTreeMap<TopicName, Arc<Topic<D>>>;
 
 /// All topics in one folder, which nobody else may write to meanwhile.
 ///
-/// Dropping it makes all durable.
+/// Dropping it makes all durable, and notes that nothing has to be verified at the next start. Appends
+/// are refused from then on.
 #[derive(Debug)]
 pub struct Log<D: Disk = RealDisk> {
     root: PathBuf,
@@ -80,7 +81,8 @@ pub struct Log<D: Disk = RealDisk> {
     topics: RwLock<Arc<Topics<D>>>,
     /// Who makes, changes or deletes a topic.
     changing: Mutex<()>,
-    _flusher: Flusher<D>,
+    /// Until it is closed.
+    flusher: Option<Flusher<D>>,
 }
 
 impl<D: Disk> Log<D> {
@@ -113,7 +115,7 @@ impl<D: Disk> Log<D> {
             shared,
             topics: RwLock::new(Arc::new(topics)),
             changing: Mutex::new(()),
-            _flusher: flusher,
+            flusher: Some(flusher),
         };
         Ok((log, opened))
     }
@@ -229,9 +231,20 @@ impl<D: Disk> Log<D> {
             topic
                 .partitions
                 .iter()
-                .for_each(|partition| self.shared.queue.push(partition));
+                .for_each(|partition| partition.flush());
         }
+        // What is queued is durable now, or new.
         self.shared.queue.drain();
+    }
+
+    /// Does what time makes due: to be called every few minutes, from a thread that may wait for the disk.
+    pub fn housekeep(&self) {
+        for topic in self.topics().values() {
+            topic
+                .partitions
+                .iter()
+                .for_each(|partition| partition.housekeep());
+        }
     }
 
     /// Why the log takes no more writes, if so: its disk failed.
@@ -283,6 +296,18 @@ impl<D: Disk> Log<D> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut topics).insert(topic.name.clone(), topic.clone());
         topic
+    }
+}
+
+impl<D: Disk> Drop for Log<D> {
+    fn drop(&mut self) {
+        self.flusher = None;
+        for topic in self.topics().values() {
+            topic
+                .partitions
+                .iter()
+                .for_each(|partition| partition.close());
+        }
     }
 }
 

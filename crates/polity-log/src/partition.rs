@@ -7,14 +7,18 @@
 
 mod append;
 mod check;
+mod close;
 mod flush;
 mod mark;
+mod marker;
 mod open;
 mod read;
+mod recover;
+mod retain;
 mod time;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Waker;
 
@@ -22,16 +26,20 @@ use polity_core::TopicName;
 
 pub use append::{Appended, Origin};
 pub use flush::Committed;
+pub(crate) use mark::Mark;
 pub use mark::Offsets;
+pub use marker::ProducerSummary;
 pub(crate) use open::Place;
 pub use read::{AbortedTransaction, Isolation, Read, Slice};
 pub use time::TimedOffset;
 
+use crate::checkpoint::{Checkpoint, Epochs};
 use crate::config::TopicConfig;
 use crate::disk::{Disk, Files};
 use crate::flusher::FlushQueue;
 use crate::id::{LeaderEpoch, Offset};
 use crate::poison::Poison;
+use crate::producer::Producers;
 use crate::segment::Segment;
 use crate::watch::{Watch, Watchers};
 use mark::{Bounds, Recent};
@@ -84,8 +92,17 @@ pub struct Partition<D: Disk> {
     /// Whether segments have come whose names are not durable.
     is_folder_dirty: AtomicBool,
     flush: flush::State,
-    is_deleted: AtomicBool,
+    /// To be written once all before it is durable.
+    checkpoint: Mutex<Option<Checkpoint>>,
+    /// Where the one on the disk is.
+    checkpointed: Mutex<Option<Mark>>,
+    stage: AtomicU8,
 }
+
+/// Whether a partition takes appends.
+const OPEN: u8 = 0;
+const DELETED: u8 = 1;
+const CLOSED: u8 = 2;
 
 /// What only one may have who appends.
 #[derive(Debug)]
@@ -93,6 +110,8 @@ struct Writer<D: Disk> {
     active: Arc<Segment<D>>,
     end: Offset,
     leader_epoch: LeaderEpoch,
+    epochs: Epochs,
+    producers: Producers,
     /// Of the first batch in the active segment.
     first_timestamp_ms: Option<i64>,
 }
@@ -110,7 +129,7 @@ impl<D: Disk> Partition<D> {
 
     /// Where its records begin and end, and up to where they count.
     pub fn offsets(&self) -> Offsets {
-        self.bounds().offsets(self.shared.durability)
+        self.view().offsets()
     }
 
     /// Bytes of its batches on the disk.
@@ -136,16 +155,45 @@ impl<D: Disk> Partition<D> {
             .clone()
     }
 
+    /// The last leader's epoch up to this one that has batches, and the offset after its last; None
+    /// where there is none, or nobody has had this epoch yet.
+    pub fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let writer = lock(&self.writer);
+        if epoch == writer.leader_epoch {
+            return Some((epoch, writer.end));
+        }
+        let after = writer
+            .epochs
+            .0
+            .partition_point(|(begun, _)| *begun <= epoch);
+        let (found, _) = writer.epochs.0.get(after.checked_sub(1)?)?;
+        let (_, end) = writer
+            .epochs
+            .0
+            .get(after)
+            .filter(|_| epoch < writer.leader_epoch)?;
+        Some((*found, *end))
+    }
+
     /// Refuses appends from now on; what is being read can be read to its end.
     pub(crate) fn mark_deleted(&self) {
+        self.refuse(DELETED);
+    }
+
+    fn refuse(&self, stage: u8) {
         // With the lock, no append is under way after this.
-        let _writer = lock(&self.writer);
-        self.is_deleted.store(true, Ordering::Release);
+        let writer = lock(&self.writer);
+        self.stage.store(stage, Ordering::Release);
+        drop(writer);
         self.watchers.wake();
     }
 
-    pub(crate) fn is_deleted(&self) -> bool {
-        self.is_deleted.load(Ordering::Acquire)
+    fn stage(&self) -> u8 {
+        self.stage.load(Ordering::Acquire)
+    }
+
+    fn view(&self) -> mark::View {
+        self.bounds().view(self.shared.durability)
     }
 
     fn bounds(&self) -> MutexGuard<'_, Bounds> {

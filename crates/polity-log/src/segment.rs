@@ -1,5 +1,6 @@
 //! One file of a partition's batches, with its indexes.
 
+mod aborted;
 mod index;
 mod scan;
 mod search;
@@ -8,8 +9,9 @@ mod verify;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
+pub(crate) use aborted::{Aborted, AbortedIndex};
 use index::{Index, IndexEntry, OffsetEntry, TimeEntry};
 pub(crate) use scan::{Found, Scan};
 
@@ -23,6 +25,9 @@ pub(crate) const NO_TIMESTAMP: i64 = -1;
 /// The largest timestamp is in the time index, which nobody has looked into.
 const NOT_READ: i64 = i64::MIN;
 
+/// Bytes between two entries of an index that is made anew.
+const INDEX_INTERVAL: u32 = 4096;
+
 /// A segment. Appended to by one, under the partition's lock; read by many without it.
 #[derive(Debug)]
 pub(crate) struct Segment<D: Disk> {
@@ -32,12 +37,15 @@ pub(crate) struct Segment<D: Disk> {
     log: Arc<Handle<D>>,
     offsets: Index<D, OffsetEntry>,
     times: Index<D, TimeEntry>,
+    pub(crate) aborted: AbortedIndex<D>,
     /// Bytes of whole batches.
     size: AtomicU32,
     largest_timestamp_ms: AtomicI64,
     /// What the time index says next.
     offset_of_largest: AtomicI64,
     since_entry: AtomicU32,
+    /// Nothing is appended any more.
+    is_finished: AtomicBool,
 }
 
 impl<D: Disk> Segment<D> {
@@ -50,19 +58,21 @@ impl<D: Disk> Segment<D> {
         Ok(segment)
     }
 
-    /// One that is there: `lengths` are those of its files, the batches', the offsets' and the times'.
+    /// One that is there: `lengths` are those of its files, the batches', the offsets', the
+    /// times' and the aborted transactions'.
     pub(crate) fn adopt(
         files: &Arc<Files<D>>,
         folder: &Path,
         base: Offset,
-        lengths: [u64; 3],
+        lengths: [u64; 4],
     ) -> io::Result<Self> {
         let segment = Self::at(files, folder, base);
-        let [size, offsets, times] = lengths;
+        let [size, offsets, times, aborted] = lengths;
         let size = u32::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
         segment.size.store(size, Ordering::Relaxed);
         segment.offsets.adopt(offsets);
         segment.times.adopt(times);
+        segment.aborted.adopt(aborted);
         segment
             .largest_timestamp_ms
             .store(NOT_READ, Ordering::Relaxed);
@@ -77,10 +87,12 @@ impl<D: Disk> Segment<D> {
             log: file(LOG),
             offsets: Index::new(files, file(OFFSET_INDEX)),
             times: Index::new(files, file(TIME_INDEX)),
+            aborted: AbortedIndex::new(files, file(ABORTED_INDEX)),
             size: AtomicU32::new(0),
             largest_timestamp_ms: AtomicI64::new(NO_TIMESTAMP),
             offset_of_largest: AtomicI64::new(base.0),
             since_entry: AtomicU32::new(0),
+            is_finished: AtomicBool::new(false),
         }
     }
 
@@ -91,7 +103,7 @@ impl<D: Disk> Segment<D> {
     /// The latest of its timestamps, or [`NO_TIMESTAMP`].
     pub(crate) fn largest_timestamp_ms(&self) -> io::Result<i64> {
         if self.largest_timestamp_ms.load(Ordering::Relaxed) == NOT_READ {
-            match self.times.last()? {
+            match self.last_time()? {
                 Some(last) => {
                     self.saw_timestamp(last.timestamp_ms, self.base.plus(i64::from(last.delta)))
                 }
@@ -131,6 +143,12 @@ impl<D: Disk> Segment<D> {
 
     /// Notes a batch that has been written at `position`, which is where the last one ended.
     pub(crate) fn appended(&self, header: &Header, position: u32, index_interval: u32) {
+        self.index(header, position, index_interval);
+        self.size
+            .store(position + header.length as u32, Ordering::Release);
+    }
+
+    fn index(&self, header: &Header, position: u32, index_interval: u32) {
         let delta = self.delta(header.last_offset());
         let length = header.length as u32;
         if header.max_timestamp_ms > self.largest_timestamp_ms.load(Ordering::Relaxed) {
@@ -145,20 +163,73 @@ impl<D: Disk> Segment<D> {
             self.since_entry
                 .store(since.saturating_add(length), Ordering::Relaxed);
         }
-        self.size.store(position + length, Ordering::Release);
     }
 
     /// Writes what the indexes still hold back, and the largest timestamp: nothing more will come.
     pub(crate) fn finish(&self) -> io::Result<()> {
         self.push_time();
+        self.mark_finished();
         self.offsets.flush()?;
         self.times.flush()
+    }
+
+    /// Nothing will be appended any more.
+    pub(crate) fn mark_finished(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
+    }
+
+    /// An index has said what is not so. Makes both anew, or without them, where they are being written.
+    fn repair(&self) -> io::Result<()> {
+        tracing::warn!(
+            "the indexes of {} are wrong, and are made anew",
+            self.path().display()
+        );
+        match self.is_finished.load(Ordering::Relaxed) {
+            true => {
+                self.rebuild_indexes(self.size(), INDEX_INTERVAL)?;
+                self.finish()
+            }
+            false => {
+                self.offsets.clear()?;
+                self.times.clear()
+            }
+        }
     }
 
     /// Makes the batches durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file()?.sync()?;
         self.log.mark_clean();
+        Ok(())
+    }
+
+    /// Makes the indexes durable.
+    pub(crate) fn sync_indexes(&self) -> io::Result<()> {
+        self.offsets.sync()?;
+        self.times.sync()?;
+        self.aborted.sync()
+    }
+
+    /// How many entries the indexes of offsets and of times have.
+    pub(crate) fn index_entries(&self) -> [u32; 2] {
+        [self.offsets.len(), self.times.len()]
+    }
+
+    /// Keeps so many entries of the indexes, and those of transactions aborted before `end`. Says whether
+    /// there were as many.
+    pub(crate) fn truncate_indexes(&self, entries: [u32; 2], end: Offset) -> io::Result<bool> {
+        self.aborted.truncate(end)?;
+        let [offsets, times] = entries;
+        Ok(self.offsets.truncate(offsets)? && self.times.truncate(times)?)
+    }
+
+    /// Makes the indexes anew from the batches before `end`.
+    pub(crate) fn rebuild_indexes(&self, end: u32, index_interval: u32) -> io::Result<()> {
+        self.clear_indexes()?;
+        let mut scan = Scan::new(self.file()?, 0, end);
+        while let Some(found) = scan.next()? {
+            self.index(&found.header, found.position, index_interval);
+        }
         Ok(())
     }
 
@@ -180,6 +251,16 @@ impl<D: Disk> Segment<D> {
 
     pub(crate) fn path(&self) -> &Path {
         self.log.path()
+    }
+
+    /// Its files, those that there may be.
+    pub(crate) fn paths(&self) -> [&Path; 4] {
+        [
+            self.log.path(),
+            self.offsets.path(),
+            self.times.path(),
+            self.aborted.path(),
+        ]
     }
 
     fn saw_timestamp(&self, timestamp_ms: i64, offset: Offset) {
@@ -227,6 +308,7 @@ impl WriteError {
 pub(crate) const LOG: &str = "log";
 pub(crate) const OFFSET_INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
+pub(crate) const ABORTED_INDEX: &str = "txnindex";
 
 /// A file of the segment, or of what else belongs to an offset.
 pub(crate) fn name(base: Offset, ending: &str) -> String {

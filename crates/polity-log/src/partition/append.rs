@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::mark::Mark;
-use super::{Durability, Partition, Writer, check, lock};
-use crate::batch::{Attributes, HEADER, Header, PATCHED, TimestampType, checksum_with};
+use super::{CLOSED, DELETED, Durability, Partition, Writer, check, lock};
+use crate::batch::{
+    Attributes, ControlRecord, HEADER, Header, Outcome, PATCHED, TimestampType, checksum_with,
+};
+use crate::checkpoint::Checkpoint;
 use crate::config::TopicConfig;
 use crate::disk::{Disk, is_full};
 use crate::error::AppendError;
 use crate::id::Offset;
-use crate::segment::{Segment, WriteError};
+use crate::producer::Change;
+use crate::segment::{Aborted, Segment, WriteError};
 
 /// Who appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +54,19 @@ impl<D: Disk> Partition<D> {
         let mut header = check::check(batch, origin, &config, || self.now_ms())?;
         let mut writer = lock(&self.writer);
         self.refuse_if_closed()?;
+        if let Some(sent) = writer.producers.check(&header, origin)? {
+            let is_stamped = config.timestamp_type == TimestampType::LogAppendTime;
+            return Ok(Appended {
+                base_offset: sent.base_offset,
+                last_offset: sent.last_offset,
+                append_time_ms: is_stamped.then_some(sent.timestamp_ms),
+                is_duplicate: true,
+            });
+        }
         header.base_offset = writer.end;
         header.leader_epoch = writer.leader_epoch;
         let append_time_ms = self.stamp(&mut header, batch, &config);
-        self.write(&mut writer, &header, batch, &config)?;
+        self.write(&mut writer, &header, None, batch, &config)?;
         drop(writer);
         self.appended();
         Ok(Appended {
@@ -64,13 +77,14 @@ impl<D: Disk> Partition<D> {
         })
     }
 
-    fn refuse_if_closed(&self) -> Result<(), AppendError> {
+    pub(super) fn refuse_if_closed(&self) -> Result<(), AppendError> {
         if let Some(why) = self.shared.poison.get() {
             return Err(AppendError::Poisoned(why.to_owned()));
         }
-        match self.is_deleted() {
-            true => Err(AppendError::Deleted),
-            false => Ok(()),
+        match self.stage() {
+            DELETED => Err(AppendError::Deleted),
+            CLOSED => Err(AppendError::Closed),
+            _ => Ok(()),
         }
     }
 
@@ -88,17 +102,29 @@ impl<D: Disk> Partition<D> {
     }
 
     /// Writes a batch whose header is right, and moves the end.
-    fn write(
+    pub(super) fn write(
         self: &Arc<Self>,
         writer: &mut Writer<D>,
         header: &Header,
+        marker: Option<ControlRecord>,
         batch: &[u8],
         config: &TopicConfig,
     ) -> Result<(), AppendError> {
         if must_roll(writer, header, config) {
             self.roll(writer)?;
         }
-        let position = writer.active.size();
+        let at = writer.mark();
+        let aborted = writer.aborted_by(header, marker);
+        if let Some(aborted) = &aborted {
+            // Before the marker, as it must not be missing; a start drops it if the marker does not follow.
+            let noted = writer.active.aborted.push(aborted);
+            noted.map_err(|error| {
+                self.failed(WriteError {
+                    error,
+                    is_undone: true,
+                })
+            })?;
+        }
         let bytes = header.encode();
         // As little as has changed, so that nothing else is copied twice.
         let patched = match header.attributes.timestamp_type() {
@@ -109,17 +135,15 @@ impl<D: Disk> Partition<D> {
         let written = writer
             .active
             .append(header, parts, config.index_interval_bytes);
+        if written.is_err() && aborted.is_some() {
+            writer.active.aborted.pop();
+        }
         written.map_err(|error| self.failed(error))?;
-        debug_assert_eq!(
-            u64::from(position) + header.length as u64,
-            u64::from(writer.active.size())
-        );
-        writer
-            .first_timestamp_ms
-            .get_or_insert(header.max_timestamp_ms);
-        writer.end = header.last_offset().next();
-        let end = writer.mark();
-        self.bounds().end = end;
+        let change = writer.wrote(header, marker);
+        let mut bounds = self.bounds();
+        bounds.end = writer.mark();
+        bounds.transactions.apply(change, at);
+        bounds.settle(self.shared.durability);
         Ok(())
     }
 
@@ -144,14 +168,16 @@ impl<D: Disk> Partition<D> {
             .push(active.clone());
         writer.active = active;
         writer.first_timestamp_ms = None;
-        self.bounds().end = writer.mark();
+        let at = writer.mark();
+        self.bounds().end = at;
+        *lock(&self.checkpoint) = Some(writer.checkpoint());
         // What is full is made durable even where nobody waits for it: a start has less to verify.
         self.shared.queue.push(self);
         Ok(())
     }
 
     /// Something may count now, or has to be made durable first.
-    fn appended(self: &Arc<Self>) {
+    pub(super) fn appended(self: &Arc<Self>) {
         match self.shared.durability {
             Durability::Fsync => self.shared.queue.push(self),
             Durability::Os => self.watchers.wake(),
@@ -183,12 +209,50 @@ impl<D: Disk> Partition<D> {
 }
 
 impl<D: Disk> Writer<D> {
-    fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         Mark {
             offset: self.end,
             segment: self.active.base,
             position: self.active.size(),
         }
+    }
+
+    /// What follows from all before the end.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            at: self.mark(),
+            index_entries: self.active.index_entries(),
+            producers: self.producers.clone(),
+            epochs: self.epochs.clone(),
+        }
+    }
+
+    /// The transaction that a marker aborts.
+    pub(super) fn aborted_by(
+        &self,
+        header: &Header,
+        marker: Option<ControlRecord>,
+    ) -> Option<Aborted> {
+        let producer_id = header.producer_id;
+        let first = self.producers.transaction_of(producer_id)?;
+        let last = header.last_offset();
+        let others = self.producers.first_open_without(producer_id);
+        let last_stable = others.unwrap_or(last.next());
+        (marker?.outcome == Outcome::Abort).then_some(Aborted {
+            producer_id,
+            first,
+            last,
+            last_stable,
+        })
+    }
+
+    /// Takes note of a batch that is in the active segment.
+    pub(super) fn wrote(&mut self, header: &Header, marker: Option<ControlRecord>) -> Change {
+        self.first_timestamp_ms
+            .get_or_insert(header.max_timestamp_ms);
+        self.end = header.last_offset().next();
+        self.epochs.saw(header.leader_epoch, header.base_offset);
+        self.producers.apply(header, marker)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use super::{Durability, Partition, lock};
+use super::{CLOSED, DELETED, Durability, Partition, lock};
 use crate::disk::Disk;
 use crate::error::{AppendError, IoError};
 use crate::id::Offset;
@@ -23,8 +23,8 @@ impl<D: Disk> Partition<D> {
     /// Makes durable what has been appended so far.
     pub(crate) fn flush(&self) {
         let _one = lock(&self.flush.one);
-        let is_closed = self.shared.poison.get().is_some() || self.is_deleted();
-        if !is_closed && let Err(error) = self.sync() {
+        let is_over = self.shared.poison.get().is_some() || self.stage() == DELETED;
+        if !is_over && let Err(error) = self.sync() {
             let why = format!("cannot make it durable: {error}");
             self.shared.poison.set(why);
         }
@@ -54,7 +54,11 @@ impl<D: Disk> Partition<D> {
                 .sync_folder(folder)
                 .map_err(IoError::at(folder))?;
         }
-        self.bounds().durable = end;
+        let mut bounds = self.bounds();
+        bounds.durable = end;
+        bounds.settle(self.shared.durability);
+        drop(bounds);
+        self.checkpoint_if_due(end.offset);
         Ok(())
     }
 
@@ -75,8 +79,10 @@ impl<D: Disk> Partition<D> {
         if self.offsets().high_watermark > last {
             return Some(Ok(()));
         }
-        if self.is_deleted() {
-            return Some(Err(AppendError::Deleted));
+        match self.stage() {
+            DELETED => return Some(Err(AppendError::Deleted)),
+            CLOSED => return Some(Err(AppendError::Closed)),
+            _ => {}
         }
         // What the operating system has is there, whatever the disk does.
         let why = self.shared.poison.get()?;

@@ -2,6 +2,7 @@
 
 use super::Durability;
 use crate::id::Offset;
+use crate::transaction::Transactions;
 
 /// An offset at which a batch begins or will begin, and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,14 +14,24 @@ pub(crate) struct Mark {
 }
 
 /// Where a partition begins and ends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) start: Offset,
-    /// Where the first transaction that is open begins.
-    pub(crate) unstable: Option<Mark>,
     /// All before it outlives the machine.
     pub(crate) durable: Mark,
     pub(crate) end: Mark,
+    pub(crate) transactions: Transactions,
+    /// Where the first transaction begins that is not over.
+    unstable: Option<Mark>,
+}
+
+/// Where a partition began and ended at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub(crate) start: Offset,
+    pub(crate) last_stable: Mark,
+    pub(crate) high_watermark: Mark,
+    pub(crate) end: Offset,
 }
 
 /// Where the records of a partition begin and end, and up to where they count. Each is the offset of the
@@ -38,27 +49,51 @@ pub struct Offsets {
 }
 
 impl Bounds {
-    pub(crate) fn high_watermark(&self, durability: Durability) -> Mark {
+    /// Of a partition that ends there, with what transactions there are.
+    pub(crate) fn new(start: Offset, end: Mark, transactions: Transactions) -> Self {
+        let unstable = transactions.first();
+        Self {
+            start,
+            durable: end,
+            end,
+            transactions,
+            unstable,
+        }
+    }
+
+    /// After the end or what is durable moved, or transactions began or ended.
+    pub(crate) fn settle(&mut self, durability: Durability) {
+        self.transactions
+            .settle(self.high_watermark(durability).offset);
+        self.unstable = self.transactions.first();
+    }
+
+    pub(crate) fn view(&self, durability: Durability) -> View {
+        let high_watermark = self.high_watermark(durability);
+        let unstable = self.unstable.filter(|it| it.offset < high_watermark.offset);
+        View {
+            start: self.start,
+            last_stable: unstable.unwrap_or(high_watermark),
+            high_watermark,
+            end: self.end.offset,
+        }
+    }
+
+    fn high_watermark(&self, durability: Durability) -> Mark {
         match durability {
             Durability::Fsync => self.durable,
             Durability::Os => self.end,
         }
     }
+}
 
-    pub(crate) fn last_stable(&self, durability: Durability) -> Mark {
-        let high_watermark = self.high_watermark(durability);
-        match self.unstable {
-            Some(unstable) if unstable.offset < high_watermark.offset => unstable,
-            _ => high_watermark,
-        }
-    }
-
-    pub(crate) fn offsets(&self, durability: Durability) -> Offsets {
+impl View {
+    pub(crate) fn offsets(&self) -> Offsets {
         Offsets {
             start: self.start,
-            last_stable: self.last_stable(durability).offset,
-            high_watermark: self.high_watermark(durability).offset,
-            end: self.end.offset,
+            last_stable: self.last_stable.offset,
+            high_watermark: self.high_watermark.offset,
+            end: self.end,
         }
     }
 }

@@ -1,18 +1,22 @@
-//! Making a partition, and opening one: what its last segment has is verified before it is believed.
+//! Making a partition, and finding the files of one that is there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, Mutex, RwLock};
 
 use polity_core::TopicName;
 
 use super::mark::{Bounds, Mark, Recent};
-use super::{ConfigCell, Partition, Shared, Writer, flush};
-use crate::disk::Disk;
+use super::recover::Replay;
+use super::{ConfigCell, OPEN, Partition, Shared, Writer, flush};
+use crate::checkpoint::Epochs;
+use crate::disk::{Disk, Entry};
 use crate::error::{IoError, OpenError};
 use crate::id::{LeaderEpoch, Offset};
-use crate::segment::{self, LOG, OFFSET_INDEX, Segment, TIME_INDEX};
+use crate::producer::Producers;
+use crate::segment::{self, ABORTED_INDEX, LOG, OFFSET_INDEX, Segment, TIME_INDEX};
+use crate::transaction::Transactions;
 use crate::watch::Watchers;
 
 /// What was found when a partition was opened that was not as it should be.
@@ -47,63 +51,23 @@ impl<D: Disk> Partition<D> {
             Ok(first)
         };
         let first = make().map_err(IoError::at(&folder))?;
-        Ok(place.partition(vec![Arc::new(first)], Offset::ZERO))
+        let first = Arc::new(first);
+        let writer = Writer::new(first.clone());
+        Ok(place.partition(vec![first], writer, Transactions::default(), None))
     }
 
     /// Opens one that is there.
     pub(crate) fn open(place: &Place<'_, D>) -> Result<(Arc<Self>, Recovery), OpenError> {
         let folder = place.folder();
-        let mut segments = place.segments()?;
-        let Some(last) = segments.pop() else {
+        let entries = place.entries()?;
+        let segments = place.segments(&entries)?;
+        if segments.is_empty() {
             return Ok((Self::create(place)?, Recovery::default()));
-        };
-        let mut recovery = Recovery::default();
-        let end = recover(&last, place.config, &mut recovery).map_err(IoError::at(last.path()))?;
-        segments.push(last);
-        let partition = place.partition(segments, end);
-        // What a killed process left to the operating system is not on the disk for that.
-        partition.flush_all().map_err(IoError::at(&folder))?;
+        }
+        let replay = Replay::new(place, segments, &entries);
+        let (partition, recovery) = replay.run().map_err(IoError::at(&folder))?;
         Ok((partition, recovery))
     }
-
-    fn flush_all(&self) -> std::io::Result<()> {
-        let last = self.with_segments(|segments| segments.last().cloned());
-        if let Some(last) = last {
-            last.sync()?;
-        }
-        self.shared.files.disk.sync_folder(&self.folder)
-    }
-}
-
-/// Verifies a segment batch by batch, cuts off what is no whole batch, and makes its indexes anew.
-/// Returns the offset after its last record.
-fn recover<D: Disk>(
-    segment: &Segment<D>,
-    config: &ConfigCell,
-    recovery: &mut Recovery,
-) -> std::io::Result<Offset> {
-    let interval = config
-        .read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .index_interval_bytes;
-    let size = segment.size();
-    segment.clear_indexes()?;
-    let mut end = segment.base;
-    let checked = segment.verify(0, size, |header, position, _| {
-        if header.base_offset < end {
-            return Err(format!("offset {} follows {}", header.base_offset, end));
-        }
-        end = header.last_offset().next();
-        segment.appended(header, position, interval);
-        Ok(())
-    })?;
-    recovery.verified += u64::from(checked.end);
-    if checked.end < size {
-        recovery.truncated += u64::from(size - checked.end);
-        recovery.why = checked.why;
-        segment.truncate(checked.end)?;
-    }
-    Ok(end)
 }
 
 impl<D: Disk> Place<'_, D> {
@@ -111,14 +75,19 @@ impl<D: Disk> Place<'_, D> {
         self.root.join(format!("{}-{}", self.topic, self.index))
     }
 
+    /// What is in its folder; nothing where there is none.
+    fn entries(&self) -> Result<Vec<Entry>, OpenError> {
+        let folder = self.folder();
+        match self.shared.files.disk.list(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => Ok(entries.map_err(IoError::at(&folder))?),
+        }
+    }
+
     /// The segments there are, in order.
-    fn segments(&self) -> Result<Vec<Arc<Segment<D>>>, OpenError> {
+    fn segments(&self, entries: &[Entry]) -> Result<Vec<Arc<Segment<D>>>, OpenError> {
         let folder = self.folder();
         let files = &self.shared.files;
-        let entries = match files.disk.list(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            entries => entries.map_err(IoError::at(&folder))?,
-        };
         let lengths: BTreeMap<&str, u64> = entries
             .iter()
             .map(|entry| (entry.name.as_str(), entry.length))
@@ -129,7 +98,7 @@ impl<D: Disk> Place<'_, D> {
         let mut bases: Vec<Offset> = bases.collect();
         bases.sort_unstable();
         let adopt = |base| {
-            let lengths = [LOG, OFFSET_INDEX, TIME_INDEX].map(|ending| {
+            let lengths = [LOG, OFFSET_INDEX, TIME_INDEX, ABORTED_INDEX].map(|ending| {
                 lengths
                     .get(segment::name(base, ending).as_str())
                     .copied()
@@ -144,22 +113,18 @@ impl<D: Disk> Place<'_, D> {
         bases.into_iter().map(adopt).collect()
     }
 
-    fn partition(&self, segments: Vec<Arc<Segment<D>>>, end: Offset) -> Arc<Partition<D>> {
-        let active = segments.last().cloned().expect("there is one at least");
+    /// A partition of these segments, of which is known what follows from them.
+    pub(super) fn partition(
+        &self,
+        segments: Vec<Arc<Segment<D>>>,
+        writer: Writer<D>,
+        transactions: Transactions,
+        checkpointed: Option<Mark>,
+    ) -> Arc<Partition<D>> {
         let start = segments
             .first()
             .map_or(Offset::ZERO, |segment| segment.base);
-        let end_mark = Mark {
-            offset: end,
-            segment: active.base,
-            position: active.size(),
-        };
-        let writer = Writer {
-            active,
-            end,
-            leader_epoch: LeaderEpoch(0),
-            first_timestamp_ms: None,
-        };
+        let bounds = Bounds::new(start, writer.mark(), transactions);
         Arc::new(Partition {
             topic: self.topic.clone(),
             index: self.index,
@@ -168,17 +133,28 @@ impl<D: Disk> Place<'_, D> {
             config: self.config.clone(),
             writer: Mutex::new(writer),
             segments: RwLock::new(segments),
-            bounds: Mutex::new(Bounds {
-                start,
-                unstable: None,
-                durable: end_mark,
-                end: end_mark,
-            }),
+            bounds: Mutex::new(bounds),
             recent: Mutex::new(Recent::default()),
             watchers: Arc::new(Watchers::default()),
             is_folder_dirty: AtomicBool::new(false),
             flush: flush::State::default(),
-            is_deleted: AtomicBool::new(false),
+            checkpoint: Mutex::new(None),
+            checkpointed: Mutex::new(checkpointed),
+            stage: AtomicU8::new(OPEN),
         })
+    }
+}
+
+impl<D: Disk> Writer<D> {
+    /// At the end of an empty segment, nothing known.
+    pub(super) fn new(active: Arc<Segment<D>>) -> Self {
+        Self {
+            end: active.base,
+            active,
+            leader_epoch: LeaderEpoch(0),
+            epochs: Epochs::default(),
+            producers: Producers::default(),
+            first_timestamp_ms: None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::mark::{Bounds, Mark};
+use super::mark::{Mark, View};
 use super::{Partition, lock};
 use crate::disk::{Disk, File};
 use crate::error::{IoError, ReadError};
@@ -93,52 +93,85 @@ impl<D: Disk> Partition<D> {
         isolation: Isolation,
         max_bytes: usize,
     ) -> Result<Read<D::File>, ReadError> {
-        let bounds = *self.bounds();
-        let offsets = bounds.offsets(self.shared.durability);
+        let view = self.view();
+        let offsets = view.offsets();
         let (start, end) = (offsets.start, offsets.end);
         if offset < start || offset > end {
             return Err(ReadError::OutOfRange { offset, start, end });
         }
-        let limit = self.limit(&bounds, isolation);
-        let slice = match offset < limit.offset {
-            true => self
-                .slice(offset, limit, max_bytes)
-                .map_err(IoError::at(&self.folder))?,
-            false => None,
-        };
-        Ok(Read {
-            slice,
+        let limit = limit(&view, isolation);
+        let mut read = Read {
+            slice: None,
             offsets,
             aborted: Vec::new(),
-        })
-    }
-
-    pub(super) fn limit(&self, bounds: &Bounds, isolation: Isolation) -> Mark {
-        match isolation {
-            Isolation::ReadUncommitted => bounds.high_watermark(self.shared.durability),
-            Isolation::ReadCommitted => bounds.last_stable(self.shared.durability),
+        };
+        if offset < limit.offset {
+            let slice = self
+                .slice(offset, limit, max_bytes)
+                .map_err(IoError::at(&self.folder))?;
+            if let Some((slice, next)) = slice {
+                read.slice = Some(slice);
+                if isolation == Isolation::ReadCommitted {
+                    read.aborted = self
+                        .aborted(offset, next)
+                        .map_err(IoError::at(&self.folder))?;
+                }
+            }
         }
+        Ok(read)
     }
 
-    fn slice(&self, offset: Offset, limit: Mark, max: usize) -> io::Result<Option<Slice<D::File>>> {
+    /// The transactions aborted of which records are from one offset to before another.
+    fn aborted(&self, from: Offset, to: Offset) -> io::Result<Vec<AbortedTransaction>> {
+        let mut aborted = Vec::new();
+        for segment in self.segments_from(from, Offset(i64::MAX)) {
+            for entry in segment.aborted.all()? {
+                if entry.last >= from && entry.first < to {
+                    let (producer_id, first_offset) = (entry.producer_id, entry.first);
+                    aborted.push(AbortedTransaction {
+                        producer_id,
+                        first_offset,
+                    });
+                }
+                if entry.last_stable >= to {
+                    return Ok(aborted);
+                }
+            }
+        }
+        Ok(aborted)
+    }
+
+    /// With the offset of what follows, or one beyond it.
+    fn slice(
+        &self,
+        offset: Offset,
+        limit: Mark,
+        max: usize,
+    ) -> io::Result<Option<(Slice<D::File>, Offset)>> {
         let Some((segment, from)) = self.locate(offset, limit)? else {
             return Ok(None);
         };
         let end = end_in(&segment, limit);
         let file = segment.file()?;
         let wanted = from.saturating_add(u32::try_from(max).unwrap_or(u32::MAX));
-        let to = match wanted >= end {
-            true => end,
-            false => self.cut(&segment, from, wanted, end)?,
+        let (to, next) = match wanted >= end {
+            true => (end, limit.offset),
+            false => self
+                .cut(&segment, from, wanted, end)?
+                .unwrap_or((end, limit.offset)),
         };
         if to == limit.position && segment.base == limit.segment {
             self.remember(limit);
         }
-        Ok(Some(Slice {
-            file,
-            position: u64::from(from),
-            length: (to - from) as usize,
-        }))
+        let length = (to - from) as usize;
+        Ok(Some((
+            Slice {
+                file,
+                position: u64::from(from),
+                length,
+            },
+            next,
+        )))
     }
 
     /// The segment and place of the batch that has the offset, or of the first after it, below `limit`.
@@ -165,8 +198,15 @@ impl<D: Disk> Partition<D> {
         Ok(None)
     }
 
-    /// Where the last batch ends that is within `wanted`; the first batch is in any case.
-    fn cut(&self, segment: &Segment<D>, from: u32, wanted: u32, end: u32) -> io::Result<u32> {
+    /// Where the last batch ends that is within `wanted`, and which follows; the first batch is in any
+    /// case. None where that is the end.
+    fn cut(
+        &self,
+        segment: &Segment<D>,
+        from: u32,
+        wanted: u32,
+        end: u32,
+    ) -> io::Result<Option<(u32, Offset)>> {
         let next = match segment.boundary(from, wanted)? {
             // A batch begins there that is no longer asked for.
             Some(at) => segment.first(at, end, |_| true)?,
@@ -174,15 +214,15 @@ impl<D: Disk> Partition<D> {
                 found.position > from && found.end() > wanted
             })?,
         };
-        let Some(next) = next else {
-            return Ok(end);
-        };
-        self.remember(Mark {
-            offset: next.header.base_offset,
-            segment: segment.base,
-            position: next.position,
-        });
-        Ok(next.position)
+        Ok(next.map(|next| {
+            let (offset, position) = (next.header.base_offset, next.position);
+            self.remember(Mark {
+                offset,
+                segment: segment.base,
+                position,
+            });
+            (position, offset)
+        }))
     }
 
     fn remember(&self, mark: Mark) {
@@ -207,6 +247,14 @@ impl<D: Disk> Partition<D> {
                 .cloned()
                 .collect()
         })
+    }
+}
+
+/// Up to where a reader may read.
+pub(super) fn limit(view: &View, isolation: Isolation) -> Mark {
+    match isolation {
+        Isolation::ReadUncommitted => view.high_watermark,
+        Isolation::ReadCommitted => view.last_stable,
     }
 }
 

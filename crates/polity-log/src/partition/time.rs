@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::read::end_in;
+use super::read::{end_in, limit};
 use super::{Isolation, Partition};
 use crate::batch::Records;
 use crate::disk::{Disk, File};
@@ -62,15 +62,15 @@ impl<D: Disk> Partition<D> {
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> io::Result<Option<TimedOffset>> {
-        let bounds = *self.bounds();
-        let limit = self.limit(&bounds, isolation);
-        for segment in self.segments_from(bounds.start, limit.segment) {
+        let view = self.view();
+        let limit = limit(&view, isolation);
+        for segment in self.segments_from(view.start, limit.segment) {
             if segment.largest_timestamp_ms()? < timestamp_ms {
                 continue;
             }
             let end = end_in(&segment, limit);
-            if let Some(found) = segment.find_time(timestamp_ms, bounds.start, end)? {
-                return first_record(&segment, &found, timestamp_ms, bounds.start).map(Some);
+            if let Some(found) = segment.find_time(timestamp_ms, view.start, end)? {
+                return first_record(&segment, &found, timestamp_ms, view.start).map(Some);
             }
         }
         Ok(None)

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, File, Files, Handle};
@@ -130,6 +131,37 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
 
     pub(crate) fn flush(&self) -> io::Result<()> {
         self.write(&mut self.lock())
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> u32 {
+        let entries = self.lock();
+        (entries.written + entries.waiting.len()) as u32
+    }
+
+    /// Keeps the first entries only, where there are as many.
+    pub(crate) fn truncate(&self, entries: u32) -> io::Result<bool> {
+        let mut state = self.lock();
+        let kept = entries as usize;
+        if state.written < kept {
+            return Ok(false);
+        }
+        state.written = kept;
+        state.waiting.clear();
+        if kept > 0 {
+            self.files
+                .open(&self.handle)?
+                .truncate((kept * E::SIZE) as u64)?;
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.handle.path()
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.files.open(&self.handle)?.sync()
     }
 
     pub(crate) fn clear(&self) -> io::Result<()> {

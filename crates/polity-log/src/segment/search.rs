@@ -1,7 +1,11 @@
 //! Where in a segment an offset, a place or a time is.
+//!
+//! An index is believed only as far as the batch that it points to bears it out: it may have been
+//! damaged, or be of another time.
 
 use std::io;
 
+use super::index::{OffsetEntry, TimeEntry};
 use super::{Found, Scan, Segment};
 use crate::disk::Disk;
 use crate::id::Offset;
@@ -31,7 +35,7 @@ impl<D: Disk> Segment<D> {
 
     /// The largest position at most `limit`, and after `from`, where a batch is known to begin.
     pub(crate) fn boundary(&self, from: u32, limit: u32) -> io::Result<Option<u32>> {
-        let entry = self.offsets.search(|entry| entry.position <= limit)?;
+        let entry = self.entry(|entry| entry.position <= limit)?;
         Ok(entry
             .map(|entry| entry.position)
             .filter(|position| *position > from))
@@ -45,26 +49,86 @@ impl<D: Disk> Segment<D> {
         start: Offset,
         end: u32,
     ) -> io::Result<Option<Found>> {
-        // Up to and with the entry's offset all is earlier.
-        let entry = self
-            .times
-            .search(|entry| entry.timestamp_ms < timestamp_ms)?;
-        let from = match entry {
-            Some(entry) => self.indexed(self.base.plus(i64::from(entry.delta)))?,
-            None => 0,
-        };
+        let from = self.time_indexed(timestamp_ms)?;
         let is_it = |found: &Found| {
             found.header.max_timestamp_ms >= timestamp_ms && found.header.last_offset() >= start
         };
         self.first(from, end, is_it)
     }
 
+    /// Whether batches bear out the last entries of its indexes.
+    pub(crate) fn are_indexes_right(&self) -> io::Result<bool> {
+        let had = self.index_entries();
+        let last = self
+            .times
+            .last()?
+            .map(|last| self.bears_out(&last))
+            .transpose()?;
+        self.entry(|_| true)?;
+        // What is not borne out is taken away.
+        Ok(last != Some(None) && self.index_entries() == had)
+    }
+
+    /// The latest of its timestamps, as its index says and the batch bears out.
+    pub(super) fn last_time(&self) -> io::Result<Option<TimeEntry>> {
+        let last = self.times.last()?;
+        match last.map(|last| self.bears_out(&last)).transpose()? {
+            Some(None) => {
+                self.repair()?;
+                self.times.last()
+            }
+            _ if last.is_none() && self.size() > 0 => {
+                self.repair()?;
+                self.times.last()
+            }
+            _ => Ok(last),
+        }
+    }
+
+    /// Where to look for a time: all batches before it are earlier.
+    fn time_indexed(&self, timestamp_ms: i64) -> io::Result<u32> {
+        let Some(entry) = self
+            .times
+            .search(|entry| entry.timestamp_ms < timestamp_ms)?
+        else {
+            return Ok(0);
+        };
+        match self.bears_out(&entry)? {
+            Some(position) => Ok(position),
+            None => {
+                self.repair()?;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Where the batch is that an entry is about, if it is as the entry says.
+    fn bears_out(&self, entry: &TimeEntry) -> io::Result<Option<u32>> {
+        let found = self.find(self.base.plus(i64::from(entry.delta)), self.size())?;
+        let found = found.filter(|found| found.header.max_timestamp_ms == entry.timestamp_ms);
+        Ok(found.map(|found| found.position))
+    }
+
     /// Where to look for an offset: a batch begins there, and the offset is in none before it.
     fn indexed(&self, offset: Offset) -> io::Result<u32> {
         let delta = offset.0 - self.base.0;
-        let entry = self
-            .offsets
-            .search(|entry| i64::from(entry.delta) <= delta)?;
+        let entry = self.entry(|entry| i64::from(entry.delta) <= delta)?;
         Ok(entry.map_or(0, |entry| entry.position))
+    }
+
+    /// The last entry for which it holds, if a batch as it says begins there.
+    fn entry(&self, is_before: impl Fn(&OffsetEntry) -> bool) -> io::Result<Option<OffsetEntry>> {
+        let Some(entry) = self.offsets.search(is_before)? else {
+            return Ok(None);
+        };
+        let last = self.base.plus(i64::from(entry.delta));
+        let found = Scan::new(self.file()?, entry.position, self.size()).next();
+        if let Ok(Some(found)) = found
+            && found.header.last_offset() == last
+        {
+            return Ok(Some(entry));
+        }
+        self.repair()?;
+        Ok(None)
     }
 }

@@ -19,6 +19,14 @@ pub(crate) struct Verified {
 }
 
 impl<D: Disk> Segment<D> {
+    /// Nothing in it is to be believed.
+    pub(crate) fn nothing(&self, why: &str) -> Verified {
+        Verified {
+            end: 0,
+            why: Some(why.to_owned()),
+        }
+    }
+
     /// Hands over every whole batch from one position to another, until one is not, or is refused.
     pub(crate) fn verify(
         &self,
