@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: what the end-to-end tests use beyond Rust.
 
 use std::env;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Each program and the Debian package it comes in.
@@ -21,8 +22,14 @@ pub(crate) fn run() -> ExitCode {
         .collect();
     if missing.is_empty() {
         println!("setup: nothing is missing");
-        return ExitCode::SUCCESS;
+    } else {
+        install(&missing);
     }
+    kafka_clients();
+    ExitCode::SUCCESS
+}
+
+fn install(missing: &[(&str, &str)]) {
     let programs: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     println!("setup: missing {}", programs.join(", "));
@@ -34,7 +41,51 @@ pub(crate) fn run() -> ExitCode {
             packages.join(" ")
         );
     }
-    ExitCode::SUCCESS
+}
+
+/// The Kafka clients that the broker is tested with, in the versions that its tests name, beside what
+/// is built.
+fn kafka_clients() {
+    let Some(target) = env::current_exe()
+        .ok()
+        .and_then(|it| Some(it.ancestors().nth(2)?.to_owned()))
+    else {
+        return;
+    };
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/polity-broker/tests/broker");
+    let wanted = tests.join("clients/requirements.txt");
+    let python = target.join("clients/python");
+    let installed = python.join("requirements.txt");
+    let read = |path| std::fs::read(path).unwrap_or_default();
+    if read(&installed) == read(&wanted) {
+        return;
+    }
+    let run = |program: &Path, arguments: &[&Path]| {
+        let ran = Command::new(program).args(arguments).status();
+        ran.is_ok_and(|status| status.success())
+    };
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "-r",
+    ]
+    .map(Path::new);
+    let is_done = run(
+        Path::new("python3"),
+        &[Path::new("-m"), Path::new("venv"), &python],
+    ) && run(
+        &python.join("bin/python3"),
+        &[&pip[..], &[&wanted]].concat(),
+    ) && std::fs::copy(&wanted, &installed).is_ok();
+    if !is_done {
+        println!(
+            "setup: Kafka's Python clients are not installed: python3 with venv and pip, and a network, are needed"
+        );
+    }
 }
 
 fn is_installed(program: &str) -> bool {

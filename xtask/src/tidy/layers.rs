@@ -32,7 +32,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "polity-runtime",
         ],
     ),
-    ("polity-broker", &["polity-core"]),
+    (
+        "polity-broker",
+        &["polity-core", "polity-log", "polity-runtime"],
+    ),
     (
         "polity-supervisor",
         &[

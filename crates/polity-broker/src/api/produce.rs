@@ -1,0 +1,197 @@
+//! Produce: record batches into partitions, kept as they come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use polity_log::{Appended, Offset, Origin};
+use tokio::time::timeout;
+
+use crate::api::{Call, Refused};
+use crate::errors::Failure;
+use crate::node::{Node, Partition, Topic};
+use crate::topics;
+use crate::wire::answer::{Answer, Reply};
+
+/// Answer when all replicas have the records: here, when they count.
+const ALL: i16 = -1;
+
+/// Do not answer.
+const NONE: i16 = 0;
+
+/// What became of one partition's batch.
+type Outcome = Result<(Arc<Partition>, Appended), Failure>;
+
+/// Appends at once, in the order in which requests come; answers by `acks`: at once, when the records
+/// count, or not at all.
+pub(crate) fn handle(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
+    let request: ProduceRequest = call.decode()?;
+    if !(ALL..=1).contains(&request.acks) {
+        let refused = |_: &_, _: &_| Err(ResponseError::InvalidRequiredAcks.into());
+        return reply(call, &respond(node, &request, refused));
+    }
+    let appended = respond(node, &request, append);
+    if request.acks == NONE {
+        // The client can only learn of a failure by losing the connection, and asks anew where to go.
+        let failed = appended
+            .iter()
+            .any(|topic| topic.outcomes.iter().any(|(_, it)| it.is_err()));
+        return if failed {
+            Err(Refused::Unacknowledged)
+        } else {
+            Ok(Answer::None)
+        };
+    }
+    if request.acks != ALL || appended.iter().all(TopicOutcome::counts) {
+        return reply(call, &appended);
+    }
+    let patience = Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into());
+    let (correlation, version) = (call.correlation, call.version);
+    Ok(Answer::Later(Box::pin(async move {
+        let appended = wait(appended, patience).await;
+        Reply::encode(correlation, version, &response(&appended))
+    })))
+}
+
+/// What became of one topic's batches.
+struct TopicOutcome {
+    response: TopicProduceResponse,
+    outcomes: Vec<(i32, Outcome)>,
+}
+
+impl TopicOutcome {
+    /// Whether all that was appended counts.
+    fn counts(&self) -> bool {
+        self.outcomes.iter().all(|(_, outcome)| match outcome {
+            Ok((partition, appended)) => counts(partition, appended.last_offset),
+            Err(_) => true,
+        })
+    }
+}
+
+fn counts(partition: &Partition, last: Offset) -> bool {
+    partition.offsets().high_watermark > last
+}
+
+fn respond(
+    node: &Node,
+    request: &ProduceRequest,
+    append: impl Fn(&Topic, &PartitionProduceData) -> Outcome,
+) -> Vec<TopicOutcome> {
+    let topics = request.topic_data.iter();
+    topics.map(|topic| produce(node, topic, &append)).collect()
+}
+
+fn produce(
+    node: &Node,
+    data: &TopicProduceData,
+    append: impl Fn(&Topic, &PartitionProduceData) -> Outcome,
+) -> TopicOutcome {
+    let topic = find(node, data);
+    let partitions = data.partition_data.iter().map(|partition| {
+        let outcome = match &topic {
+            Ok(topic) => append(topic, partition),
+            Err(failure) => Err(failure.clone()),
+        };
+        (partition.index, outcome)
+    });
+    TopicOutcome {
+        outcomes: partitions.collect(),
+        response: TopicProduceResponse::default()
+            .with_name(data.name.clone())
+            .with_topic_id(data.topic_id),
+    }
+}
+
+fn find(node: &Node, data: &TopicProduceData) -> Result<Arc<Topic>, Failure> {
+    // From version 13 on, topics go by their ids.
+    let (topic, unknown) = if data.name.is_empty() {
+        (
+            node.topic_by_id(data.topic_id),
+            ResponseError::UnknownTopicId,
+        )
+    } else {
+        (
+            node.log.topic(&data.name),
+            ResponseError::UnknownTopicOrPartition,
+        )
+    };
+    let topic = topic.ok_or(unknown)?;
+    if topics::is_internal(topic.name().as_str()) {
+        return Err(ResponseError::InvalidTopicException.into());
+    }
+    Ok(topic)
+}
+
+fn append(topic: &Topic, data: &PartitionProduceData) -> Outcome {
+    let partition = topic
+        .partition(data.index)
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let batch = data.records.as_ref().ok_or(ResponseError::InvalidRecord)?;
+    let appended = partition.append(batch, Origin::Client);
+    let appended = appended.map_err(|error| Failure::from(&error))?;
+    Ok((partition.clone(), appended))
+}
+
+/// Waits until all that was appended counts, or the client's patience is at its end.
+async fn wait(mut topics: Vec<TopicOutcome>, patience: Duration) -> Vec<TopicOutcome> {
+    let outcomes = topics
+        .iter_mut()
+        .flat_map(|topic| topic.outcomes.iter_mut());
+    let all = async {
+        for (_, outcome) in outcomes {
+            if let Ok((partition, appended)) = outcome
+                && let Err(error) = partition.committed(appended.last_offset).await
+            {
+                *outcome = Err(Failure::from(&error));
+            }
+        }
+    };
+    if timeout(patience, all).await.is_err() {
+        for (_, outcome) in topics
+            .iter_mut()
+            .flat_map(|topic| topic.outcomes.iter_mut())
+        {
+            let late = matches!(outcome, Ok((partition, appended)) if !counts(partition, appended.last_offset));
+            if late {
+                *outcome = Err(ResponseError::RequestTimedOut.into());
+            }
+        }
+    }
+    topics
+}
+
+fn reply(call: &Call, topics: &[TopicOutcome]) -> Result<Answer, Refused> {
+    call.answer(&response(topics))
+}
+
+fn response(topics: &[TopicOutcome]) -> ProduceResponse {
+    let topics = topics.iter().map(|topic| {
+        let partitions = topic.outcomes.iter();
+        let partitions = partitions.map(|(index, outcome)| partition_response(*index, outcome));
+        topic
+            .response
+            .clone()
+            .with_partition_responses(partitions.collect())
+    });
+    ProduceResponse::default().with_responses(topics.collect())
+}
+
+fn partition_response(index: i32, outcome: &Outcome) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match outcome {
+        Ok((partition, appended)) => response
+            .with_base_offset(appended.base_offset.0)
+            .with_log_append_time_ms(appended.append_time_ms.unwrap_or(-1))
+            .with_log_start_offset(partition.offsets().start.0),
+        Err(failure) => response
+            .with_error_code(failure.code)
+            .with_base_offset(-1)
+            .with_log_append_time_ms(-1)
+            .with_log_start_offset(-1)
+            .with_error_message(failure.message.clone()),
+    }
+}

@@ -1,0 +1,149 @@
+//! The broker as a part: configuration in, a listener bound, and run until the drain.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use polity_core::SystemClock;
+use polity_log::{Durability, OpenError, RealDisk, Settings};
+use polity_runtime::{Drain, task};
+
+use crate::internal_topic::JournalError;
+use crate::node::{Log, Node};
+use crate::server;
+
+/// How a broker is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where Kafka clients are listened for; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where clients are told to come. None tells each to come where it came to, which is right
+    /// unless something between translates addresses.
+    pub advertised: Option<Advertised>,
+    /// The folder of the log, made if it is not there; the one above it is.
+    pub data: PathBuf,
+    /// When a record counts.
+    pub durability: Durability,
+    /// Whether a topic is made when a client asks for one that there is not.
+    pub auto_create_topics: bool,
+    /// How many partitions a topic has that is made without saying so.
+    pub default_partitions: u32,
+}
+
+/// A place that clients reach the broker by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertised {
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error(
+        "could not listen on {address} for Kafka clients: free it or choose another by `events.listen`"
+    )]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The log is not as it must be, or its disk fails.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The broker's own topics are not as they must be, or their disk fails.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A file beside the log is not as it must be, or cannot be read or written.
+    #[error("could not use {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A broker, bound to its address and not yet answering.
+#[derive(Debug)]
+pub struct Broker {
+    listener: TcpListener,
+    address: SocketAddr,
+    node: Arc<Node>,
+}
+
+impl Config {
+    /// A broker at `listen` over the log in `data`, all else as by default.
+    pub fn new(listen: SocketAddr, data: PathBuf) -> Self {
+        Self {
+            listen,
+            advertised: None,
+            data,
+            durability: Durability::default(),
+            auto_create_topics: true,
+            default_partitions: 1,
+        }
+    }
+}
+
+impl Broker {
+    /// Takes the address and opens the log, which may take a while after a crash. Clients that
+    /// connect are answered from [`Broker::run`] on.
+    ///
+    /// # Errors
+    /// When the address or the log cannot be had.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let log = open_log(&config)?;
+        Ok(Self {
+            listener,
+            address,
+            node: Arc::new(Node::new(config, log)?),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves clients until `drain` begins; what they asked until then is answered.
+    pub async fn run(self, drain: Drain) {
+        let node = self.node.clone();
+        let timers = task::spawn("kafka-groups", async move { node.groups.run().await });
+        server::run(self.listener, self.node, drain).await;
+        timers.abort();
+    }
+}
+
+fn open_log(config: &Config) -> Result<Log, OpenError> {
+    let settings = Settings {
+        durability: config.durability,
+        ..Settings::default()
+    };
+    let clock = Arc::new(SystemClock);
+    let (log, opened) = Log::open(RealDisk, &config.data, &settings, clock)?;
+    for cut in &opened.truncated {
+        tracing::warn!(
+            "{} bytes at the end of {}-{} were not written whole and are cut off: {}",
+            cut.bytes,
+            cut.topic,
+            cut.partition,
+            cut.why
+        );
+    }
+    Ok(log)
+}

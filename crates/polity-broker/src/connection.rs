@@ -1,0 +1,116 @@
+//! One client's connection: its requests are taken up one after the other and answered in order.
+//!
+//! As in Kafka, the next request is taken up when the one before it has its answer, with one
+//! exception: a Produce that is in the log but not yet on the disk lets the next request go ahead,
+//! so that one flush of the disk serves all that a client has sent. The answers still leave in order.
+//! A long poll holds up its own connection, and no other.
+
+mod send;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use polity_runtime::Drain;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::api::{self, Refused};
+use crate::limits::MAX_PENDING_ANSWERS;
+use crate::node::Node;
+use crate::server::Activity;
+use crate::wire::answer::{Answer, Reply};
+use crate::wire::frame::{FrameError, FrameReader};
+
+/// Why a connection was closed by the broker.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("could not send an answer")]
+    Send(#[source] std::io::Error),
+    /// Writing has ended, and says why itself.
+    #[error("its answers are no longer taken")]
+    Unanswered,
+}
+
+/// What a request is to know of the connection it came by.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// Where it came to: by default it is told to come there again.
+    pub(crate) local: SocketAddr,
+}
+
+/// Serves a connection until the client closes it, `drain` begins and what was asked has been
+/// answered, or something is wrong with it.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    client: Client,
+    node: Arc<Node>,
+    activity: Activity,
+    drain: Drain,
+) {
+    let (answers, queue) = mpsc::channel(MAX_PENDING_ANSWERS);
+    let reading = read(&stream, &client, &node, &activity, &drain, answers);
+    let writing = write(&stream, queue);
+    // Reading may end first: what is in the queue is still written. An answer that cannot be
+    // written ends both.
+    let ended = tokio::try_join!(reading, writing);
+    if let Err(error) = ended {
+        tracing::debug!(peer = %client.peer, error = &error as &dyn std::error::Error, "connection closed");
+    }
+}
+
+async fn read(
+    stream: &TcpStream,
+    client: &Client,
+    node: &Arc<Node>,
+    activity: &Activity,
+    drain: &Drain,
+    answers: mpsc::Sender<Answer>,
+) -> Result<(), Closed> {
+    let mut frames = FrameReader::new(stream, node.budget.clone());
+    loop {
+        // Cancelling the read loses a request that has not fully come, and its client with it.
+        let frame = tokio::select! {
+            frame = frames.next() => frame,
+            () = drain.signaled() => return Ok(()),
+        };
+        let handled = async {
+            let Some(frame) = frame? else { return Ok(None) };
+            activity.touch();
+            let call = api::Call::read(frame)?;
+            if !call.is_pipelined() {
+                let room = answers.reserve_many(MAX_PENDING_ANSWERS).await;
+                room.map_err(|_| Closed::Unanswered)?;
+            }
+            Ok(Some(api::handle(node, client, call).await?))
+        };
+        match handled.await {
+            Ok(Some(Answer::None)) => {}
+            Ok(Some(answer)) => answers.send(answer).await.map_err(|_| Closed::Unanswered)?,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // What came before it is answered all the same.
+                tracing::debug!(peer = %client.peer, error = &error as &dyn std::error::Error, "connection refused");
+                let _: Closed = error;
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn write(stream: &TcpStream, mut queue: mpsc::Receiver<Answer>) -> Result<(), Closed> {
+    while let Some(answer) = queue.recv().await {
+        let reply = match answer {
+            Answer::Now(reply) => reply,
+            Answer::Later(reply) => reply.await.map_err(Refused::from)?,
+            Answer::None => Reply::default(),
+        };
+        send::send(stream, reply).await.map_err(Closed::Send)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The one node of the cluster: what all connections share.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kafka_protocol::protocol::StrBytes;
+use polity_core::{Rng, SplitMix64, TopicName};
+use polity_log::{RealDisk, TopicConfig, TopicError, TopicId};
+use smol_str::SmolStr;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::connection::Client;
+use crate::fetch_sessions::FetchSessions;
+use crate::groups::Groups;
+use crate::producer_ids::ProducerIds;
+use crate::topic_index::TopicIndex;
+use crate::wire::budget::Budget;
+use crate::{Config, StartError};
+
+/// The id of the node, in a cluster of one.
+pub(crate) const NODE_ID: i32 = 1;
+
+/// A log on a disk of this machine.
+pub(crate) type Log = polity_log::Log<RealDisk>;
+
+/// A topic of it.
+pub(crate) type Topic = polity_log::Topic<RealDisk>;
+
+/// A partition of a topic.
+pub(crate) type Partition = polity_log::Partition<RealDisk>;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) log: Arc<Log>,
+    /// Memory for requests.
+    pub(crate) budget: Budget,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+    /// Tells this cluster from others.
+    pub(crate) cluster_id: String,
+    pub(crate) groups: Groups,
+    pub(crate) topics: Arc<TopicIndex>,
+    stopping: watch::Sender<bool>,
+}
+
+/// Where clients are told to come.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) host: StrBytes,
+    pub(crate) port: i32,
+}
+
+impl Node {
+    /// # Errors
+    /// When what is kept beside the log cannot be read or written.
+    pub(crate) fn new(config: Config, log: Log) -> Result<Self, StartError> {
+        let log = Arc::new(log);
+        let topics = Arc::new(TopicIndex::new(log.clone()));
+        Ok(Self {
+            groups: Groups::open(&log, topics.clone())?,
+            topics,
+            budget: Budget::default(),
+            fetch_sessions: FetchSessions::default(),
+            producer_ids: ProducerIds::open(&config.data)?,
+            cluster_id: crate::cluster_id::open(&config.data)?,
+            log,
+            config,
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Where a client is told to come: by default where it came to.
+    pub(crate) fn endpoint(&self, client: &Client) -> Endpoint {
+        let (host, port) = match &self.config.advertised {
+            Some(advertised) => (advertised.host.clone(), advertised.port),
+            None => (client.local.ip().to_string(), client.local.port()),
+        };
+        Endpoint {
+            host: StrBytes::from_string(host),
+            port: port.into(),
+        }
+    }
+
+    /// A topic by its id.
+    pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.topics.by_id(id)
+    }
+
+    /// Makes a topic, with the number of partitions of [`Config`] where none is asked for.
+    ///
+    /// # Errors
+    /// When there is one, or the disk fails.
+    pub(crate) async fn create_topic(
+        self: &Arc<Self>,
+        name: TopicName,
+        partitions: Option<u32>,
+        config: TopicConfig,
+    ) -> Result<Arc<Topic>, TopicError> {
+        let id = new_topic_id();
+        let partitions = partitions.unwrap_or(self.config.default_partitions);
+        let topic = self.blocking(move |node| node.log.create_topic(&name, id, partitions, config));
+        let topic = topic.await?;
+        self.topics.changed(&topic);
+        Ok(topic)
+    }
+
+    /// Deletes a topic and its records.
+    ///
+    /// # Errors
+    /// When there is none, or the disk fails.
+    pub(crate) async fn delete_topic(self: &Arc<Self>, topic: &Topic) -> Result<(), TopicError> {
+        let name = topic.name().clone();
+        self.blocking(move |node| node.log.delete_topic(&name))
+            .await?;
+        self.topics.removed(topic);
+        self.forget_offsets(topic).await;
+        Ok(())
+    }
+
+    /// Lets go what groups have committed in a topic that is gone.
+    async fn forget_offsets(&self, topic: &Topic) {
+        let names = BTreeSet::from([SmolStr::new(topic.name().as_str())]);
+        let forgotten = self
+            .groups
+            .ask(|groups, outside| groups.topics_deleted(outside, &names))
+            .await;
+        if let Err(error) | Ok(Err(error)) = forgotten {
+            // They are of no use and do no harm; the next topic of that name begins at 0 again.
+            tracing::warn!(%error, "offsets in the deleted topic {} are left", topic.name());
+        }
+    }
+
+    /// Runs what waits for the disk on a thread made for waiting. Carried out whether or not
+    /// anybody waits for its end.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
+    ) -> T {
+        let node = self.clone();
+        match tokio::task::spawn_blocking(move || work(&node)).await {
+            Ok(done) => done,
+            // It is never aborted, so it panicked: so do we, in this connection's task alone.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Answers every long poll with what there is, now and from here on.
+    pub(crate) fn stop_waiting(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Ends when [`Node::stop_waiting`] was called. Cancelling it loses nothing.
+    pub(crate) async fn stopping(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is here as long as this is borrowed.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// A random UUID (RFC 9562, version 4), which is what Kafka gives topics.
+pub(crate) fn new_topic_id() -> TopicId {
+    let mut rng = SplitMix64::from_system();
+    let mut bytes = [0; 16];
+    for (part, number) in bytes
+        .chunks_exact_mut(8)
+        .zip([rng.next_u64(), rng.next_u64()])
+    {
+        part.copy_from_slice(&number.to_be_bytes());
+    }
+    TopicId(
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .into_bytes(),
+    )
+}

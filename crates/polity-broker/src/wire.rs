@@ -1,0 +1,9 @@
+//! The protocol's bytes: frames, headers and the checks that come before any decoding.
+
+pub(crate) mod answer;
+pub(crate) mod budget;
+pub(crate) mod frame;
+pub(crate) mod header;
+pub(crate) mod put;
+pub(crate) mod shape;
+pub(crate) mod shapes;

@@ -1,0 +1,76 @@
+//! Answers: the header, the body, and for Fetch the places of the records in their files.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use polity_log::Slice;
+use polity_log::disk::RealFile;
+
+/// What becomes of a request.
+pub(crate) enum Answer {
+    /// It is answered by this.
+    Now(Reply),
+    /// It has taken effect; what it is answered by shows when the disk has it. The connection's
+    /// next request goes ahead.
+    Later(Pin<Box<dyn Future<Output = Result<Reply, EncodeError>> + Send>>),
+    /// The client asked for no answer.
+    None,
+}
+
+/// The bytes of one answer, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Reply(pub(crate) Vec<Part>);
+
+/// Some of an answer's bytes.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Here they are.
+    Bytes(Bytes),
+    /// They are in a file, and go from there to the socket without a copy.
+    File(Slice<RealFile>),
+}
+
+/// Why an answer could not be encoded: a mistake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("could not encode an answer: {0}")]
+pub(crate) struct EncodeError(pub(crate) String);
+
+impl Reply {
+    /// An answer that is all bytes: its length, the header and `body`.
+    ///
+    /// # Errors
+    /// When a field of `body` is set that `version` cannot carry.
+    pub(crate) fn encode<B>(correlation: i32, version: i16, body: &B) -> Result<Self, EncodeError>
+    where
+        B: Encodable + HeaderVersion,
+    {
+        let mut frame = Vec::new();
+        begin(&mut frame, correlation, B::header_version(version));
+        body.encode(&mut frame, version)
+            .map_err(|error| EncodeError(error.to_string()))?;
+        let length = frame.len() - 4;
+        Ok(Self(vec![Part::Bytes(end(frame, length))]))
+    }
+}
+
+/// Begins an answer with room for its length.
+pub(crate) fn begin(frame: &mut Vec<u8>, correlation: i32, header_version: i16) {
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(&correlation.to_be_bytes());
+    if header_version >= 1 {
+        // No tagged fields.
+        frame.extend_from_slice(&[0]);
+    }
+}
+
+/// Writes an answer's length into the room for it.
+pub(crate) fn end(mut frame: Vec<u8>, length: usize) -> Bytes {
+    // Answers are bounded far below two gigabytes.
+    let length = i32::try_from(length).unwrap_or(i32::MAX);
+    if let Some(room) = frame.first_chunk_mut::<4>() {
+        *room = length.to_be_bytes();
+    }
+    frame.into()
+}

@@ -1,0 +1,399 @@
+//! Records: in by Produce, out by Fetch, in every version of both.
+
+use std::sync::mpsc;
+use std::thread;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::Message;
+use polity_broker::Durability;
+use polity_log::batch::BatchBuilder;
+use uuid::Uuid;
+
+use crate::common::{Client, Running, create_topic, topic_name};
+
+fn batch(values: &[&str]) -> Bytes {
+    let add = |batch: BatchBuilder, value: &&str| batch.record(1000, None, Some(value.as_bytes()));
+    values.iter().fold(BatchBuilder::new(), add).build().into()
+}
+
+fn produce_request(version: i16, id: Uuid, partition: i32, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(records));
+    let topic = TopicProduceData::default().with_partition_data(vec![data]);
+    let topic = if version >= 13 {
+        topic.with_topic_id(id)
+    } else {
+        topic.with_name(topic_name("t"))
+    };
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
+}
+
+fn produce(
+    client: &mut Client,
+    version: i16,
+    id: Uuid,
+    records: Bytes,
+) -> PartitionProduceResponse {
+    let request = produce_request(version, id, 0, records);
+    let mut response = client.call(version, &request);
+    response.responses.remove(0).partition_responses.remove(0)
+}
+
+fn fetch_request(version: i16, id: Uuid, partitions: &[(i32, i64)]) -> FetchRequest {
+    let partitions = partitions.iter().map(|(partition, offset)| {
+        FetchPartition::default()
+            .with_partition(*partition)
+            .with_fetch_offset(*offset)
+            .with_partition_max_bytes(1 << 20)
+    });
+    let topic = FetchTopic::default().with_partitions(partitions.collect());
+    let topic = if version >= 13 {
+        topic.with_topic_id(id)
+    } else {
+        topic.with_topic(topic_name("t"))
+    };
+    FetchRequest::default()
+        .with_max_wait_ms(0)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}
+
+fn fetch(client: &mut Client, version: i16, id: Uuid, offset: i64) -> PartitionData {
+    let mut response = client.call(version, &fetch_request(version, id, &[(0, offset)]));
+    assert_eq!(response.error_code, 0);
+    response.responses.remove(0).partitions.remove(0)
+}
+
+/// The batches that were sent, as they come back: with their offsets put in.
+fn numbered(batches: &[Bytes]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for (offset, batch) in batches.iter().enumerate() {
+        let mut batch = batch.to_vec();
+        batch[..8].copy_from_slice(&(offset as i64).to_be_bytes());
+        batch[12..16].copy_from_slice(&0_i32.to_be_bytes());
+        all.extend(batch);
+    }
+    all
+}
+
+#[test]
+fn what_any_version_produces_every_version_fetches() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let broker = Running::start_with(|config| config.durability = durability);
+        let mut client = broker.client();
+        let id = create_topic(&mut client, "t", 1);
+        let versions = ProduceRequest::VERSIONS;
+        // Small ones are copied into answers, large ones sent from their file.
+        let large = "x".repeat(20_000);
+        let sent: Vec<_> = (versions.min..=versions.max)
+            .map(|version| batch(&[if version % 2 == 0 { "small" } else { &large }]))
+            .collect();
+        for (version, records) in (versions.min..).zip(&sent) {
+            let produced = produce(&mut client, version, id, records.clone());
+            let offset = i64::from(version - versions.min);
+            assert_eq!(
+                (produced.error_code, produced.base_offset),
+                (0, offset),
+                "{version}"
+            );
+        }
+        let sent = numbered(&sent);
+        for version in FetchRequest::VERSIONS.min..=FetchRequest::VERSIONS.max {
+            let fetched = fetch(&mut client, version, id, 0);
+            assert_eq!(fetched.high_watermark, 11, "{version}");
+            assert!(fetched.records.as_deref() == Some(&sent[..]), "{version}");
+        }
+        let beyond = fetch(&mut client, 12, id, 12);
+        assert_eq!(beyond.error_code, 1, "OFFSET_OUT_OF_RANGE");
+        let broker = broker.restart();
+        let mut client = broker.client();
+        assert!(
+            fetch(&mut client, 12, id, 0).records.as_deref() == Some(&sent[..]),
+            "after a restart"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_a_batch_is_refused_and_the_next_is_taken() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    let mut broken = batch(&["a"]).to_vec();
+    *broken.last_mut().expect("a byte") ^= 1;
+    let mut old = batch(&["a"]).to_vec();
+    old[16] = 1;
+    let two = [batch(&["a"]), batch(&["b"])].concat();
+    for (what, bytes, code) in [
+        ("a wrong checksum", broken, 2),
+        ("an old format", old, 43),
+        ("two batches", two, 87),
+        ("nothing", Vec::new(), 2),
+    ] {
+        assert_eq!(
+            produce(&mut client, 12, id, bytes.into()).error_code,
+            code,
+            "{what}"
+        );
+    }
+    let nowhere = produce(&mut client, 13, Uuid::from_u128(7), batch(&["a"]));
+    assert_eq!(nowhere.error_code, 100, "UNKNOWN_TOPIC_ID");
+    let strange = produce_request(12, id, 0, batch(&["a"])).with_acks(2);
+    let strange = client
+        .call(12, &strange)
+        .responses
+        .remove(0)
+        .partition_responses
+        .remove(0);
+    assert_eq!(strange.error_code, 21, "INVALID_REQUIRED_ACKS");
+    let taken = produce(&mut client, 12, id, batch(&["a"]));
+    assert_eq!((taken.error_code, taken.base_offset), (0, 0));
+}
+
+#[test]
+fn requests_that_are_sent_at_once_are_answered_in_order() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    let unanswered = produce_request(12, id, 0, batch(&["first"])).with_acks(0);
+    client.send(12, &unanswered);
+    let sent: Vec<_> = (0..200)
+        .map(|_| client.send(12, &produce_request(12, id, 0, batch(&["a"]))))
+        .collect();
+    let last = client.send(12, &fetch_request(12, id, &[(0, 0)]));
+    for (offset, correlation) in (1..).zip(sent) {
+        let response = client.receive::<ProduceRequest>(12, correlation);
+        assert_eq!(
+            response.responses[0].partition_responses[0].base_offset,
+            offset
+        );
+    }
+    let fetched = client.receive::<FetchRequest>(12, last);
+    assert!(fetched.responses[0].partitions[0].high_watermark > 0);
+}
+
+#[test]
+fn a_produce_without_an_answer_that_fails_closes_the_connection() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    client.send(12, &produce_request(12, id, 9, batch(&["a"])).with_acks(0));
+    assert_eq!(client.receive_frame(), None);
+}
+
+#[test]
+fn a_fetch_waits_for_records_and_nobody_else_does() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 2);
+    let (answered, answer) = mpsc::channel();
+    let mut waiting = broker.client();
+    let waiter = thread::spawn(move || {
+        let request = fetch_request(12, id, &[(0, 0), (1, 0)]).with_max_wait_ms(60_000);
+        let response = waiting.call(12, &request);
+        answered.send(()).expect("somebody listens");
+        response
+    });
+    // Records that are too few do not end a wait, and others are served meanwhile.
+    let mut patient = broker.client();
+    let many = fetch_request(12, id, &[(0, 0)])
+        .with_max_wait_ms(60_000)
+        .with_min_bytes(10_000);
+    let correlation = patient.send(12, &many);
+    assert!(answer.try_recv().is_err());
+    let request = produce_request(12, id, 1, batch(&["there"]));
+    assert_eq!(
+        client.call(12, &request).responses[0].partition_responses[0].error_code,
+        0
+    );
+    let response = waiter.join().expect("an answer");
+    let partitions = &response.responses[0].partitions;
+    assert_eq!(
+        partitions
+            .iter()
+            .map(|it| it.high_watermark)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
+    let large = "x".repeat(10_000);
+    assert_eq!(
+        produce(&mut client, 12, id, batch(&["small"])).error_code,
+        0
+    );
+    assert_eq!(produce(&mut client, 12, id, batch(&[&large])).error_code, 0);
+    let fetched = patient.receive::<FetchRequest>(12, correlation);
+    let records = fetched.responses[0].partitions[0]
+        .records
+        .as_ref()
+        .expect("records");
+    assert!(records.len() > 10_000);
+}
+
+#[test]
+fn a_fetch_that_waits_is_answered_when_the_broker_stops() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    let request = fetch_request(12, id, &[(0, 0)]).with_max_wait_ms(60_000);
+    let correlation = client.send(12, &request);
+    // Another connection's answer shows that nothing waits for the first one's.
+    assert_eq!(
+        broker
+            .client()
+            .call(0, &ApiVersionsRequest::default())
+            .error_code,
+        0
+    );
+    drop(broker);
+    if let Some(mut frame) = client.receive_frame() {
+        assert_eq!(frame.split_to(4)[..], correlation.to_be_bytes());
+    }
+}
+
+#[test]
+fn limits_give_whole_batches_and_the_first_in_any_case() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 2);
+    let value = "x".repeat(1000);
+    let one = batch(&[&value]);
+    for partition in [0, 0, 0, 1] {
+        let request = produce_request(12, id, partition, one.clone());
+        assert_eq!(
+            client.call(12, &request).responses[0].partition_responses[0].error_code,
+            0
+        );
+    }
+    let mut lengths = |request: &FetchRequest| -> Vec<usize> {
+        let response = client.call(12, request);
+        let partitions = response
+            .responses
+            .iter()
+            .flat_map(|topic| &topic.partitions);
+        partitions
+            .map(|it| it.records.as_ref().map_or(0, Bytes::len) / one.len())
+            .collect()
+    };
+    let request = fetch_request(12, id, &[(0, 0), (1, 0)]);
+    assert_eq!(lengths(&request.clone().with_max_bytes(1)), [1, 0]);
+    assert_eq!(
+        lengths(&request.clone().with_max_bytes(one.len() as i32 * 2 + 10)),
+        [2, 0]
+    );
+    assert_eq!(lengths(&request), [3, 1]);
+}
+
+#[test]
+fn a_session_is_told_only_what_has_changed() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 3);
+    let mut end = 0;
+    for version in [7, 12, 17] {
+        let mut ask = |request: FetchRequest| {
+            let response = client.call(version, &request);
+            assert_eq!(response.error_code, 0, "{version}");
+            let partitions = response
+                .responses
+                .iter()
+                .flat_map(|topic| &topic.partitions);
+            let told: Vec<_> = partitions
+                .map(|it| (it.partition_index, it.high_watermark))
+                .collect();
+            (response.session_id, told)
+        };
+        let begin = fetch_request(version, id, &[(0, 0), (1, end), (2, 0)]).with_session_epoch(0);
+        let (session, told) = ask(begin);
+        assert_eq!(told.len(), 3);
+        let next = |epoch| {
+            FetchRequest::default()
+                .with_session_id(session)
+                .with_session_epoch(epoch)
+        };
+        assert_eq!(ask(next(1)).1, []);
+        let request = produce_request(12, id, 1, batch(&["a"]));
+        let produced = broker
+            .client()
+            .call(12, &request)
+            .responses
+            .remove(0)
+            .partition_responses
+            .remove(0);
+        end = produced.base_offset + 1;
+        assert_eq!(ask(next(2)).1, [(1, end)]);
+        let read = fetch_request(version, id, &[(1, end)])
+            .with_session_id(session)
+            .with_session_epoch(3);
+        assert_eq!(ask(read).1, []);
+        let forgotten = ForgottenTopic::default().with_partitions(vec![1]);
+        let forgotten = if version >= 13 {
+            forgotten.with_topic_id(id)
+        } else {
+            forgotten.with_topic(topic_name("t"))
+        };
+        assert_eq!(
+            ask(next(4).with_forgotten_topics_data(vec![forgotten])).1,
+            []
+        );
+        assert_eq!(
+            broker.client().call(12, &request).responses[0].partition_responses[0].error_code,
+            0
+        );
+        assert_eq!(ask(next(5)).1, []);
+        end += 1;
+        let wrong = client.call(version, &next(9));
+        assert_eq!(wrong.error_code, 71, "INVALID_FETCH_SESSION_EPOCH");
+        let gone = client.call(
+            version,
+            &FetchRequest::default()
+                .with_session_id(1)
+                .with_session_epoch(1),
+        );
+        assert_eq!(gone.error_code, 70, "FETCH_SESSION_ID_NOT_FOUND");
+    }
+}
+
+#[test]
+fn offsets_are_found_by_place_and_by_time() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    for time in [1000, 3000, 2000] {
+        let batch = BatchBuilder::new().record(time, None, Some(b"a"));
+        assert_eq!(
+            produce(&mut client, 12, id, batch.build().into()).error_code,
+            0
+        );
+    }
+    for version in ListOffsetsRequest::VERSIONS.min..=ListOffsetsRequest::VERSIONS.max {
+        let mut find = |timestamp| {
+            let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
+            let topic = ListOffsetsTopic::default()
+                .with_name(topic_name("t"))
+                .with_partitions(vec![partition]);
+            let response = client.call(
+                version,
+                &ListOffsetsRequest::default().with_topics(vec![topic]),
+            );
+            let found = &response.topics[0].partitions[0];
+            (found.error_code, found.offset, found.timestamp)
+        };
+        assert_eq!(find(-1), (0, 3, -1), "{version}");
+        assert_eq!(find(-2), (0, 0, -1));
+        assert_eq!(find(1500), (0, 1, 3000));
+        assert_eq!(find(5000), (0, -1, -1), "there is none");
+        assert_eq!(find(-3), (0, 1, 3000));
+    }
+}
