@@ -1,5 +1,7 @@
 //! The endpoints a choice may fall on, and how to draw one without looking at all of them.
 
+use std::hint::select_unpredictable;
+
 use polity_core::Rng;
 
 use crate::Moment;
@@ -7,6 +9,7 @@ use crate::endpoint::{Endpoint, Marks, State};
 use crate::policy::consistent_hash::Prepared;
 use crate::probes::Probes;
 use crate::ramp::Ramp;
+use crate::rank::{Luck, Rank};
 use crate::roster::Roster;
 use crate::weights::Round;
 
@@ -103,14 +106,57 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         (!state.has(self.out) && (self.wanted)(holder)).then_some((endpoint, state))
     }
 
-    /// All of them, with their places.
+    /// The one that costs least, out of all; any of them among equals, more likely the more it weighs.
+    /// `cost` is told what the best so far costs, and may give anything above that for what costs
+    /// more.
+    ///
+    /// Whether the caller wants it is asked last, as that may mean to look further than into the one
+    /// line of memory that everything else is in.
     #[inline]
-    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &'a Endpoint, State)> {
-        let holders = self.roster.iter().take(self.places).enumerate();
-        holders.filter_map(|(place, holder)| {
-            let (endpoint, state) = self.admit(holder)?;
-            Some((place, endpoint, state))
-        })
+    pub(crate) fn least(
+        &self,
+        rng: &mut dyn Rng,
+        cost: impl Fn(&Endpoint, State, f32) -> f32,
+    ) -> Option<usize> {
+        let mut luck = Luck::new(rng);
+        let (mut chosen, mut least) = (None, Rank::LAST);
+        let holders = self.roster.get(..self.places).unwrap_or_default();
+        for (place, holder) in holders.iter().enumerate() {
+            let endpoint = holder.as_ref();
+            let state = endpoint.look();
+            if state.has(self.out) {
+                continue;
+            }
+            let cost = cost(endpoint, state, least.cost());
+            // Luck is drawn by few: the first, those that are better, and their equals.
+            if cost > least.cost() {
+                continue;
+            }
+            let rank = Rank::of(cost, luck.draw(endpoint.inverse_weight()));
+            if rank < least && (self.wanted)(holder) {
+                (chosen, least) = (Some(place), rank);
+            }
+        }
+        chosen
+    }
+
+    /// The one at `first`, and all that are given their full share.
+    #[inline]
+    pub(crate) fn with_grown(
+        &self,
+        first: usize,
+    ) -> impl Iterator<Item = (usize, &'a Endpoint, State)> {
+        let holders = self.roster.get(..self.places).unwrap_or_default();
+        holders
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, holder)| {
+                let (endpoint, state) = self.admit(holder)?;
+                let is_grown = |ramp: Ramp| place == first || ramp.part(endpoint) >= 1.0;
+                self.ramp
+                    .is_none_or(is_grown)
+                    .then_some((place, endpoint, state))
+            })
     }
 
     /// Whether the endpoint at `place` may be chosen.
@@ -169,7 +215,26 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         })
     }
 
-    /// The same, by looking at all.
+    /// The better of two that are [drawn](Self::draw_rated): the one of the lower rating, the first
+    /// where they are equal, which is as good as random.
+    pub(crate) fn better_of_two<R: PartialOrd>(
+        &self,
+        rng: &mut dyn Rng,
+        rate: impl Fn(&Endpoint, State) -> R,
+        fits: impl Fn(&R) -> bool,
+    ) -> Option<usize> {
+        let (first, rating) = self.draw_rated(rng, None, &rate, &fits)?;
+        if self.places == 1 {
+            return Some(first);
+        }
+        let Some((second, other)) = self.draw_rated(rng, Some(first), rate, fits) else {
+            return Some(first);
+        };
+        // Which is better is nothing that a processor can foretell.
+        Some(select_unpredictable(other < rating, second, first))
+    }
+
+    /// The same as drawing, by looking at all.
     fn draw_long(&self, rng: &mut dyn Rng, except: Option<usize>) -> Option<usize> {
         let places = (0..self.places).filter(|place| Some(*place) != except);
         let weighed = places.filter_map(|place| Some((place, self.at(place)?.0.weight())));

@@ -1,7 +1,7 @@
 //! One place requests go to: how many are there, whether more may go, and how it has been doing.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::Moment;
@@ -89,9 +89,11 @@ pub struct Endpoint {
     /// for this word: a request counted before the flag is seen by whoever then reads the count, and
     /// one counted after it sees the flag and gives up.
     state: AtomicU64,
-    // From here to the latency is what choices read: in one line, as they look at many endpoints.
-    weight: AtomicU32,
+    // From here to the identity is what choices read: in one line, as they look at many endpoints.
+    weight: AtomicU16,
     zone: Zone,
+    /// The bits of an `f32`. Choices divide by weights, and a product takes a fraction of the time.
+    inverse_weight: AtomicU32,
     failures: Signal,
     utilization: Signal,
     queue: Signal,
@@ -111,9 +113,10 @@ const COUNT: u64 = HEARD - 1;
 impl Endpoint {
     /// An endpoint with nothing in flight, of which nothing has been heard.
     pub fn new(spec: EndpointSpec) -> Self {
-        Self {
+        let endpoint = Self {
             state: AtomicU64::new(0),
-            weight: AtomicU32::new(spec.weight.clamp(1, MAX_WEIGHT)),
+            weight: AtomicU16::default(),
+            inverse_weight: AtomicU32::default(),
             zone: spec.zone,
             identity: spec.identity,
             since: AtomicU64::new(spec.since.0),
@@ -121,7 +124,9 @@ impl Endpoint {
             utilization: Signal::default(),
             queue: Signal::default(),
             latency: Latency::default(),
-        }
+        };
+        endpoint.set_weight(spec.weight);
+        endpoint
     }
 
     /// Requests in flight, those still connecting included. Exact, but for callers of
@@ -171,13 +176,22 @@ impl Endpoint {
 
     /// Its capacity, beside the others'; at least 1.
     pub fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
+        u32::from(self.weight.load(Ordering::Relaxed))
+    }
+
+    /// One over its weight.
+    pub(crate) fn inverse_weight(&self) -> f32 {
+        f32::from_bits(self.inverse_weight.load(Ordering::Relaxed))
     }
 
     /// Changes its weight. Rosters with a rotation made before keep to the one they were made with.
     pub fn set_weight(&self, weight: u32) {
-        self.weight
-            .store(weight.clamp(1, MAX_WEIGHT), Ordering::Relaxed);
+        let weight = weight.clamp(1, MAX_WEIGHT) as u16;
+        let inverse = 1.0 / f32::from(weight);
+        // Whoever sees one of the two changed and not the other makes one choice a little worse.
+        self.weight.store(weight, Ordering::Relaxed);
+        self.inverse_weight
+            .store(inverse.to_bits(), Ordering::Relaxed);
     }
 
     /// Where it is.
@@ -198,7 +212,13 @@ impl Endpoint {
 
     /// The rate of failures among its latest requests, 0 to 1, as it counts now.
     pub fn failure_rate(&self, now: Moment) -> f32 {
-        self.failures.decayed(now)
+        self.failing(now).unwrap_or(0.0)
+    }
+
+    /// The same; none where none failed.
+    #[inline]
+    pub(crate) fn failing(&self, now: Moment) -> Option<f32> {
+        self.failures.times(1, now)
     }
 
     /// What it last said of how much of it is in use, as it counts now.
@@ -244,6 +264,7 @@ impl Endpoint {
     }
 
     /// Count and marks as of one moment.
+    #[inline]
     pub(crate) fn look(&self) -> State {
         State(self.state.load(Ordering::Relaxed))
     }

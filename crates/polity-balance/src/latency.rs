@@ -1,5 +1,6 @@
 //! How long an endpoint takes to answer, from samples at any rate.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::Moment;
@@ -13,20 +14,21 @@ mod tests;
 /// Finagle's default.
 const DECAY_MS: f32 = 10_000.0;
 
-/// Exponentially weighted moving averages over time rather than over samples (Finagle's
+/// An exponentially weighted moving average over time rather than over samples (Finagle's
 /// `PeakEwma`): a burst of fast answers counts as one moment.
 #[derive(Debug, Default)]
 pub struct Latency {
-    mean: Signal,
-    peak: Signal,
+    average: Signal,
+    /// The lower half of the moment of the first sample in it.
+    since: AtomicU32,
 }
 
-/// Which of the two a policy reads, and so which is kept.
+/// Which average a policy wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The moving average.
+    /// One that is as fast either way.
     Mean,
-    /// The average that a slower answer lifts at once, and faster ones lower by and by.
+    /// One that a slower answer lifts at once, and faster ones lower by and by.
     Peak,
 }
 
@@ -34,34 +36,42 @@ impl Latency {
     /// Notes an answer that took `took`.
     pub(crate) fn note(&self, kind: Kind, took: Duration, now: Moment) {
         let sample = took.as_secs_f32() * 1_000.0;
-        self.signal(kind).update(now, |average, age| {
-            let lifts = kind == Kind::Peak && sample > average;
-            if lifts || average == 0.0 {
+        self.average.update(now, |average, age| {
+            if decay(average, age) == 0.0 {
+                self.since.store(now.0 as u32, Ordering::Relaxed);
+                return Some(sample);
+            }
+            if kind == Kind::Peak && sample > average {
                 return Some(sample);
             }
             // Samples of one moment share its weight: one millisecond's.
-            let kept = (-(age.max(1) as f32) / DECAY_MS).exp();
+            let kept = (-(age.max(1) as f32) / self.window(now)).exp();
             Some(average * kept + sample * (1.0 - kept))
         });
     }
 
+    /// What is forgotten in, in milliseconds. No longer than there have been samples: the first
+    /// would count for as much as all of the next ten seconds together, and it says next to nothing.
+    fn window(&self, now: Moment) -> f32 {
+        let known = (now.0 as u32).wrapping_sub(self.since.load(Ordering::Relaxed));
+        (known.max(1) as f32).min(DECAY_MS)
+    }
+
     /// The average in milliseconds as it counts now: 0 where nothing is known, or it is forgotten.
     #[inline]
-    pub(crate) fn read(&self, kind: Kind, now: Moment) -> f32 {
-        let (average, age) = self.signal(kind).raw(now);
-        decay(average, age)
+    pub(crate) fn read(&self, now: Moment) -> f32 {
+        self.average.decayed(now)
     }
 
-    /// The moving average, as far as it is kept; none where nothing is known of now.
-    pub fn mean(&self, now: Moment) -> Option<Duration> {
-        let mean = self.read(Kind::Mean, now);
-        (mean > 0.0).then(|| Duration::from_secs_f32(mean / 1_000.0))
+    /// What so many answers take one after the other; none where nothing is known.
+    #[inline]
+    pub(crate) fn times(&self, count: u64, now: Moment) -> Option<f32> {
+        self.average.times(count, now)
     }
 
-    fn signal(&self, kind: Kind) -> &Signal {
-        match kind {
-            Kind::Mean => &self.mean,
-            Kind::Peak => &self.peak,
-        }
+    /// The average, as far as it is kept; none where nothing is known of now.
+    pub fn average(&self, now: Moment) -> Option<Duration> {
+        let average = self.read(now);
+        (average > 0.0).then(|| Duration::from_secs_f32(average / 1_000.0))
     }
 }

@@ -18,6 +18,7 @@ mod probes;
 #[path = "properties_tests.rs"]
 mod properties;
 mod ramp;
+mod rank;
 pub mod roster;
 mod settings;
 mod signal;

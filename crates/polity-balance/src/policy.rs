@@ -4,7 +4,6 @@ pub(crate) mod consistent_hash;
 pub(crate) mod hash;
 pub(crate) mod join_shortest_queue;
 pub(crate) mod latency;
-mod least;
 pub(crate) mod least_connections;
 pub(crate) mod maglev;
 pub(crate) mod power_of_two;
@@ -22,8 +21,9 @@ pub use ring::Ring;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Policy {
     /// The better of two drawn at random (Mitzenmacher 2001): nearly as even as the best of all, at
-    /// the cost of two looks, and no thread sends everything to the same one. What is better is said
-    /// by requests in flight, failures, and what endpoints say of themselves.
+    /// the cost of two looks, and no thread sends everything to the same one; of a few, the best.
+    /// What is better is said by requests in flight, by how long answers took, failures, and what
+    /// endpoints say of themselves.
     PowerOfTwoChoices(Factors),
     /// One after the other, whatever their weights.
     RoundRobin,
@@ -89,7 +89,9 @@ impl Policy {
     /// What it has to know of latencies.
     pub(crate) fn latency(&self) -> Option<Kind> {
         match self {
-            Self::LeastResponseTime | Self::Prequal => Some(Kind::Mean),
+            Self::PowerOfTwoChoices(_) | Self::LeastResponseTime | Self::Prequal => {
+                Some(Kind::Mean)
+            }
             Self::PeakEwma => Some(Kind::Peak),
             _ => None,
         }

@@ -158,7 +158,7 @@ proptest! {
             prop_assert_eq!(endpoint.failure_rate(then), 0.0);
             prop_assert_eq!(endpoint.utilization(then), 0.0);
             prop_assert_eq!(endpoint.queue(then), 0.0);
-            prop_assert_eq!(endpoint.latency().mean(then), None);
+            prop_assert_eq!(endpoint.latency().average(then), None);
         }
     }
 

@@ -10,9 +10,13 @@ use crate::Moment;
 pub const MEMORY: Duration = Duration::from_secs(30);
 
 const MEMORY_MS: u32 = MEMORY.as_millis() as u32;
+/// Another thread's reading of the clock may be a little ahead of this one's. What is further ahead is
+/// long past.
+const MOST_LEFT: u32 = 2 * MEMORY_MS;
+const PER_MS: f32 = 1.0 / MEMORY_MS as f32;
 
-/// A number that is not negative, with the moment it was measured, in one word: both are always of
-/// the same measurement, whoever else writes.
+/// A number that is not negative, with the moment until which it counts, in one word: both are
+/// always of the same measurement, whoever else writes.
 ///
 /// The moment's upper half is not kept. A number that nobody touched for 49.7 days, to within its
 /// memory of 30 s, would be taken for a fresh one.
@@ -20,21 +24,29 @@ const MEMORY_MS: u32 = MEMORY.as_millis() as u32;
 pub(crate) struct Signal(AtomicU64);
 
 impl Signal {
-    /// The number as it was measured, and its age.
-    #[inline]
+    /// The number as it was measured, and its age in milliseconds.
     pub(crate) fn raw(&self, now: Moment) -> (f32, u32) {
-        let (value, at) = unpack(self.0.load(Ordering::Relaxed));
-        (value, age(at, now))
+        let (value, until) = unpack(self.0.load(Ordering::Relaxed));
+        (value, MEMORY_MS.saturating_sub(left(until, now)))
     }
 
     /// The number as it counts now: less by the 30th part for every second since, down to zero.
     #[inline]
     pub(crate) fn decayed(&self, now: Moment) -> f32 {
-        match self.raw(now) {
-            // The usual rate of failures.
-            (0.0, _) => 0.0,
-            (value, age) => decay(value, age),
+        self.times(1, now).unwrap_or(0.0)
+    }
+
+    /// So many times the number as it counts now; none where it is zero.
+    #[inline]
+    pub(crate) fn times(&self, count: u64, now: Moment) -> Option<f32> {
+        let (value, until) = unpack(self.0.load(Ordering::Relaxed));
+        let left = until.wrapping_sub(now.0 as u32);
+        // As whole numbers, as long as that goes: choices do this several times for each endpoint.
+        if value.to_bits() == 0 || left.wrapping_sub(1) >= MOST_LEFT {
+            return None;
         }
+        let left = u64::from(left).wrapping_mul(count) as i64;
+        Some(value * (left as f32 * PER_MS))
     }
 
     /// Puts another in its place.
@@ -48,8 +60,9 @@ impl Signal {
         // Relaxed: the word stands for itself. What is lost where two threads race is one
         // measurement of many, so nobody tries again.
         let word = self.0.load(Ordering::Relaxed);
-        let (value, at) = unpack(word);
-        if let Some(next) = change(value, age(at, now)) {
+        let (value, until) = unpack(word);
+        let age = MEMORY_MS.saturating_sub(left(until, now));
+        if let Some(next) = change(value, age) {
             let next = pack(next, now);
             let _ = self
                 .0
@@ -59,21 +72,20 @@ impl Signal {
 }
 
 /// `value` after `age` milliseconds.
-#[inline]
 pub(crate) fn decay(value: f32, age: u32) -> f32 {
-    // Not divided: choices do this several times for each endpoint they look at.
-    const PER_MS: f32 = 1.0 / MEMORY_MS as f32;
     value * (MEMORY_MS.saturating_sub(age) as f32 * PER_MS)
 }
 
-fn age(at: u32, now: Moment) -> u32 {
-    let age = (now.0 as u32).wrapping_sub(at);
-    // Another thread's clock reading may be a little ahead.
-    if age > u32::MAX / 2 { 0 } else { age }
+/// Milliseconds until a number counts for nothing.
+fn left(until: u32, now: Moment) -> u32 {
+    match until.wrapping_sub(now.0 as u32) {
+        left if left > MOST_LEFT => 0,
+        left => left,
+    }
 }
 
 fn pack(value: f32, now: Moment) -> u64 {
-    u64::from(value.to_bits()) << 32 | u64::from(now.0 as u32)
+    u64::from(value.to_bits()) << 32 | u64::from((now.0 as u32).wrapping_add(MEMORY_MS))
 }
 
 fn unpack(word: u64) -> (f32, u32) {
@@ -101,7 +113,8 @@ mod tests {
     fn a_reading_from_just_before_the_measurement_takes_it_as_it_is() {
         let signal = Signal::default();
         signal.set(0.5, Moment(1_000));
-        assert_eq!(signal.decayed(Moment(998)), 0.5);
+        assert!((signal.decayed(Moment(998)) - 0.5).abs() < 1e-3);
+        assert_eq!(signal.raw(Moment(998)), (0.5, 0));
     }
 
     proptest! {

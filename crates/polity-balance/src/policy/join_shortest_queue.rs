@@ -11,8 +11,8 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
-    super::least::choose(candidates, rng, |endpoint, state| {
+    candidates.least(rng, |endpoint, state, _| {
         let line = endpoint.queue(candidates.now).max(state.in_flight() as f32);
-        line / endpoint.weight() as f32
+        line * endpoint.inverse_weight()
     })
 }

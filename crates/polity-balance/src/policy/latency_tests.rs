@@ -90,6 +90,16 @@ fn an_unknown_one_is_tried_once_before_it_is_trusted() {
 }
 
 #[test]
+fn one_that_has_only_failed_is_no_unknown_one() {
+    for policy in POLICIES {
+        let setting = Setting::new(policy, 2);
+        setting.observe(0, Some(10));
+        setting.observe(1, None);
+        assert_eq!(setting.counts(), [1_000, 0], "{policy:?}");
+    }
+}
+
+#[test]
 fn the_shortest_line_is_what_an_endpoint_says_or_what_was_sent_there() {
     let setting = Setting::new(Policy::JoinShortestQueue, 2);
     let says = |place: usize, in_flight| {

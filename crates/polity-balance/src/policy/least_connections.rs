@@ -10,7 +10,7 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
-    super::least::choose(candidates, rng, |_, state| state.in_flight() as f32)
+    candidates.least(rng, |_, state, _| state.in_flight() as f32)
 }
 
 /// By requests in flight for each unit of weight.
@@ -18,7 +18,7 @@ pub(crate) fn choose_weighted<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
-    super::least::choose(candidates, rng, |endpoint, state| {
-        state.in_flight() as f32 / endpoint.weight() as f32
+    candidates.least(rng, |endpoint, state, _| {
+        state.in_flight() as f32 * endpoint.inverse_weight()
     })
 }

@@ -125,3 +125,71 @@ fn what_is_no_number_is_not_heard() {
         assert_eq!(endpoints[0].utilization(NOW), 0.0);
     }
 }
+
+fn answers(endpoint: &Endpoint, milliseconds: u64) {
+    let answer = Observation {
+        failed: false,
+        latency: Some(Duration::from_millis(milliseconds)),
+    };
+    balancer(Policy::default()).observe(endpoint, &answer, NOW);
+}
+
+fn busy(endpoint: &Arc<Endpoint>, count: usize) -> Vec<Option<InFlight<Arc<Endpoint>>>> {
+    (0..count)
+        .map(|_| InFlight::begin(endpoint.clone()))
+        .collect()
+}
+
+#[test]
+fn the_slower_is_worse_as_if_it_had_so_many_times_the_requests() {
+    let endpoints = endpoints(2);
+    answers(&endpoints[0], 10);
+    answers(&endpoints[1], 40);
+    let _two = busy(&endpoints[0], 2);
+    assert_eq!(chosen(&endpoints, NOW), [1_000, 0], "3 * 10 ms < 40 ms");
+    let _four = busy(&endpoints[0], 2);
+    assert_eq!(chosen(&endpoints, NOW), [0, 1_000], "5 * 10 ms > 40 ms");
+}
+
+#[test]
+fn of_a_few_the_best_is_chosen_and_of_many_the_better_of_two() {
+    for (count, expected) in [(8, 1_000..=1_000), (9, 150..=300)] {
+        let endpoints = endpoints(count);
+        endpoints.iter().for_each(|it| answers(it, 10));
+        let _busy: Vec<_> = endpoints.iter().skip(1).map(|it| busy(it, 1)).collect();
+        let best = chosen(&endpoints, NOW)[0];
+        assert!(expected.contains(&best), "{best} with {count}");
+    }
+}
+
+/// Else those that are fast and busy would leave all to one that is idle because it is slow.
+#[test]
+fn of_a_few_the_fast_are_chosen_although_they_say_that_they_are_full() {
+    let endpoints = endpoints(3);
+    for fast in &endpoints[..2] {
+        answers(fast, 10);
+        utilization(fast, 1.9);
+    }
+    answers(&endpoints[2], 100);
+    assert_eq!(chosen(&endpoints, NOW)[2], 0);
+}
+
+#[test]
+fn a_new_one_is_not_flooded_because_it_is_idle() {
+    let spec = |since| crate::EndpointSpec {
+        since: Moment(since),
+        ..crate::EndpointSpec::default()
+    };
+    for others in [4, 20] {
+        let mut endpoints: Vec<_> = (0..others)
+            .map(|_| Arc::new(Endpoint::new(spec(0))))
+            .collect();
+        endpoints.push(Arc::new(Endpoint::new(spec(NOW.0))));
+        endpoints.iter().for_each(|it| answers(it, 10));
+        let _busy: Vec<_> = endpoints[..others].iter().map(|it| busy(it, 9)).collect();
+        // It is the best of any, and drawn, once or twice, as a tenth of one.
+        let share = chosen(&endpoints, NOW)[others];
+        let most = 2 * 1_000 / (10 * others);
+        assert!((1..=most + 15).contains(&share), "{share} beside {others}");
+    }
+}
