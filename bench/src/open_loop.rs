@@ -2,11 +2,13 @@
 //! was due, not from when it could be sent: else a proxy that stalls would delay the requests that
 //! were to show it, and look well (coordinated omission).
 
+mod record;
 mod report;
 mod sender;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream as Writer};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use tokio::sync::mpsc as results;
 use tokio::time::sleep;
 
 use crate::http;
+use record::Record;
 use report::Report;
 
 /// How long requests that are due are still sent after the last was due.
@@ -45,6 +48,9 @@ pub(crate) struct Options {
     /// An answer later than this is of no use to a client.
     #[arg(long, default_value_t = 1000)]
     patience_ms: u64,
+    /// Writes down each request, those of the warm-up included; see `record.rs`.
+    #[arg(long)]
+    record: Option<PathBuf>,
 }
 
 /// What became of one request.
@@ -87,6 +93,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     for _ in 0..options.connections {
         streams.push(connect(options.address).await?);
     }
+    let mut record = options.record.map(Record::new);
     let began = Instant::now();
     for stream in streams {
         let reader = Reader {
@@ -118,10 +125,16 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             Some(outcome) = outcomes.recv() => {
                 answered += 1;
                 report.add(&outcome);
+                if let Some(record) = &mut record {
+                    record.add(&outcome);
+                }
             }
             count = &mut sender, if sent.is_none() => sent = Some(count??),
             () = &mut last => break,
         }
+    }
+    if let Some(record) = record {
+        record.write()?;
     }
     println!("{}", report.finish(due, options.seconds));
     Ok(())

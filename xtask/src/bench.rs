@@ -5,6 +5,7 @@ mod callgrind;
 mod closed_loop;
 mod contenders;
 mod cpu;
+mod deploy;
 mod figures;
 mod fleet;
 mod goals;
@@ -35,6 +36,8 @@ pub(crate) enum Bench {
     Gateway(Options),
     /// Polity's balancing beside that of nginx and HAProxy, before servers that have bad days.
     Balance(Options),
+    /// The shop of the examples under load while it is deployed: what the new instances get, and p99.
+    Deploy(deploy::Options),
 }
 
 #[derive(clap::Args)]
@@ -79,6 +82,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     let options = match bench {
         Bench::Gateway(options) => options,
         Bench::Balance(options) => return fleet::run(options),
+        Bench::Deploy(options) => return deploy::run(options),
     };
     let session = Session::begin(options)?;
     if options.callgrind {

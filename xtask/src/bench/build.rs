@@ -16,7 +16,7 @@ pub(super) struct Programs {
 /// Builds the instruments, and Polity unless there is one `given`. Each by itself, so that the measured
 /// binary is the one that `cargo build --release` makes.
 pub(super) fn release(root: &Path, given: Option<&Path>) -> anyhow::Result<Programs> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = target(root);
     let polity = match given {
         Some(polity) => fs::canonicalize(polity)
             .with_context(|| format!("could not find {}", polity.display()))?,
@@ -30,6 +30,18 @@ pub(super) fn release(root: &Path, given: Option<&Path>) -> anyhow::Result<Progr
         polity,
         instruments: target.join("release/polity-bench"),
     })
+}
+
+/// Builds some of the workspace's programs; with that, where they are.
+pub(super) fn packages(root: &Path, packages: &[String]) -> anyhow::Result<PathBuf> {
+    for package in packages {
+        build(root, package)?;
+    }
+    Ok(target(root).join("release"))
+}
+
+fn target(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 fn build(root: &Path, package: &str) -> anyhow::Result<()> {
