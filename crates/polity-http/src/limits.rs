@@ -56,6 +56,10 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// client sees the answer rather than a reset.
 pub const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
 
+/// Bytes of an answer that is not wanted which are read over for its connection's sake. A new one costs
+/// less than more.
+pub const MAX_DRAINED: u64 = 64 * 1024;
+
 /// How often the system probes whether a client that sends no more is still there. The system of one
 /// that has closed denies it as soon as it has forgotten the connection: Linux does after a minute.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(15);

@@ -1,5 +1,6 @@
 //! One request: attempts until an answer is on its way or none is to be had, and the answer to its end.
 
+mod drain;
 mod finish;
 mod forward;
 mod waits;
@@ -148,7 +149,13 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
                 }
             }
         };
-        let head = self.await_answer(&mut upstream).await?;
+        let head = match self.await_answer(&mut upstream).await {
+            Err(Fault::Unwanted) => {
+                self.recycle(upstream, target.address);
+                return Err(Fault::Unwanted);
+            }
+            answered => answered?,
+        };
         self.exchange.status = Some(head.status);
         self.pace = Pace::default();
         self.connection.deadline.lift();

@@ -152,6 +152,8 @@ pub(super) struct Script {
     pub(super) pause: Duration,
     pub(super) time_to_answer: Option<Duration>,
     pub(super) time_to_attempt: Option<Duration>,
+    /// Whether kept connections will do.
+    pub(super) reuses: bool,
     /// A status that is not accepted.
     pub(super) unwanted: Option<u16>,
     /// The statuses that were asked about.
@@ -206,7 +208,10 @@ impl Exchange for Scripted {
         self.attempts += 1;
         Ok(Target {
             address: ([127, 0, 0, 1], port.ok_or_else(|| answer(503))?).into(),
-            reuse: Reuse::Never,
+            reuse: match self.script.reuses {
+                true => Reuse::Likely,
+                false => Reuse::Never,
+            },
         })
     }
 
@@ -324,6 +329,11 @@ impl Served {
 impl Peer {
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.expect("open");
+    }
+
+    /// The same, unless nobody is there any more.
+    pub(super) async fn send_if_open(&mut self, bytes: &str) {
+        let _ = self.stream.write_all(bytes.as_bytes()).await;
     }
 
     /// Reads up to and including `end`, or to the end of all.
