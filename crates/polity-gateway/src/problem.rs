@@ -25,6 +25,8 @@ pub(crate) enum Cause {
     Overloaded,
     Bulkhead,
     Exhausted,
+    /// Of one try; of the request, there was some left.
+    TryDeadline,
     Deadline,
 }
 
@@ -85,6 +87,11 @@ impl Cause {
                 "exhausted",
                 "The gateway has no file descriptors, ports or memory left",
             ),
+            Self::TryDeadline => (
+                504,
+                "per-try-timeout",
+                "No try of the request was answered in its time",
+            ),
             Self::Deadline => (504, "deadline", "The service did not answer in time"),
         }
     }
@@ -108,7 +115,8 @@ impl Cause {
             | Fault::CutOff
             | Fault::Panicked => Self::AnswerBroke,
             Fault::Answer(_) => Self::MalformedAnswer,
-            Fault::AttemptDeadline | Fault::Deadline => Self::Deadline,
+            Fault::AttemptDeadline => Self::TryDeadline,
+            Fault::Deadline => Self::Deadline,
         }
     }
 

@@ -79,7 +79,7 @@ impl ServicePolicy {
         Self {
             protocol: service.protocol,
             timeout: service.timeout,
-            retry: service.retry,
+            retry: service.retry.clone(),
             circuit_breaker: service.circuit_breaker,
             outlier: service.outlier,
             balance: service.balance.clone(),

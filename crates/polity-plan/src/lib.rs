@@ -40,7 +40,7 @@ pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
     Allowed, Balance, BalancePolicy, BreakerScope, Broker, CircuitBreaker, Cleanup, Command,
     ConsistentHash, Console, Cors, Database, Durability, EmbeddedBroker, Events, Gateway,
-    HashAlgorithm, HashBy, HeaderRules, HealthCheck, HostPort, Limits, ListenAddress,
+    HashAlgorithm, HashBy, HeaderRules, HealthCheck, HostPort, Idempotent, Limits, ListenAddress,
     MAX_PARTITIONS, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
     Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Sticky, Task,
     Timeouts, Topic, Upstream,

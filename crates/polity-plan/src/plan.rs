@@ -22,7 +22,7 @@ pub use self::events::{
     Broker, Cleanup, Durability, EmbeddedBroker, Events, HostPort, MAX_PARTITIONS, Retention, Topic,
 };
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
-pub use self::resilience::{BreakerScope, CircuitBreaker, Retry, RetryPause};
+pub use self::resilience::{BreakerScope, CircuitBreaker, Idempotent, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.

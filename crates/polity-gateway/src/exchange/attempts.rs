@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use polity_balance::{Ask, InFlight};
 use polity_http::{Fault, Replay, ResponseHead, Reuse};
+use polity_plan::Idempotent;
 use polity_resilience::circuit_breaker::{Permit, Rejected};
 use polity_resilience::{Backoff, retry};
+use polity_route::normalise;
 
 use super::{Exchange, Unwanted};
 use crate::destination::Destination;
@@ -13,8 +15,11 @@ use crate::instance::Instance;
 use crate::moment::moment;
 use crate::service::Service;
 
-/// How often a request may find its reused connection closed before that counts as a failed attempt.
-const STALE_RETRIES: u32 = 2;
+/// How often a request may find its reused connection closed before that counts as a failed attempt: once,
+/// since a second automatic try should not follow the first (RFC 9112, section 9.3.1), and since the next
+/// connection is a new one. So it takes nothing from the budget: a service gets no more of them than
+/// there were idle connections to it.
+const STALE_RETRIES: u32 = 1;
 
 /// How often an instance that another request was let through to in the same moment is looked past.
 const MAX_RACES: usize = 4;
@@ -136,9 +141,7 @@ impl Exchange {
             None => Some(Duration::ZERO),
             Some(field) => retry::retry_after(field),
         };
-        let covered = rules.cover(ending);
-        let pause = wait.filter(|_| covered);
-        match pause.and_then(|wait| self.another(ending, replay, wait)) {
+        match self.another(ending, replay, wait) {
             Some(pause) => {
                 self.hear(head, Instant::now());
                 self.unwanted = Some(Unwanted {
@@ -161,7 +164,7 @@ impl Exchange {
             _ => return None,
         };
         let safe =
-            replay == Replay::NotSent || (replay == Replay::Held && is_idempotent(&self.method));
+            replay == Replay::NotSent || (replay == Replay::Held && self.may_be_done_twice());
         if *fault == Fault::Stale && safe && self.stale < STALE_RETRIES {
             // Closed before the request came, most likely: nobody has had any work with it, and
             // nothing is wrong with the instance.
@@ -170,46 +173,79 @@ impl Exchange {
             self.attempts = self.attempts.saturating_sub(1);
             return Some(Duration::ZERO);
         }
-        self.another(ending, replay, Duration::ZERO)
+        self.another(ending, replay, Some(Duration::ZERO))
     }
 
-    /// Whether there is another attempt after one that ended so, and after what pause: `wait` at least.
-    /// If so, it is counted.
+    /// Whether there is another attempt after one that ended so, and after what pause. `wait` is how long
+    /// the instance has asked for at least; none where that is not known. If so, it is counted.
     fn another(
         &mut self,
         ending: retry::Ending,
         replay: Replay,
-        wait: Duration,
+        wait: Option<Duration>,
     ) -> Option<Duration> {
         let service = self.service()?.clone();
         let policy = &service.policy.retry;
-        if replay == Replay::Impossible || self.attempts >= policy.attempts {
+        let is_last = replay == Replay::Impossible || self.attempts >= policy.attempts;
+        if is_last || !policy.on.cover(ending) {
             return None;
         }
         let now = Instant::now();
         let request = retry::Request {
-            is_idempotent: is_idempotent(&self.method),
+            is_idempotent: self.may_be_done_twice(),
             was_sent: replay != Replay::NotSent,
             remaining: self.remaining(now),
         };
-        let pause = self.pause(&service).max(wait);
+        let pause = self.pause(&service, wait, now)?;
         policy.on.permit(ending, &request, pause).ok()?;
         // What was never sent has been no load to anybody, so it takes nothing from the budget.
         (!request.was_sent || service.shared.budget.try_retry(now)).then_some(pause)
     }
 
-    /// How long to wait before another attempt: not at all where there is an instance that was not
-    /// tried yet.
-    fn pause(&mut self, service: &Service) -> Duration {
+    /// How long to wait before another attempt: not at all where there is an instance that was not tried
+    /// yet, whatever another has asked for.
+    fn pause(
+        &mut self,
+        service: &Service,
+        wait: Option<Duration>,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut ready = service.ready.iter();
-        if ready.any(|instance| !self.was_tried(instance)) {
-            return Duration::ZERO;
+        let is_free = |instance: &Instance| {
+            !self.was_tried(instance)
+                && !instance.endpoint.is_ejected()
+                && service.admits(instance, now)
+        };
+        if ready.any(is_free) {
+            return Some(Duration::ZERO);
         }
         let pause = service.policy.retry.pause;
         let backoff = self
             .backoff
             .get_or_insert_with(|| Backoff::new(pause.base, pause.cap));
-        backoff.next(&mut *self.thread.rng.borrow_mut())
+        Some(backoff.next(&mut *self.thread.rng.borrow_mut()).max(wait?))
+    }
+
+    /// Whether the request may be carried out twice: by its method, or because the plan says so.
+    fn may_be_done_twice(&self) -> bool {
+        let Destination::Service {
+            service,
+            path,
+            target,
+            ..
+        } = &self.destination
+        else {
+            return false;
+        };
+        is_idempotent(&self.method)
+            || match &service.policy.retry.idempotent {
+                Idempotent::Paths(paths) if paths.is_empty() => false,
+                planned => {
+                    let asked = target.as_deref().unwrap_or(path);
+                    let path = asked.split('?').next().unwrap_or_default();
+                    normalise(path).is_ok_and(|path| planned.covers(&path))
+                }
+            }
     }
 }
 

@@ -114,7 +114,6 @@ impl Exchange {
             // Nothing was tried yet.
             Fault::Stale => self.retried,
             Fault::Unwanted => Some("status"),
-            Fault::AttemptDeadline => Some("attempt-deadline"),
             fault => Some(Cause::of(fault).name()),
         };
     }

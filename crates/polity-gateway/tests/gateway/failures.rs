@@ -164,11 +164,59 @@ async fn an_instance_that_says_nothing_costs_the_time_of_one_try() {
     let lines = system.lines(2).await;
     let retried = lines
         .iter()
-        .filter(|line| line["retried"] == "attempt-deadline");
+        .filter(|line| line["retried"] == "per-try-timeout");
     assert_eq!(retried.count(), silent.seen(), "{lines:?}");
     // What may have been done is not done again.
     let posts = statuses(&system, POST, 2).await;
     assert!(posts.contains(&504) && posts.contains(&200), "{posts:?}");
+    let lines = system.lines(4).await;
+    let refused = lines.iter().find(|line| line["status"] == 504).unwrap();
+    assert_eq!(refused["reason"], "per-try-timeout");
+}
+
+#[tokio::test]
+async fn what_one_instance_asks_to_wait_for_does_not_keep_a_request_from_another() {
+    let system = system("retry = { on = [503], budget = 1 }\noutlier = false").await;
+    let busy = Double::start(&system, "orders-1", answer(503, "retry-after: 20\r\n")).await;
+    let _free = Double::start(&system, "orders-2", answer(200, "")).await;
+    let at_once = async {
+        assert_eq!(statuses(&system, GET, 4).await, [200; 4]);
+        busy.answers(answer(
+            503,
+            "retry-after: Fri, 31 Dec 2100 23:59:59 GMT\r\n",
+        ));
+        assert_eq!(statuses(&system, GET, 4).await, [200; 4]);
+    };
+    // Less than any of them asks for.
+    tokio::time::timeout(PATIENCE / 2, at_once)
+        .await
+        .expect("nobody waits");
+    assert!(
+        busy.seen() >= 4,
+        "it is asked first at least every second time"
+    );
+}
+
+#[tokio::test]
+async fn what_the_plan_says_may_be_done_twice_is_done_again_whatever_its_method() {
+    let lines = "outlier = false\nretry = { on = [\"unavailable\"], budget = 1, \
+                 idempotent = [\"/orders/shop.Catalog\"] }";
+    let system = system(lines).await;
+    let unavailable = answer(200, "grpc-status: 14\r\n");
+    let bad = Double::start(&system, "orders-1", unavailable).await;
+    let _good = Double::start(&system, "orders-2", answer(201, "grpc-status: 0\r\n")).await;
+    let post =
+        |path: &str| format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody");
+    let find = post("/orders/shop.Catalog/Find");
+    assert_eq!(statuses(&system, &find, 6).await, [201; 6]);
+    assert!(bad.seen() >= 3);
+    for path in [
+        "/orders/shop.Cart/Add",
+        "/orders/shop.Catalog/../shop.Cart/Add",
+    ] {
+        let answers = statuses(&system, &post(path), 2).await;
+        assert!(answers.contains(&200), "{path}: {answers:?}");
+    }
 }
 
 #[tokio::test]

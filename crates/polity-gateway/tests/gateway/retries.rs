@@ -192,3 +192,20 @@ async fn what_is_not_sent_again_after_a_stale_connection_counts_as_a_failed_atte
     let failed = system.handle.instance_stats(&"orders-2".into()).unwrap();
     assert_eq!(failed.errors, 1);
 }
+
+#[tokio::test]
+async fn a_second_try_after_a_stale_connection_is_the_last_that_is_free() {
+    let system = System::start(&format!("{PLAN}retry = {{ attempts = 1 }}\n")).await;
+    let mut client = system.client().await;
+    let (listener, mut kept) = kept(&system, &mut client, "orders-1").await;
+    put_again(&system, "orders-2", &listener).await;
+    client.send(GET).await;
+    kept.head().await.expect("the request");
+    drop(kept);
+    // What becomes of the next is what becomes of any attempt: here, it is the only one.
+    let mut fresh = Client::new(listener.accept().await.unwrap().0);
+    fresh.head().await.expect("the request, again");
+    drop(fresh);
+    assert_eq!(client.answer().await.unwrap().status, 502);
+    assert_eq!(system.lines(2).await[1]["attempts"], 1);
+}

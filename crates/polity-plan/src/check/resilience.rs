@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::draft::{DraftService, Place, find};
 
 /// The keys of `retry` that are for further tries.
-const OF_RETRIES: [&str; 3] = ["on", "budget", "backoff"];
+const OF_RETRIES: [&str; 4] = ["on", "budget", "backoff", "idempotent"];
 
 pub(super) fn check(service: &DraftService, findings: &mut Findings) {
     time_of_a_try(service, findings);

@@ -6,9 +6,10 @@ use polity_resilience::circuit_breaker::{self, Rate};
 use polity_resilience::outlier::{self, SuccessRate};
 use polity_resilience::retry::{GrpcStatus, Rules};
 
+use crate::address::parse_path;
 use crate::decode::Fields;
 use crate::draft::DraftFailures;
-use crate::plan::{BreakerScope, CircuitBreaker, Retry, RetryPause};
+use crate::plan::{BreakerScope, CircuitBreaker, Idempotent, Retry, RetryPause};
 use crate::tree::Value;
 
 const BREAKER_BASE: Duration = Duration::from_secs(5);
@@ -24,6 +25,10 @@ pub(super) fn retry(fields: Fields<'_>) -> Retry {
         on: match fields.get("on") {
             Some(_) => rules(fields),
             None => default.on,
+        },
+        idempotent: match fields.boolean("idempotent") {
+            Some(true) => Idempotent::All,
+            _ => Idempotent::Paths(fields.parse_list("idempotent", |text| parse_path(text).ok())),
         },
         per_try_timeout: fields.optional_duration("per_try_timeout"),
         pause: RetryPause {

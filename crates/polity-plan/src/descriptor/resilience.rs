@@ -39,6 +39,12 @@ pub(crate) static RETRY: Table = Table {
         )
         .default("[\"connect-failure\", \"reset\", \"timeout\"]"),
         Key::new(
+            "idempotent",
+            Shape::Either(&[Shape::Boolean, Shape::NonEmptyList(&Shape::Text(&PATH))]),
+            "Which requests may be carried out twice although their method does not say so: all (`true`), or those for these paths and all below them, such as gRPC's `/shop.Catalog/Find` or `/shop.Catalog`.",
+        )
+        .default("false"),
+        Key::new(
             "per_try_timeout",
             Shape::Text(&DURATION),
             "To the first byte of an answer to one try; without it, as long as `timeout` leaves.",

@@ -6,7 +6,7 @@ use polity_resilience::circuit_breaker;
 use polity_resilience::retry::Rules;
 
 /// Tries of one request.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
     /// In all, the first included; at least 1.
     pub attempts: u32,
@@ -14,10 +14,37 @@ pub struct Retry {
     pub budget: f64,
     /// The endings after which it is tried again.
     pub on: Rules,
+    /// The requests that may be carried out twice, whatever their method.
+    pub idempotent: Idempotent,
     /// To the first byte of an answer to one try; none for as long as the request may take.
     pub per_try_timeout: Option<Duration>,
     /// Before an instance is tried a second time.
     pub pause: RetryPause,
+}
+
+/// Which requests may be carried out twice although their method does not say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Idempotent {
+    /// All.
+    All,
+    /// Those for one of these paths, or for what is below it by whole segments.
+    Paths(Vec<String>),
+}
+
+impl Idempotent {
+    /// Whether it is so for a request to `path`, as the service is asked for it.
+    pub fn covers(&self, path: &str) -> bool {
+        let below = |prefix: &String| {
+            let rest = path.strip_prefix(prefix.as_str());
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')
+            })
+        };
+        match self {
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(below),
+        }
+    }
 }
 
 /// How long to wait: a random time below `base`, then below twice that, and so on up to `cap`.
@@ -37,6 +64,7 @@ impl Default for Retry {
             attempts: 2,
             budget: 0.2,
             on,
+            idempotent: Idempotent::Paths(Vec::new()),
             per_try_timeout: None,
             // Somebody waits; an instance that restarts takes longer than any pause would bridge.
             pause: RetryPause {

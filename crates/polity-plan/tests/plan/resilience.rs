@@ -65,6 +65,29 @@ fn retries_are_for_what_is_named_and_nothing_else() {
 }
 
 #[test]
+fn what_may_be_done_twice_can_be_said_of_all_or_by_path() {
+    let covers = |line: &str| {
+        let idempotent = service(line).retry.idempotent.clone();
+        [
+            "/shop.Catalog/Find",
+            "/shop.Catalog/Findings",
+            "/shop.Catalogs/A",
+        ]
+        .map(|path| idempotent.covers(path))
+    };
+    assert_eq!(covers(""), [false; 3]);
+    assert_eq!(covers("retry = { idempotent = false }"), [false; 3]);
+    assert_eq!(covers("retry = { idempotent = true }"), [true; 3]);
+    let find = "retry = { idempotent = [\"/shop.Catalog/Find\"] }";
+    assert_eq!(covers(find), [true, false, false]);
+    let catalog = "retry = { idempotent = [\"/shop.Catalog\", \"/a\"] }";
+    assert_eq!(covers(catalog), [true, true, false]);
+    check_run("retry = { idempotent = [] }", &["P0106"]);
+    check_run("retry = { idempotent = [\"shop\"] }", &["P0106"]);
+    check_run("retry = { attempts = 1, idempotent = true }", &["P0110"]);
+}
+
+#[test]
 fn a_circuit_breaker_has_defaults_of_its_own() {
     assert_eq!(service("circuit_breaker = false").circuit_breaker, None);
     let breaker = |lines: &str| service(lines).circuit_breaker.expect("one");
