@@ -9,6 +9,7 @@ mod page;
 mod repository;
 mod setup;
 mod sim;
+mod soak;
 mod source;
 mod table;
 mod tidy;
@@ -29,6 +30,8 @@ enum Task {
     /// Simulates what is not worth a cluster.
     #[command(subcommand)]
     Sim(sim::Sim),
+    /// Runs whole the proofs of which the tests run a slice.
+    Soak(soak::Soak),
     /// Installs what the end-to-end tests use and this machine lacks.
     Setup,
 }
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Tidy => tidy::run(),
         Task::Bench(what) => bench::run(&what),
         Task::Sim(what) => sim::run(&what),
+        Task::Soak(what) => Ok(soak::run(&what)),
         Task::Setup => Ok(setup::run()),
     }
 }

@@ -5,6 +5,8 @@
 
 mod files;
 mod real;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulated;
 
 use std::path::Path;
 use std::{fmt, io};

@@ -25,6 +25,8 @@ mod partition;
 mod poison;
 mod producer;
 mod segment;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 #[cfg(test)]
 mod testing;
 mod topic;

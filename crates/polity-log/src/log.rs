@@ -99,6 +99,11 @@ impl<D: Disk> Log<D> {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Opened), OpenError> {
         disk.create_folder(root).map_err(IoError::at(root))?;
+        let above = root
+            .parent()
+            .filter(|it| !it.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        disk.sync_folder(above).map_err(IoError::at(above))?;
         let shared = Arc::new(Shared {
             files: Arc::new(Files::new(disk, settings.max_open_files)),
             durability: settings.durability,

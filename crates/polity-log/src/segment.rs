@@ -50,12 +50,35 @@ pub(crate) struct Segment<D: Disk> {
 
 impl<D: Disk> Segment<D> {
     /// Makes an empty one. Its name is durable once the folder is synced.
-    pub(crate) fn create(files: &Arc<Files<D>>, folder: &Path, base: Offset) -> io::Result<Self> {
+    pub(crate) fn create(
+        files: &Arc<Files<D>>,
+        folder: &Path,
+        base: Offset,
+    ) -> Result<Self, WriteError> {
         let segment = Self::at(files, folder, base);
-        files.create(&segment.log)?;
-        segment.offsets.create()?;
-        segment.times.create()?;
-        Ok(segment)
+        let made = files.create(&segment.log).and_then(|_| {
+            segment.offsets.create()?;
+            segment.times.create()
+        });
+        match made {
+            Ok(()) => Ok(segment),
+            // An empty one must not stay while the one before it grows over its base.
+            Err(error) => Err(WriteError {
+                error,
+                is_undone: segment.remove().is_ok(),
+            }),
+        }
+    }
+
+    /// Removes its files.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        for path in self.paths() {
+            match self.files.disk.remove(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+        }
+        Ok(())
     }
 
     /// One that is there: `lengths` are those of its files, the batches', the offsets', the

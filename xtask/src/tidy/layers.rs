@@ -78,9 +78,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("shop-tracker", &[]),
     // Instruments share nothing with what they measure.
     ("polity-bench", &[]),
-    // But for the simulation of balancing, which is worth something only with the algorithms
-    // themselves.
-    ("xtask", &["polity-balance"]),
+    // But for simulations, which are worth something only with the algorithms themselves.
+    ("xtask", &["polity-balance", "polity-log"]),
 ];
 
 pub(crate) fn check(repository: &Repository) -> Vec<Finding> {

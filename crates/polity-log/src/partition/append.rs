@@ -154,12 +154,7 @@ impl<D: Disk> Partition<D> {
             tracing::warn!("cannot write an index of {self:?}: {error}");
         }
         let made = Segment::create(&self.shared.files, &self.folder, writer.end);
-        let active = made.map_err(|error| {
-            self.failed(WriteError {
-                error,
-                is_undone: true,
-            })
-        })?;
+        let active = made.map_err(|failure| self.failed(failure))?;
         let active = Arc::new(active);
         self.is_folder_dirty.store(true, Ordering::Release);
         let segments = self.segments.write();

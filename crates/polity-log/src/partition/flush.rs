@@ -41,10 +41,10 @@ impl<D: Disk> Partition<D> {
         }
         // After the end was read: the name of every segment up to there has been marked before.
         let is_folder_dirty = self.is_folder_dirty.swap(false, Ordering::AcqRel);
-        for segment in self.segments_from(durable.offset, end.segment) {
-            if segment.base >= durable.segment {
-                segment.sync().map_err(IoError::at(segment.path()))?;
-            }
+        // From the segment where it ended, though it may be durable to its end: a write that failed for want
+        // of room may have made it longer for a moment.
+        for segment in self.segments_from(durable.segment, end.segment) {
+            segment.sync().map_err(IoError::at(segment.path()))?;
         }
         if is_folder_dirty {
             let folder = &self.folder;

@@ -46,7 +46,8 @@ impl<D: Disk> Partition<D> {
         let shared = place.shared;
         let make = || {
             shared.files.disk.create_folder(&folder)?;
-            let first = Segment::create(&shared.files, &folder, Offset::ZERO)?;
+            let first = Segment::create(&shared.files, &folder, Offset::ZERO)
+                .map_err(|failure| failure.error)?;
             shared.files.disk.sync_folder(&folder)?;
             Ok(first)
         };

@@ -179,17 +179,19 @@ impl<'a, D: Disk> Replay<'a, D> {
                 .filter(|at| at.segment == segment.base)
                 .map_or(0, |at| at.position);
             let size = segment.size();
-            let follows = segment.base >= state.writer.end || at > 0;
+            // A later one may be there though the end of this one was lost: names and bytes become durable
+            // in any order.
+            let follows = segment.base == state.writer.end || at > 0;
             let checked = match follows {
                 true => {
                     state.writer.active = segment.clone();
-                    state.writer.end = state.writer.end.max(segment.base);
+
                     let interval = self.index_interval;
                     segment.verify(at, size, |header, position, batch| {
                         state.take(&segment, header, position, batch, interval)
                     })?
                 }
-                false => segment.nothing("it begins before the end of the one before it"),
+                false => segment.nothing("it does not begin where the one before it ends"),
             };
             self.recovery.verified += u64::from(checked.end - at.min(checked.end));
             if let Some(why) = checked.why {
@@ -208,12 +210,7 @@ impl<'a, D: Disk> Replay<'a, D> {
     fn drop_segments(&mut self, from: usize) -> io::Result<()> {
         for segment in self.segments.drain(from..).rev() {
             self.recovery.truncated += u64::from(segment.size());
-            for path in segment.paths() {
-                match self.place.shared.files.disk.remove(path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    removed => removed?,
-                }
-            }
+            segment.remove()?;
         }
         Ok(())
     }
@@ -224,7 +221,8 @@ impl<'a, D: Disk> Replay<'a, D> {
         if let Some((_, finished)) = self.segments.split_last() {
             finished.iter().for_each(|segment| segment.mark_finished());
         }
-        if vouched == Some(end) {
+        // What was cut off may come back, if nobody says that it must not.
+        if vouched == Some(end) && self.recovery.truncated == 0 {
             return Ok(());
         }
         for segment in self.segments.get(first..).unwrap_or_default() {
@@ -258,7 +256,7 @@ impl<D: Disk> State<D> {
         index_interval: u32,
     ) -> Result<(), String> {
         let end = self.writer.end;
-        if header.base_offset < end || header.last_offset_delta < 0 {
+        if header.base_offset != end || header.last_offset_delta < 0 {
             return Err(format!("offset {} comes after {end}", header.base_offset));
         }
         if header.last_offset().0 - segment.base.0 > i64::from(i32::MAX) {

@@ -1,0 +1,66 @@
+//! `cargo xtask soak`: the proofs of which every run of the tests has time for a slice only.
+
+use std::ops::Range;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
+
+use polity_log::simulation;
+
+/// What to prove, and for how long.
+#[derive(clap::Args)]
+pub(crate) struct Soak {
+    /// Lives of the log on a disk that fails.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+}
+
+pub(crate) fn run(soak: &Soak) -> ExitCode {
+    let began = Instant::now();
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let parts = (0..threads).map(|part| {
+        let bound = |part: u64| soak.from + soak.seeds * part / threads;
+        bound(part)..bound(part + 1)
+    });
+    let workers: Vec<_> = parts.map(|seeds| thread::spawn(|| live(seeds))).collect();
+    let sums: Result<Vec<_>, _> = workers
+        .into_iter()
+        .map(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err("it panicked".to_owned()))
+        })
+        .collect();
+    match sums {
+        Ok(sums) => {
+            let sum = |of: fn(&simulation::Outcome) -> u64| sums.iter().map(of).sum::<u64>();
+            println!(
+                "log: {} seeds, each twice: {} starts, {} batches acknowledged and none of them lost, {} others lost; {:.0} s",
+                soak.seeds,
+                sum(|it| it.starts),
+                sum(|it| it.acknowledged),
+                sum(|it| it.lost),
+                began.elapsed().as_secs_f64(),
+            );
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("log: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live(seeds: Range<u64>) -> Result<simulation::Outcome, String> {
+    let mut sum = simulation::Outcome::default();
+    for seed in seeds {
+        let outcome = simulation::run_twice(seed)?;
+        sum.acknowledged += outcome.acknowledged;
+        sum.lost += outcome.lost;
+        sum.starts += outcome.starts;
+    }
+    Ok(sum)
+}
