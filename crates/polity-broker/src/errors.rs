@@ -48,11 +48,13 @@ impl From<&AppendError> for Failure {
             AppendError::TooLarge { .. } => E::MessageTooLarge,
             AppendError::Timestamp { .. } => E::InvalidTimestamp,
             AppendError::Sequence { .. } => E::OutOfOrderSequenceNumber,
-            AppendError::Duplicate { .. } => E::DuplicateSequenceNumber,
             AppendError::Fenced { .. } => E::InvalidProducerEpoch,
             AppendError::Transaction(_) => E::InvalidTxnState,
+            AppendError::Coordinator { .. } => E::TransactionCoordinatorFenced,
             // Both may be tried again: there may be room, or a broker with another disk, by then.
-            AppendError::DiskFull | AppendError::Poisoned(_) => E::KafkaStorageError,
+            AppendError::DiskFull | AppendError::Poisoned(_) | AppendError::Closed => {
+                E::KafkaStorageError
+            }
             AppendError::Deleted => E::UnknownTopicOrPartition,
         };
         Self::because(code, error)

@@ -99,7 +99,7 @@ impl Life {
         let builder = match producer {
             PRODUCERS => BatchBuilder::new(),
             // Half of them write in transactions.
-            _ if producer % 2 == 0 => BatchBuilder::new().producer(id, ProducerEpoch(epoch), next),
+            0 | 2 => BatchBuilder::new().producer(id, ProducerEpoch(epoch), next),
             _ => BatchBuilder::new()
                 .producer(id, ProducerEpoch(epoch), next)
                 .transactional(),
