@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
 use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
-use polity_resilience::circuit_breaker::Permit;
+use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
-use polity_resilience::{Backoff, CircuitBreaker};
 
 use self::attempts::Nowhere;
 use self::endings::answered_with;
 use crate::destination::Destination;
+use crate::failures::Permits;
 use crate::fields::{self, Added, Trust};
 use crate::instance::Instance;
 use crate::load_report;
@@ -61,7 +61,7 @@ pub(crate) struct Exchange {
     /// None before the first pause.
     backoff: Option<Backoff>,
     /// What lets the attempt through that is being made.
-    permit: Option<Permit<Arc<CircuitBreaker>>>,
+    permit: Option<Permits>,
     /// The answer that another attempt is made instead of.
     unwanted: Option<Unwanted>,
     /// Whether an attempt may have reached the service.
@@ -257,7 +257,7 @@ impl polity_http::Exchange for Exchange {
             admission.answered(at);
         }
         self.hear(head, at);
-        self.report(Some(answered_with(head.status)), at);
+        self.report(None, Some(answered_with(head.status)), at);
         if head.status >= 500 {
             // A session with an instance that is not well would keep the client there.
             self.session = None;

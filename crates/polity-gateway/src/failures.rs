@@ -3,13 +3,65 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use polity_plan::BreakerScope;
+use polity_core::Rng;
 use polity_resilience::CircuitBreaker;
-use polity_resilience::circuit_breaker::Rejected;
+use polity_resilience::circuit_breaker::{Change as BreakerChange, Permit, Rejected};
 use polity_resilience::outlier::{Change, Ejection, Ending};
 
 use crate::instance::Instance;
 use crate::service::{Service, ServicePolicy};
+
+/// What circuit breakers have let an attempt through.
+pub(crate) struct Permits {
+    instance: Option<Permit<Arc<CircuitBreaker>>>,
+    service: Option<Permit<Arc<CircuitBreaker>>>,
+}
+
+/// Which circuit breaker does not let an attempt through.
+pub(crate) enum NotPermitted {
+    /// Another instance's may.
+    ByInstance(Rejected),
+    /// It is the same for all of them.
+    ByService(Rejected),
+}
+
+impl Permits {
+    /// The attempt at `instance` of `service` has ended so.
+    pub(crate) fn report(
+        self,
+        service: &Service,
+        instance: Option<&Instance>,
+        ended: Ending,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) {
+        let mut tell = |permit: Permit<_>| match ended {
+            Ending::Success => permit.succeeded(now),
+            Ending::Error | Ending::NoAnswer => permit.failed(now, rng),
+        };
+        let service = service.name.as_str();
+        let instance = instance.map(|instance| instance.id.as_str());
+        log(self.instance.and_then(&mut tell), service, instance);
+        log(self.service.and_then(&mut tell), service, None);
+    }
+}
+
+fn log(change: Option<BreakerChange>, service: &str, instance: Option<&str>) {
+    match change {
+        Some(BreakerChange::Tripped(reason, period)) => tracing::warn!(
+            service,
+            instance,
+            seconds = period.as_secs(),
+            "{reason}: the circuit breaker refuses requests with 503"
+        ),
+        Some(BreakerChange::Recovered) => tracing::info!(
+            service,
+            instance,
+            "the circuit breaker lets requests through again"
+        ),
+        None => {}
+    }
+}
 
 impl Service {
     /// Notes how an attempt at `instance` ended, and leaves it out if that was one failure too many.
@@ -67,21 +119,36 @@ impl Service {
 
     /// Whether the instance's own circuit breaker, if it has one, would let a request through.
     pub(crate) fn admits(&self, instance: &Instance, now: Instant) -> bool {
-        self.policy.breaker_of(BreakerScope::Instance).is_none()
-            || rejection(instance, now).is_none()
+        self.policy.circuit_breaker.instance.is_none() || rejection(instance, now).is_none()
     }
 
-    /// The circuit breaker that a request to `instance` has to pass.
-    pub(crate) fn breaker(&self, instance: &Instance) -> Option<Arc<CircuitBreaker>> {
-        match self.policy.circuit_breaker?.scope {
-            BreakerScope::Service => self.shared.breaker.clone(),
-            BreakerScope::Instance => instance.breaker.load_full(),
+    /// Has the circuit breakers let an attempt at `instance` through; none where there are none.
+    pub(crate) fn permit(
+        &self,
+        instance: &Instance,
+        now: Instant,
+    ) -> Result<Option<Permits>, NotPermitted> {
+        let planned = &self.policy.circuit_breaker;
+        if planned.instance.is_none() && planned.service.is_none() {
+            return Ok(None);
         }
+        let begin = |breaker| Permit::begin(breaker, now);
+        // The instance's first: a probe of the service is not to wait for one that has nowhere to go.
+        let of_instance = planned.instance.and_then(|_| instance.breaker.load_full());
+        let of_instance = of_instance.map(begin).transpose();
+        let of_service = self.shared.breaker.clone();
+        Ok(Some(Permits {
+            instance: of_instance.map_err(NotPermitted::ByInstance)?,
+            service: of_service
+                .map(begin)
+                .transpose()
+                .map_err(NotPermitted::ByService)?,
+        }))
     }
 
     /// Why an instance's own circuit breaker lets no request through; none if none keeps any off.
     pub(crate) fn rejection(&self, now: Instant) -> Option<Rejected> {
-        self.policy.breaker_of(BreakerScope::Instance)?;
+        self.policy.circuit_breaker.instance?;
         let mut ready = self.ready.iter();
         ready.find_map(|instance| rejection(instance, now))
     }
@@ -109,7 +176,7 @@ impl Instance {
 
     /// Gives it the circuit breaker that `policy` asks for, or none.
     pub(crate) fn guard(&self, policy: &ServicePolicy, now: Instant) {
-        let settings = policy.breaker_of(BreakerScope::Instance);
+        let settings = policy.circuit_breaker.instance;
         let breaker = settings.map(|settings| Arc::new(CircuitBreaker::new(settings, now)));
         self.breaker.store(breaker);
     }

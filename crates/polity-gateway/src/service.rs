@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
-use polity_plan::{Balance, BreakerScope, Gateway, Origin, Protocol, Retry};
+use polity_plan::{Balance, CircuitBreakers, Gateway, Origin, Protocol, Retry};
 use polity_resilience::outlier::{self, Detector};
-use polity_resilience::{CircuitBreaker, RetryBudget, Room, circuit_breaker};
+use polity_resilience::{CircuitBreaker, RetryBudget, Room};
 
 use crate::balancing::heeds_reports;
 use crate::instance::Instance;
@@ -37,7 +37,7 @@ pub(crate) struct ServicePolicy {
     pub(crate) protocol: Protocol,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
-    pub(crate) circuit_breaker: Option<polity_plan::CircuitBreaker>,
+    pub(crate) circuit_breaker: CircuitBreakers,
     pub(crate) outlier: Option<outlier::Settings>,
     pub(crate) balance: Balance,
     /// Whether instances are listened to when they say how busy they are.
@@ -93,14 +93,6 @@ impl ServicePolicy {
         }
     }
 
-    /// The circuit breaker that each of this scope has.
-    pub(crate) fn breaker_of(&self, scope: BreakerScope) -> Option<circuit_breaker::Settings> {
-        let planned = self
-            .circuit_breaker
-            .filter(|planned| planned.scope == scope);
-        planned.map(|planned| planned.settings)
-    }
-
     /// Whether what is remembered under `other` may be remembered under this one.
     pub(crate) fn remembers_as(&self, other: &Self) -> bool {
         self.balance == other.balance
@@ -124,7 +116,8 @@ impl Shared {
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
             outliers: policy.outlier.map(|outlier| Detector::new(outlier, now)),
             breaker: policy
-                .breaker_of(BreakerScope::Service)
+                .circuit_breaker
+                .service
                 .map(|settings| Arc::new(CircuitBreaker::new(settings, now))),
         }
     }

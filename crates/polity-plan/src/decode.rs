@@ -71,6 +71,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
     let routes = route::routes(fields, body_size);
     let urls = balance::urls(fields);
     let (balance, drafted_balance) = balance::balance(fields);
+    let failures = resilience::places(fields);
     let protocol = match (fields.text("protocol"), urls.first()) {
         (Some("tcp"), _) => Protocol::Tcp,
         (None, Some(url)) => url.protocol,
@@ -96,7 +97,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
             consumes: consumes.iter().map(|topic| topic.value.clone()).collect(),
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
             retry: resilience::retry(fields.table("retry")),
-            circuit_breaker: resilience::circuit_breaker(fields),
+            circuit_breaker: resilience::by_scope(&failures.circuit_breakers),
             outlier: resilience::outlier(fields),
             balance,
             max_in_flight: fields.count("max_in_flight", None),
@@ -108,7 +109,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
         consumes,
         urls,
         balance: drafted_balance,
-        failures: resilience::places(fields),
+        failures,
         env: variables(fields),
         allow: fields.parse_list("allow", Code::parse),
         places: fields.places(),

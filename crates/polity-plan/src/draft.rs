@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use polity_core::{ServiceName, TaskName, TopicName};
+use polity_resilience::circuit_breaker;
 
 use crate::code::Code;
 use crate::diagnostic::Span;
@@ -100,8 +101,26 @@ pub(crate) struct DraftBalance {
 pub(crate) struct DraftFailures {
     pub(crate) retry: Vec<Place>,
     pub(crate) backoff: Vec<Place>,
-    pub(crate) circuit_breaker: Vec<Place>,
+    pub(crate) circuit_breakers: Vec<DraftBreaker>,
     pub(crate) outlier: Vec<Place>,
+}
+
+/// A circuit breaker.
+#[derive(Debug)]
+pub(crate) struct DraftBreaker {
+    pub(crate) scope: BreakerScope,
+    pub(crate) settings: circuit_breaker::Settings,
+    pub(crate) span: Span,
+    pub(crate) places: Vec<Place>,
+}
+
+/// What a circuit breaker guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakerScope {
+    /// The service as a whole.
+    Service,
+    /// Each instance for itself.
+    Instance,
 }
 
 /// One public route.

@@ -22,7 +22,7 @@ pub use self::events::{
     Broker, Cleanup, Durability, EmbeddedBroker, Events, HostPort, MAX_PARTITIONS, Retention, Topic,
 };
 pub use self::gateway::{Gateway, Limits, Redirect, Timeouts};
-pub use self::resilience::{BreakerScope, CircuitBreaker, Idempotent, Retry, RetryPause};
+pub use self::resilience::{CircuitBreakers, Idempotent, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.
@@ -97,7 +97,7 @@ pub struct Service {
     /// Tries of a request to it.
     pub retry: Retry,
     /// When requests to it are refused because they keep failing; none for never.
-    pub circuit_breaker: Option<CircuitBreaker>,
+    pub circuit_breaker: CircuitBreakers,
     /// Which of its instances are left out for a while; none for none.
     pub outlier: Option<outlier::Settings>,
     /// How one of its instances is chosen.

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use polity_balance::{Ask, InFlight};
 use polity_http::{Fault, Replay, ResponseHead, Reuse};
 use polity_plan::Idempotent;
-use polity_resilience::circuit_breaker::{Permit, Rejected};
+use polity_resilience::circuit_breaker::Rejected;
 use polity_resilience::{Backoff, retry};
 use polity_route::normalise;
 
 use super::{Exchange, Unwanted};
 use crate::destination::Destination;
+use crate::failures::NotPermitted;
 use crate::instance::Instance;
 use crate::moment::moment;
 use crate::service::Service;
@@ -41,21 +42,14 @@ impl Exchange {
                 let rejected = self.service().and_then(|service| service.rejection(now));
                 return Err(rejected.map_or(nowhere, Nowhere::Rejected));
             };
-            let breaker = self.service().and_then(|service| service.breaker(&place));
-            let Some(breaker) = breaker else {
-                return Ok(place);
-            };
-            match Permit::begin(breaker, now) {
+            let permitted = self.service().map(|service| service.permit(&place, now));
+            match permitted.unwrap_or(Ok(None)) {
                 Ok(permit) => {
-                    self.permit = Some(permit);
+                    self.permit = permit;
                     return Ok(place);
                 }
-                Err(rejected) => nowhere = Nowhere::Rejected(rejected),
-            }
-            let service = self.service();
-            if service.is_none_or(|service| service.shared.breaker.is_some()) {
-                // It is the same for all instances.
-                break;
+                Err(NotPermitted::ByInstance(rejected)) => nowhere = Nowhere::Rejected(rejected),
+                Err(NotPermitted::ByService(rejected)) => return Err(Nowhere::Rejected(rejected)),
             }
         }
         Err(nowhere)

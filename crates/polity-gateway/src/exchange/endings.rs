@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use polity_balance::Observation;
 use polity_http::{Fault, ResponseHead};
-use polity_resilience::circuit_breaker::Change;
 use polity_resilience::outlier::Ending as Ended;
 
 use super::Exchange;
@@ -36,38 +35,28 @@ impl From<Ended> for Ending {
 impl Exchange {
     /// The attempt at `place` has ended, as far as it says something of the service.
     pub(super) fn attempt_ended(&mut self, place: &Instance, ended: Option<Ended>, now: Instant) {
-        self.report(ended, now);
+        self.report(Some(place), ended, now);
         if let Some(ended) = ended {
             self.note(place, ended, now);
             self.judge(place, ended, now);
         }
     }
 
-    /// Tells the circuit breaker that let the attempt through how it ended, once.
-    pub(super) fn report(&mut self, ended: Option<Ended>, now: Instant) {
+    /// Tells the circuit breakers that let the attempt through how it ended, once. `place` is where it was,
+    /// if it is not there any more.
+    pub(super) fn report(&mut self, place: Option<&Instance>, ended: Option<Ended>, now: Instant) {
         let (Some(permit), Some(ended)) = (self.permit.take(), ended) else {
             return;
         };
-        let change = match ended {
-            Ended::Success => permit.succeeded(now),
-            Ended::Error | Ended::NoAnswer => {
-                permit.failed(now, &mut *self.thread.rng.borrow_mut())
-            }
-        };
-        let Some(service) = self.service() else {
-            return;
-        };
-        let service = service.name.as_str();
-        match change {
-            Some(Change::Tripped(reason, period)) => tracing::warn!(
+        if let Some(service) = self.service() {
+            let place = place.or(self.current.as_deref());
+            permit.report(
                 service,
-                seconds = period.as_secs(),
-                "{reason}: the circuit breaker refuses requests with 503"
-            ),
-            Some(Change::Recovered) => {
-                tracing::info!(service, "the circuit breaker lets requests through again");
-            }
-            None => {}
+                place,
+                ended,
+                now,
+                &mut *self.thread.rng.borrow_mut(),
+            );
         }
     }
 

@@ -352,6 +352,33 @@ async fn an_instances_own_circuit_breaker_keeps_requests_from_it_alone() {
     assert_eq!(reason, Some("circuit-open; reached=no"));
 }
 
+#[tokio::test]
+async fn a_service_and_its_instances_have_circuit_breakers_at_once() {
+    let lines = "outlier = false\ncircuit_breaker = [{ per = \"instance\", consecutive_failures = 3, base = \"60s\" }, \
+                 { per = \"service\", consecutive_failures = 5 }]";
+    let system = system(lines).await;
+    let bad = Double::start(&system, "orders-1", answer(500, "")).await;
+    let good = Double::start(&system, "orders-2", answer(200, "")).await;
+    // The one that fails is left alone, and the service is not.
+    let answers = statuses(&system, GET, 20).await;
+    assert_eq!(answers.iter().filter(|status| **status == 500).count(), 3);
+    assert_eq!(bad.seen(), 3);
+    // A third that comes fails too, and so does the second from now on: after five in a row from the two
+    // of them, the service is left alone.
+    let third = Double::start(&system, "orders-3", answer(500, "")).await;
+    good.answers(answer(500, ""));
+    let seen = good.seen();
+    let answers = statuses(&system, GET, 10).await;
+    assert_eq!(answers, [500, 500, 500, 500, 500, 503, 503, 503, 503, 503]);
+    assert_eq!(good.seen() - seen + third.seen(), 5);
+    let refused = system.get("/orders").await;
+    let detail = refused.problem()["detail"].clone();
+    assert_eq!(
+        detail,
+        "`orders`: the circuit breaker is open: too many requests in a row have failed"
+    );
+}
+
 const RESET_PLAN: &str = "[service.orders]\nrun = \"orders\"\ncalls = [\"store\"]\n\
     [service.store]\nrun = \"store\"\nprotocol = \"tcp\"\nbalance = \"round_robin\"\n";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings};
-use crate::draft::{DraftService, Place, find};
+use crate::draft::{DraftBreaker, DraftService, Place, find};
 
 /// The keys of `retry` that are for further tries.
 const OF_RETRIES: [&str; 4] = ["on", "budget", "backoff", "idempotent"];
@@ -14,7 +14,7 @@ pub(super) fn check(service: &DraftService, findings: &mut Findings) {
     time_of_a_try(service, findings);
     single_try(service, findings);
     caps(service, findings);
-    breaker(service, findings);
+    breakers(service, findings);
     outlier(service, findings);
 }
 
@@ -58,14 +58,9 @@ fn caps(service: &DraftService, findings: &mut Findings) {
     let (planned, places) = (&service.service, &service.failures);
     let pause = planned.retry.pause;
     cap(&places.backoff, pause.base, pause.cap, findings);
-    if let Some(breaker) = planned.circuit_breaker {
+    for breaker in &places.circuit_breakers {
         let settings = breaker.settings;
-        cap(
-            &places.circuit_breaker,
-            settings.base,
-            settings.cap,
-            findings,
-        );
+        cap(&breaker.places, settings.base, settings.cap, findings);
     }
     if let Some(settings) = planned.outlier {
         cap(&places.outlier, settings.base, settings.cap, findings);
@@ -102,27 +97,43 @@ fn shown(time: Duration) -> String {
     }
 }
 
-fn breaker(service: &DraftService, findings: &mut Findings) {
-    let Some(planned) = service.service.circuit_breaker else {
+fn breakers(service: &DraftService, findings: &mut Findings) {
+    let breakers = &service.failures.circuit_breakers;
+    for (place, breaker) in breakers.iter().enumerate() {
+        let mut before = breakers[..place].iter();
+        if let Some(first) = before.find(|it| it.scope == breaker.scope) {
+            findings.add(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    "two circuit breakers guard the same",
+                    breaker.span.clone(),
+                )
+                .other(first.span.clone(), "the other one")
+                .help("one may be `per = \"service\"`, and one `per = \"instance\"`"),
+            );
+        }
+        trips(breaker, findings);
+    }
+}
+
+fn trips(breaker: &DraftBreaker, findings: &mut Findings) {
+    let settings = &breaker.settings;
+    if settings.rate.is_some() {
         return;
-    };
-    let places = &service.failures.circuit_breaker;
-    let (rate, failures) = (planned.settings.rate, planned.settings.consecutive_failures);
-    if rate.is_none()
-        && let Some(requests) = find(places, "requests")
-    {
+    }
+    if let Some(requests) = find(&breaker.places, "requests") {
         let message = "`requests` means nothing without `failure_rate`";
         findings.add(
             Diagnostic::new(Code::Inapplicable, message, requests.key.clone())
                 .help("say which share of so many requests may fail, or remove it"),
         );
     }
-    if rate.is_none() && failures.is_none() {
+    if settings.consecutive_failures.is_none() {
         findings.add(
             Diagnostic::new(
                 Code::NeverTrips,
                 "nothing ever trips this circuit breaker",
-                service.value_span("circuit_breaker"),
+                breaker.span.clone(),
             )
             .label("no number of failures in a row, and no share of them")
             .help("say a `failure_rate`, or `circuit_breaker = false`"),

@@ -8,9 +8,9 @@ use polity_resilience::retry::{GrpcStatus, Rules};
 
 use crate::address::parse_path;
 use crate::decode::Fields;
-use crate::draft::DraftFailures;
-use crate::plan::{BreakerScope, CircuitBreaker, Idempotent, Retry, RetryPause};
-use crate::tree::Value;
+use crate::draft::{BreakerScope, DraftBreaker, DraftFailures};
+use crate::plan::{CircuitBreakers, Idempotent, Retry, RetryPause};
+use crate::tree::{Node, Value};
 
 const BREAKER_BASE: Duration = Duration::from_secs(5);
 const BREAKER_CAP: Duration = Duration::from_secs(60);
@@ -67,16 +67,27 @@ pub(super) fn places(service: Fields<'_>) -> DraftFailures {
     DraftFailures {
         retry: retry.places(),
         backoff: retry.table("backoff").places(),
-        circuit_breaker: service.table("circuit_breaker").places(),
+        circuit_breakers: circuit_breakers(service),
         outlier: service.table("outlier").places(),
     }
 }
 
-pub(super) fn circuit_breaker(service: Fields<'_>) -> Option<CircuitBreaker> {
-    let asked = service.get("circuit_breaker").is_some() && !service.is_false("circuit_breaker");
-    let fields = service.table("circuit_breaker");
+/// The circuit breakers of a service: one, or several in a list.
+pub(super) fn circuit_breakers(service: Fields<'_>) -> Vec<DraftBreaker> {
+    let Some(entry) = service.get("circuit_breaker") else {
+        return Vec::new();
+    };
+    let nodes = match &entry.node.value {
+        Value::Table(_) => std::slice::from_ref(&entry.node),
+        _ => entry.node.list(),
+    };
+    nodes.iter().map(breaker).collect()
+}
+
+fn breaker(node: &Node) -> DraftBreaker {
+    let fields = Fields(node.table());
     let count = |name, default| fields.integer(name).unwrap_or(default);
-    asked.then(|| CircuitBreaker {
+    DraftBreaker {
         scope: match fields.text("per") {
             Some("instance") => BreakerScope::Instance,
             _ => BreakerScope::Service,
@@ -94,7 +105,21 @@ pub(super) fn circuit_breaker(service: Fields<'_>) -> Option<CircuitBreaker> {
             probes: count("probes", 1),
             successes: count("successes", 2),
         },
-    })
+        span: node.span.clone(),
+        places: fields.places(),
+    }
+}
+
+/// The one for each of what there are breakers for.
+pub(super) fn by_scope(breakers: &[DraftBreaker]) -> CircuitBreakers {
+    let of = |scope| {
+        let found = breakers.iter().find(|it| it.scope == scope);
+        found.map(|breaker| breaker.settings)
+    };
+    CircuitBreakers {
+        service: of(BreakerScope::Service),
+        instance: of(BreakerScope::Instance),
+    }
 }
 
 pub(super) fn outlier(service: Fields<'_>) -> Option<outlier::Settings> {

@@ -128,8 +128,12 @@ pub(crate) static SERVICE: Table = Table {
         Key::new("retry", Shape::Table(&RETRY), "Tries of a request to it."),
         Key::new(
             "circuit_breaker",
-            Shape::Either(&[Shape::Table(&CIRCUIT_BREAKER), Shape::False]),
-            "Refuses requests to it for a while once they keep failing.",
+            Shape::Either(&[
+                Shape::Table(&CIRCUIT_BREAKER),
+                Shape::NonEmptyList(&Shape::Table(&CIRCUIT_BREAKER)),
+                Shape::False,
+            ]),
+            "Refuses requests to it for a while once they keep failing: one, or an array of one for the service and one for each instance.",
         )
         .default("false"),
         Key::new(

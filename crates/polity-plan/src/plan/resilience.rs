@@ -75,20 +75,11 @@ impl Default for Retry {
     }
 }
 
-/// When a circuit breaker trips, and what it guards.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CircuitBreaker {
-    /// What it guards.
-    pub scope: BreakerScope,
-    /// When it trips, and how it recovers.
-    pub settings: circuit_breaker::Settings,
-}
-
-/// What a circuit breaker guards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerScope {
-    /// The service as a whole.
-    Service,
+/// Circuit breakers of a service: when each trips, and how it recovers. None for none.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CircuitBreakers {
+    /// Of the service as a whole.
+    pub service: Option<circuit_breaker::Settings>,
     /// Each instance has one of its own.
-    Instance,
+    pub instance: Option<circuit_breaker::Settings>,
 }

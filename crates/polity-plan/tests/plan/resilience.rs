@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use polity_plan::BreakerScope;
-use polity_resilience::outlier;
+use polity_plan::CircuitBreakers;
 use polity_resilience::retry::{Ending, Rules};
+use polity_resilience::{circuit_breaker, outlier};
 
 use crate::{check_run, plan};
 
@@ -41,7 +41,7 @@ fn without_a_word_connections_are_retried_and_outliers_left_out() {
     assert_eq!(retry.per_try_timeout, None);
     let pause = (retry.pause.base.as_millis(), retry.pause.cap.as_millis());
     assert_eq!(pause, (20, 200));
-    assert_eq!(service.circuit_breaker, None);
+    assert_eq!(service.circuit_breaker, CircuitBreakers::default());
     assert_eq!(service.outlier, Some(outlier::Settings::default()));
 }
 
@@ -89,25 +89,47 @@ fn what_may_be_done_twice_can_be_said_of_all_or_by_path() {
 
 #[test]
 fn a_circuit_breaker_has_defaults_of_its_own() {
-    assert_eq!(service("circuit_breaker = false").circuit_breaker, None);
-    let breaker = |lines: &str| service(lines).circuit_breaker.expect("one");
-    let default = breaker("circuit_breaker = {}");
-    assert_eq!(default.scope, BreakerScope::Service);
-    let settings = default.settings;
+    let breakers = |lines: &str| service(lines).circuit_breaker;
+    assert_eq!(
+        breakers("circuit_breaker = false"),
+        CircuitBreakers::default()
+    );
+    let default = breakers("circuit_breaker = {}");
+    assert_eq!(default.instance, None);
+    let settings = default.service.expect("one");
     assert_eq!(settings.consecutive_failures, Some(5));
     assert_eq!((settings.base, settings.cap), (seconds(5), seconds(60)));
     assert_eq!((settings.probes, settings.successes), (1, 2));
     assert_eq!(settings.rate, None);
-    let other = breaker(
+    let other = breakers(
         "circuit_breaker = { per = \"instance\", consecutive_failures = false, failure_rate = 0.5, requests = 7, base = \"1s\", cap = \"2s\", probes = 3, successes = 4 }",
     );
-    assert_eq!(other.scope, BreakerScope::Instance);
-    let settings = other.settings;
+    assert_eq!(other.service, None);
+    let settings = other.instance.expect("one");
     assert_eq!(settings.consecutive_failures, None);
     let rate = settings.rate.expect("one");
     assert_eq!((rate.share, rate.requests), (0.5, 7));
     assert_eq!((settings.base, settings.cap), (seconds(1), seconds(2)));
     assert_eq!((settings.probes, settings.successes), (3, 4));
+}
+
+#[test]
+fn a_service_and_its_instances_may_have_circuit_breakers_at_once() {
+    let both = service(
+        "circuit_breaker = [{ per = \"instance\", consecutive_failures = 3 }, { failure_rate = 0.5 }]",
+    );
+    let both = both.circuit_breaker;
+    let failures = |it: Option<circuit_breaker::Settings>| it.expect("one").consecutive_failures;
+    assert_eq!(
+        (failures(both.instance), failures(both.service)),
+        (Some(3), Some(5))
+    );
+    check_run("circuit_breaker = []", &["P0106"]);
+    check_run("circuit_breaker = [{}, { per = \"service\" }]", &["P0106"]);
+    check_run(
+        "circuit_breaker = [{}, { per = \"instance\", requests = 3 }]",
+        &["P0110"],
+    );
 }
 
 #[test]
