@@ -7,6 +7,7 @@
 //! After a start it is replayed what its journal holds, and then is what it was.
 
 mod classic;
+mod consumer;
 mod context;
 mod coordinator;
 mod error;
@@ -19,6 +20,7 @@ pub use classic::{
     ClassicGroup, Client, Join, JoinRefused, Joined, JoinedMember, Leaving, Sender, State, Sync,
     Synced,
 };
+pub use consumer::{ConsumerDescription, ConsumerMember, Heartbeat, HeartbeatAnswer};
 pub use context::{Answer, Context, Ticket, Topic, Topics};
 pub use coordinator::{
     Commit, Coordinator, DescribedMember, Description, GroupType, Listed, NewOffset,

@@ -9,11 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::classic::{ClassicGroup, Join, JoinRefused, Leaving, Sender, Sync};
+use super::consumer::{ConsumerGroup, Heartbeat, HeartbeatAnswer};
 use super::context::{Answer, Call, Context, Ticket};
 use super::error::Error;
 use super::id::GroupId;
 use super::offsets::Offsets;
+use super::record::Record;
 use super::settings::{MAX_ID_LENGTH, Settings};
+use crate::journal::Batch;
 pub use commit::{Commit, NewOffset};
 pub use describe::{DescribedMember, Description, GroupType, Listed};
 
@@ -39,6 +42,7 @@ struct Group {
 #[derive(Debug)]
 enum Kind {
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
 }
 
 impl Group {
@@ -52,13 +56,17 @@ impl Group {
 
     /// Whether nothing tells it from a group that never was.
     fn is_blank(&self) -> bool {
-        let Kind::Classic(group) = &self.kind;
-        self.offsets.is_empty() && group.is_vacant() && group.generation() == 0
+        let is_new = match &self.kind {
+            Kind::Classic(group) => group.is_vacant() && group.generation() == 0,
+            Kind::Consumer(group) => group.is_new(),
+        };
+        is_new && self.offsets.is_empty()
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         match &self.kind {
             Kind::Classic(group) => group.next_deadline(),
+            Kind::Consumer(group) => group.next_deadline(),
         }
     }
 }
@@ -88,6 +96,7 @@ impl Coordinator {
             if let Some((group, mut call)) = self.call(outside, &id) {
                 match &mut group.kind {
                     Kind::Classic(group) => group.expire(&mut call),
+                    Kind::Consumer(group) => group.expire(&mut call),
                 }
             }
             self.settle(&id);
@@ -103,10 +112,10 @@ impl Coordinator {
             outside.answers.push((ticket, answer));
             return;
         }
-        if let Some((group, mut call)) = self.call(outside, &id) {
-            match &mut group.kind {
-                Kind::Classic(group) => group.join(&mut call, ticket, join),
-            }
+        if let Some((group, mut call)) = self.call(outside, &id)
+            && let Kind::Classic(group) = &mut group.kind
+        {
+            group.join(&mut call, ticket, join);
         }
         self.settle(&id);
     }
@@ -120,21 +129,86 @@ impl Coordinator {
                 return Err(Error::UnknownMemberId);
             }
         }
-        self.classic_or_new(outside, &join.group).map(drop)
+        self.classic_or_new(outside, &join.group)
     }
 
-    /// The classic group of that name, made if there is none.
-    fn classic_or_new(
-        &mut self,
-        _outside: &mut Context,
-        id: &GroupId,
-    ) -> Result<&mut Group, Error> {
-        validate_group_id(id)?;
-        if self.groups.len() >= self.settings.max_groups && !self.groups.contains_key(id) {
-            return Err(Error::TooManyGroups);
+    /// The classic group of that name, made if there is none, or of a KIP-848 group without members.
+    fn classic_or_new(&mut self, outside: &mut Context, id: &GroupId) -> Result<(), Error> {
+        self.has_room(id)?;
+        if let Some(Kind::Consumer(group)) = self.groups.get(id).map(|group| &group.kind) {
+            if !group.is_empty() {
+                return Err(Error::InconsistentGroupProtocol);
+            }
+            let tombstones = group.tombstones();
+            self.append_all(outside, tombstones)?;
         }
         let new = || Group::new(Kind::Classic(ClassicGroup::new(id.clone())));
-        Ok(self.groups.entry(id.clone()).or_insert_with(new))
+        self.groups.entry(id.clone()).or_insert_with(new);
+        Ok(())
+    }
+
+    /// The KIP-848 group of that name, made if there is none, or of a classic group without members.
+    fn consumer_or_new(&mut self, outside: &mut Context, id: &GroupId) -> Result<(), Error> {
+        self.has_room(id)?;
+        if let Some(Kind::Classic(group)) = self.groups.get(id).map(|group| &group.kind) {
+            if !group.is_vacant() {
+                return Err(Error::GroupIdNotFound);
+            }
+            if group.generation() > 0 {
+                self.append_all(outside, vec![Record::Classic(id.clone(), None)])?;
+            }
+        }
+        let new = || Kind::Consumer(ConsumerGroup::new(id.clone(), outside.now));
+        let group = self
+            .groups
+            .entry(id.clone())
+            .or_insert_with(|| Group::new(new()));
+        if let Kind::Classic(_) = group.kind {
+            group.kind = new();
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, id: &GroupId) -> Result<(), Error> {
+        validate_group_id(id)?;
+        match self.groups.len() < self.settings.max_groups || self.groups.contains_key(id) {
+            true => Ok(()),
+            false => Err(Error::TooManyGroups),
+        }
+    }
+
+    /// Appends records as one batch and puts them in force.
+    fn append_all(&mut self, outside: &mut Context, records: Vec<Record>) -> Result<(), Error> {
+        let entries = records.iter().map(Record::encode).collect();
+        let first = outside.journal.append(Batch::plain(entries))?;
+        for (position, record) in (first..).zip(records) {
+            self.apply(position, None, record, outside.now);
+        }
+        Ok(())
+    }
+
+    /// ConsumerGroupHeartbeat (KIP-848).
+    ///
+    /// # Errors
+    /// `FencedMemberEpoch` and `UnknownMemberId` ask the member to give up all it has and to join anew.
+    pub fn consumer_heartbeat(
+        &mut self,
+        outside: &mut Context,
+        request: Heartbeat,
+    ) -> Result<HeartbeatAnswer, Error> {
+        let id = request.group.clone();
+        request.validate()?;
+        validate_group_id(&id)?;
+        if request.epoch == super::consumer::JOIN {
+            self.consumer_or_new(outside, &id)?;
+        }
+        let (group, mut call) = self.call(outside, &id).ok_or(Error::GroupIdNotFound)?;
+        let answer = match &mut group.kind {
+            Kind::Consumer(group) => group.heartbeat(&mut call, request),
+            Kind::Classic(_) => Err(Error::GroupIdNotFound),
+        };
+        self.settle(&id);
+        answer
     }
 
     /// SyncGroup. The answer is among [`Context::answers`], of this call or of a later one.
@@ -143,6 +217,9 @@ impl Coordinator {
         match self.call(outside, &id) {
             Some((group, mut call)) => match &mut group.kind {
                 Kind::Classic(group) => group.sync(&mut call, ticket, sync),
+                Kind::Consumer(_) => {
+                    call.answer(ticket, Answer::Synced(Err(Error::UnknownMemberId)));
+                }
             },
             None => {
                 let answer = Answer::Synced(Err(unknown_member(&id)));
@@ -166,6 +243,7 @@ impl Coordinator {
         let (group, call) = self.call(outside, id).ok_or_else(|| unknown_member(id))?;
         match &mut group.kind {
             Kind::Classic(group) => group.heartbeat(&call, sender),
+            Kind::Consumer(_) => Err(Error::UnknownMemberId),
         }
     }
 
@@ -183,6 +261,7 @@ impl Coordinator {
         let results = match self.call(outside, id) {
             Some((group, mut call)) => match &mut group.kind {
                 Kind::Classic(group) => group.leave(&mut call, all),
+                Kind::Consumer(_) => vec![Err(Error::UnknownMemberId); all.len()],
             },
             None => vec![Err(Error::UnknownMemberId); all.len()],
         };

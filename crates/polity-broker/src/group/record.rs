@@ -64,6 +64,20 @@ impl Record {
         }
     }
 
+    /// Whether it says that something is no more.
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            Self::Offset(.., value) => value.is_none(),
+            Self::Classic(_, value) => value.is_none(),
+            Self::Epoch(_, value) => value.is_none(),
+            Self::Member(.., value) => value.is_none(),
+            Self::TargetEpoch(_, value) => value.is_none(),
+            Self::TargetMember(.., value) => value.is_none(),
+            Self::Current(.., value) => value.is_none(),
+            Self::Regex(.., value) => value.is_none(),
+        }
+    }
+
     /// As key and value of the internal topic.
     pub fn encode(&self) -> Entry {
         let (key, value) = match self {

@@ -146,18 +146,32 @@ impl Coordinator {
         let Some((group, call)) = self.call(outside, &commit.group) else {
             // A group of nobody: somebody who assigns partitions without Kafka's help.
             return match commit.generation < 0 {
-                true => self.classic_or_new(outside, &commit.group).map(drop),
+                true => self.classic_or_new(outside, &commit.group),
                 false => Err(Error::IllegalGeneration),
             };
         };
         match &mut group.kind {
             Kind::Classic(group) => group.validate_commit(&call, sender, in_transaction),
+            Kind::Consumer(group) => group.validate_commit(sender, in_transaction),
         }
     }
 
     /// The offsets of a group; `None` where there is no such group, which has none.
     pub fn offsets(&self, id: &GroupId) -> Option<&Offsets> {
         self.groups.get(id).map(|group| &group.offsets)
+    }
+
+    /// OffsetFetch since v9: whether the member that asks is one, if it says who it is.
+    ///
+    /// # Errors
+    /// It is not one, or its epoch is not the current one. Classic groups do not ask.
+    pub fn validate_fetch(&self, id: &GroupId, member: &MemberId, epoch: i32) -> Result<(), Error> {
+        match self.groups.get(id).map(|group| &group.kind) {
+            Some(Kind::Consumer(group)) if !member.is_empty() || epoch >= 0 => {
+                group.validate_fetch(member, epoch)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A marker is in the journal: the producer's transaction is over, and its offsets count or are

@@ -19,6 +19,7 @@ impl Group {
     fn is_empty(&self) -> bool {
         match &self.kind {
             Kind::Classic(group) => group.is_vacant(),
+            Kind::Consumer(group) => group.is_empty(),
         }
     }
 
@@ -26,6 +27,7 @@ impl Group {
     fn subscribed_topics(&self) -> Option<BTreeSet<SmolStr>> {
         match &self.kind {
             Kind::Classic(group) => group.subscribed_topics(),
+            Kind::Consumer(group) => Some(group.subscribed_topics()),
         }
     }
 
@@ -34,12 +36,16 @@ impl Group {
         match &self.kind {
             Kind::Classic(group) if group.generation() == 0 => Vec::new(),
             Kind::Classic(_) => vec![Record::Classic(id.clone(), None)],
+            Kind::Consumer(group) if group.is_new() => Vec::new(),
+            Kind::Consumer(group) => group.tombstones(),
         }
     }
 
     /// KIP-211: offsets live while they are in use, and for a while after.
     fn expired(&self, now: Now, retention_ms: i64) -> Vec<TopicPartition> {
         let (since_ms, subscribed) = match &self.kind {
+            Kind::Consumer(group) if group.is_empty() => (group.empty_since_ms(), None),
+            Kind::Consumer(group) => (i64::MIN, Some(group.subscribed_topics())),
             Kind::Classic(group) if group.protocol_type().is_empty() => (i64::MIN, None),
             Kind::Classic(group) => match group.state() {
                 State::Empty => (group.state_since_ms(), None),

@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 
 use super::{Coordinator, Kind};
 use crate::group::classic::Client;
+use crate::group::consumer::ConsumerDescription;
 use crate::group::id::{GroupId, InstanceId, MemberId};
 
 /// Which protocol a group speaks (KIP-848).
@@ -77,14 +78,29 @@ impl Coordinator {
                 state: group.state().name(),
                 group_type: GroupType::Classic,
             },
+            Kind::Consumer(group) => Listed {
+                id: id.clone(),
+                protocol_type: "consumer".into(),
+                state: group.state(),
+                group_type: GroupType::Consumer,
+            },
         })
     }
 
     /// DescribeGroups, of one group. `None` where there is none: `Dead`, or since v6 the error
-    /// `GroupIdNotFound`.
+    /// `GroupIdNotFound`. So are KIP-848 groups here.
     pub fn describe(&self, id: &GroupId) -> Option<Description> {
         match &self.groups.get(id)?.kind {
             Kind::Classic(group) => Some(group.describe()),
+            Kind::Consumer(_) => None,
+        }
+    }
+
+    /// ConsumerGroupDescribe, of one group. `None` where there is none: `GroupIdNotFound`.
+    pub fn describe_consumer(&self, id: &GroupId) -> Option<ConsumerDescription> {
+        match &self.groups.get(id)?.kind {
+            Kind::Classic(_) => None,
+            Kind::Consumer(group) => Some(group.describe()),
         }
     }
 }

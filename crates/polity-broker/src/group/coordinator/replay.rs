@@ -1,11 +1,19 @@
 //! From the journal back to the state.
 
 #[cfg(test)]
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[cfg(test)]
+use uuid::Uuid;
 
 use super::{Coordinator, Group, Kind};
 use crate::group::classic::ClassicGroup;
+use crate::group::consumer::ConsumerGroup;
+#[cfg(test)]
+use crate::group::consumer::Stored;
 use crate::group::id::GroupId;
+#[cfg(test)]
+use crate::group::id::MemberId;
 use crate::group::id::TopicPartition;
 #[cfg(test)]
 use crate::group::offsets::Offsets;
@@ -49,7 +57,7 @@ impl Coordinator {
                 self.apply_offset(position, producer_id, id, (at, value));
             }
             Record::Classic(id, value) => self.apply_classic(id, value, now),
-            _ => {}
+            record => self.apply_consumer(record, now),
         }
     }
 
@@ -71,11 +79,34 @@ impl Coordinator {
     }
 
     fn apply_classic(&mut self, id: GroupId, value: Option<ClassicValue>, now: Now) {
+        let is_tombstone = value.is_none();
         let classic = match value {
             Some(value) => ClassicGroup::restore(id.clone(), value, now),
             None => ClassicGroup::new(id.clone()),
         };
-        self.group_or_blank(id).kind = Kind::Classic(classic);
+        let group = self.group_or_blank(id);
+        // A tombstone of what the group was before it became another kind.
+        if is_tombstone && matches!(group.kind, Kind::Consumer(_)) {
+            return;
+        }
+        group.kind = Kind::Classic(classic);
+    }
+
+    fn apply_consumer(&mut self, record: Record, now: Now) {
+        let id = record.group().clone();
+        let settings = self.settings.clone();
+        let group = self.group_or_blank(id.clone());
+        if matches!(group.kind, Kind::Classic(_)) {
+            if record.is_tombstone() {
+                return;
+            }
+            group.kind = Kind::Consumer(ConsumerGroup::new(id.clone(), now));
+        }
+        if let Record::Epoch(_, None) = record {
+            group.kind = Kind::Classic(ClassicGroup::new(id));
+        } else if let Kind::Consumer(group) = &mut group.kind {
+            group.apply(record, now, &settings);
+        }
     }
 
     fn group_or_blank(&mut self, id: GroupId) -> &mut Group {
@@ -86,13 +117,32 @@ impl Coordinator {
 
 #[cfg(test)]
 impl Coordinator {
-    /// What must come back from the journal. A group that is between two generations, or could not
-    /// be written down, has no value here.
+    /// What must come back from the journal. A classic group that is between two generations, or could
+    /// not be written down, has no value here.
     pub(crate) fn snapshot(&self) -> BTreeMap<GroupId, (Option<ClassicValue>, Offsets)> {
         let of = |(id, group): (&GroupId, &Group)| {
-            let Kind::Classic(classic) = &group.kind;
-            (id.clone(), (classic.stored(), group.offsets.clone()))
+            let classic = match &group.kind {
+                Kind::Classic(group) => group.stored(),
+                Kind::Consumer(_) => None,
+            };
+            (id.clone(), (classic, group.offsets.clone()))
         };
         self.groups.iter().map(of).collect()
+    }
+
+    /// The same of a KIP-848 group.
+    pub(crate) fn consumer_snapshot(&self, id: &GroupId) -> Option<Stored> {
+        match &self.groups.get(id)?.kind {
+            Kind::Classic(_) => None,
+            Kind::Consumer(group) => Some(group.stored()),
+        }
+    }
+
+    /// What each member of a KIP-848 group has or has still to give up.
+    pub(crate) fn held(&self, id: &GroupId) -> BTreeMap<MemberId, BTreeSet<(Uuid, i32)>> {
+        match self.groups.get(id).map(|group| &group.kind) {
+            Some(Kind::Consumer(group)) => group.held(),
+            _ => BTreeMap::new(),
+        }
     }
 }

@@ -9,6 +9,7 @@ use polity_core::SplitMix64;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
+use crate::group::record::TopicPartitions;
 use crate::group::*;
 use crate::journal::memory::{MemoryJournal, Written};
 use crate::now::Now;
@@ -66,6 +67,33 @@ impl Who {
             instance: self.instance.as_ref(),
             generation: self.generation,
         }
+    }
+}
+
+/// A KIP-848 heartbeat that says everything: a member of `t0` that has these partitions of it.
+pub(crate) fn beat(member: &str, epoch: i32, owned: &[i32]) -> Heartbeat {
+    let topic = Uuid::from_u128(1);
+    let owned = TopicPartitions {
+        topic,
+        partitions: owned.to_vec(),
+    };
+    let owned = Some(owned).filter(|it| !it.partitions.is_empty());
+    Heartbeat {
+        version: 1,
+        group: "g".into(),
+        member: member.into(),
+        epoch,
+        instance: None,
+        rack: None,
+        client: Client {
+            id: "c".into(),
+            host: "h".into(),
+        },
+        rebalance_timeout_ms: 20_000,
+        topics: Some(vec!["t0".into()]),
+        regex: None,
+        assignor: None,
+        owned: Some(owned.into_iter().collect()),
     }
 }
 
@@ -157,6 +185,34 @@ impl Harness {
         };
         self.call(|coordinator, outside| coordinator.sync(outside, ticket, sync));
         ticket
+    }
+
+    pub(crate) fn consumer_heartbeat(
+        &mut self,
+        request: Heartbeat,
+    ) -> Result<HeartbeatAnswer, Error> {
+        self.call(|it, outside| it.consumer_heartbeat(outside, request))
+    }
+
+    /// The member's epoch and its partitions of the only topic, if it is told.
+    #[track_caller]
+    pub(crate) fn beat(&mut self, request: Heartbeat) -> (i32, Option<Vec<i32>>) {
+        let answer = self.consumer_heartbeat(request).unwrap();
+        let partitions =
+            |all: Vec<TopicPartitions>| all.into_iter().flat_map(|it| it.partitions).collect();
+        (answer.epoch, answer.assignment.map(partitions))
+    }
+
+    pub(crate) fn with_topics(sizes: &[i32]) -> Self {
+        let mut harness = Self::default();
+        harness.set_topics(sizes);
+        harness
+    }
+
+    pub(crate) fn set_topics(&mut self, sizes: &[i32]) {
+        let named = |(number, size): (usize, &i32)| (SmolStr::from(format!("t{number}")), *size);
+        self.topics.all = sizes.iter().enumerate().map(named).collect();
+        self.topics.version += 1;
     }
 
     pub(crate) fn heartbeat(&mut self, who: &Who) -> Result<(), Error> {
