@@ -5,16 +5,28 @@ use polity_http::RequestHead;
 /// The value of the first cookie of this name. Servers are not to rely on any order (section 4.2.2), but
 /// browsers send the one of the longest path first.
 pub(crate) fn find<'a>(head: &RequestHead<'a>, name: &str) -> Option<&'a [u8]> {
-    head.headers
-        .iter()
-        .filter(|field| field.name.len() == 6 && field.name.eq_ignore_ascii_case("cookie"))
-        .find_map(|field| in_field(field.value, name))
+    fields(head).find_map(|field| in_field(field, name).next())
 }
 
-/// The same in the value of one field. What is no pair is passed over; quotes are part of a value
-/// (section 4.1.1).
-fn in_field<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    field.split(|byte| *byte == b';').find_map(|pair| {
+/// The values of all cookies of this name, the last first.
+pub(crate) fn from_the_last<'a>(
+    head: &RequestHead<'a>,
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    fields(head)
+        .rev()
+        .flat_map(move |field| in_field(field, name).rev())
+}
+
+fn fields<'a>(head: &RequestHead<'a>) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    let fields = head.headers.iter();
+    let cookies = fields.filter(|it| it.name.len() == 6 && it.name.eq_ignore_ascii_case("cookie"));
+    cookies.map(|field| field.value)
+}
+
+/// The values in one field. What is no pair is passed over; quotes are part of a value (section 4.1.1).
+fn in_field<'a>(field: &'a [u8], name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    field.split(|byte| *byte == b';').filter_map(move |pair| {
         let equals = pair.iter().position(|byte| *byte == b'=')?;
         let (found, value) = (&pair[..equals], &pair[equals + 1..]);
         (found.trim_ascii() == name.as_bytes()).then(|| value.trim_ascii())
@@ -30,7 +42,7 @@ mod tests {
     #[test]
     fn a_cookie_is_found_by_its_exact_name() {
         let check = |field: &str, expected: Option<&str>| {
-            let found = in_field(field.as_bytes(), "user");
+            let found = in_field(field.as_bytes(), "user").next();
             assert_eq!(found, expected.map(str::as_bytes), "{field}");
         };
         check("user=a", Some("a"));
@@ -53,8 +65,11 @@ mod tests {
             rest in proptest::collection::vec(any::<u8>(), 0..64), value in "[a-z0-9]{0,8}"
         ) {
             let field = [b"user=", value.as_bytes(), b"; ", rest.as_slice()].concat();
-            prop_assert_eq!(in_field(&field, "user"), Some(value.as_bytes()));
-            let _ = in_field(&rest, "user");
+            prop_assert_eq!(in_field(&field, "user").next(), Some(value.as_bytes()));
+            let all: Vec<_> = in_field(&field, "user").collect();
+            let mut from_the_last: Vec<_> = in_field(&field, "user").rev().collect();
+            from_the_last.reverse();
+            prop_assert_eq!(all, from_the_last);
         }
     }
 }

@@ -63,7 +63,7 @@ impl Instance {
             port,
             authority: authority(host, port),
             endpoint: Endpoint::new(EndpointSpec {
-                identity: identity(host, port),
+                identity: identity(listed),
                 weight: listed.weight,
                 zone,
                 since: moment(now),
@@ -128,11 +128,18 @@ impl Instance {
     }
 }
 
-/// What hashing knows the instance by: where it is, which lasts longer than its id.
-fn identity(host: &str, port: u16) -> u64 {
+/// What hashes and sessions know the instance by: what lasts longest. What Polity runs has a port that it
+/// may not get again, and the same id when it is started again; ids of what runs elsewhere are given by
+/// the order in which a plan names the places.
+fn identity(listed: &Listed) -> u64 {
     let mut hash = StableHash::default();
-    hash.write(host.as_bytes());
-    hash.write(&port.to_be_bytes());
+    match listed.version {
+        Some(_) => hash.write(listed.id.as_str().as_bytes()),
+        None => {
+            hash.write(listed.host.as_bytes());
+            hash.write(&listed.port.to_be_bytes());
+        }
+    }
     hash.finish()
 }
 

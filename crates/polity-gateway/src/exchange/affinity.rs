@@ -40,20 +40,22 @@ impl Exchange {
     pub(super) fn session_of(&self, head: &RequestHead<'_>) -> Option<Session> {
         let sessions = self.service()?.shared.sessions.as_ref()?;
         let by_tls = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
+        let known = sessions.read(head);
         Some(Session {
-            instance: sessions.read(head),
+            instance: known.map(|(instance, _)| instance),
+            is_old: known.is_some_and(|(_, is_old)| is_old),
             is_secure: self.trust == Trust::Proxy
                 && head.header("x-forwarded-proto").is_some_and(by_tls),
         })
     }
 
-    /// Appends the cookie that names the instance of the answer, unless the client has it.
+    /// Appends the cookie that names the instance of the answer, unless the client has it, and it is new.
     pub(super) fn write_session(&self, out: &mut Vec<u8>) {
         let Some(session) = self.session else { return };
         let sessions = self.service().and_then(|it| it.shared.sessions.as_ref());
         if let (Some(sessions), Some(place)) = (sessions, &self.current) {
             let instance = place.endpoint.identity();
-            if session.instance != Some(instance) {
+            if session.instance != Some(instance) || session.is_old {
                 sessions.write(instance, session.is_secure, out);
             }
         }

@@ -342,6 +342,38 @@ async fn a_client_stays_with_its_instance_while_that_is_there() {
 }
 
 #[tokio::test]
+async fn a_session_outlasts_the_port_of_an_instance_that_is_started_again() {
+    let sticky = service("{ policy = \"round_robin\", ramp = false, sticky = \"stay\" }");
+    let (system, mut origins) = (System::start(&sticky).await, Vec::new());
+    let mut put_all = async |system: &System| {
+        for id in ["a-1", "a-2", "a-3"] {
+            let origin = Origin::start(id).await;
+            let instance = Instance {
+                id: id.into(),
+                host: "127.0.0.1".to_owned(),
+                port: origin.address.port(),
+                version: Some("1".into()),
+                health: Health::Ready,
+                weight: 1,
+                zone: None,
+            };
+            origins.push(origin);
+            system.change(Change::Put(name("a"), instance));
+            until(|| system.handle.instance_stats(&id.into()).is_some()).await;
+        }
+    };
+    put_all(&system).await;
+    let first = system.get("/").await;
+    let (home, mine) = (by(&first), cookie(&first).expect("a session"));
+    assert_eq!(first.field("cache-control"), Some("private"));
+    let again = System::start(&sticky).await;
+    put_all(&again).await;
+    for _ in 0..6 {
+        assert_eq!(with(&again, &mine).await, (home.clone(), None));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_was_not_given_here_is_none() {
     let sticky = service("{ policy = \"round_robin\", ramp = false, sticky = \"stay\" }");
     let (system, _origins) = fleet(&sticky, &[1, 1, 1]).await;
