@@ -34,8 +34,14 @@ pub const MAX_SPARE_BUFFERS: usize = 256;
 /// Buffers a thread keeps for later even if none is used.
 pub const MIN_SPARE_BUFFERS: usize = 4;
 
-/// Bytes for which a waiting connection gives up its buffer for a small one, once more buffers than
-/// [`MAX_SPARE_BUFFERS`] are in use.
+/// The size of what a waiting connection gives up its buffer for: most requests fit in it.
+pub const SMALL_BUFFER: usize = 1024;
+
+/// Buffers of [`SMALL_BUFFER`] that a thread keeps for later (1 MiB a thread at most).
+pub const MAX_SPARE_SMALL: usize = 1024;
+
+/// Bytes for which a waiting connection gives up its buffer for one of just that size, once more
+/// buffers than [`MAX_SPARE_BUFFERS`] are in use.
 pub const MAX_PARKED: usize = 8 * 1024;
 
 /// Bytes of a body from which on they are written from where they were read, rather than copied to

@@ -4,17 +4,18 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::BufferPool;
-use crate::limits::{BUFFER, MAX_PARKED};
+use crate::limits::{BUFFER, MAX_PARKED, SMALL_BUFFER};
 use crate::stream::{Stream, poll_read_into};
 
 /// Bytes read and not used yet.
 ///
 /// It holds a buffer of the pool only while there is something in it: a connection that waits
-/// costs none. Where many wait with something in it (a request that is held until its answer has
-/// come, a head that trickles in) that moves to a place of its own size.
+/// costs none. Where it waits with something in it (a request that is held until its answer has
+/// come, a head that trickles in), and that is little, it moves to a small buffer: the large ones that
+/// all connections share are then few, and what they read into is in the processor's caches.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// None, one of [`BUFFER`] bytes from the pool, or a small one of its own.
+    /// None, one of [`BUFFER`] or [`SMALL_BUFFER`] bytes from the pool, or one of its own.
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
@@ -101,10 +102,8 @@ impl Input {
     /// Where to read more into.
     fn space(&mut self) -> &mut [u8] {
         if self.bytes.len() != BUFFER {
-            let small = std::mem::replace(&mut self.bytes, self.pool.lend_input());
-            let kept = &small[self.start..self.end];
-            self.bytes[..kept.len()].copy_from_slice(kept);
-            (self.start, self.end) = (0, kept.len());
+            let large = self.pool.lend_input();
+            self.move_to(large);
         } else if self.end == BUFFER {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.len());
@@ -115,25 +114,39 @@ impl Input {
     /// There is nothing to read: lets go of the buffer, if what is there can do without.
     pub(crate) fn rest(&mut self) {
         if self.is_empty() {
-            self.replace(Box::default());
-        } else if self.len() <= MAX_PARKED && self.pool.is_short() {
-            self.replace(self.data().into());
+            self.let_go();
+        } else if self.bytes.len() == BUFFER && self.len() <= SMALL_BUFFER {
+            let small = self.pool.lend_small();
+            self.move_to(small);
+        } else if self.bytes.len() == BUFFER && self.len() <= MAX_PARKED && self.pool.is_short() {
+            self.move_to(vec![0; self.len()].into());
         }
     }
 
-    /// Returns the pool's buffer for one that holds just what is there.
-    fn replace(&mut self, bytes: Box<[u8]>) {
-        (self.start, self.end) = (0, bytes.len());
-        let before = std::mem::replace(&mut self.bytes, bytes);
-        if before.len() == BUFFER {
-            self.pool.return_input(before);
+    /// Moves what is there to `bytes`, which have room for it.
+    fn move_to(&mut self, mut bytes: Box<[u8]>) {
+        let kept = self.data();
+        let end = kept.len();
+        bytes[..end].copy_from_slice(kept);
+        self.let_go();
+        (self.bytes, self.end) = (bytes, end);
+    }
+
+    /// Returns what is of the pool, and forgets what was in it.
+    fn let_go(&mut self) {
+        (self.start, self.end) = (0, 0);
+        let bytes = std::mem::take(&mut self.bytes);
+        match bytes.len() {
+            BUFFER => self.pool.return_input(bytes),
+            SMALL_BUFFER => self.pool.return_small(bytes),
+            _ => {}
         }
     }
 }
 
 impl Drop for Input {
     fn drop(&mut self) {
-        self.replace(Box::default());
+        self.let_go();
     }
 }
 
@@ -190,18 +203,15 @@ mod tests {
         }
         write(&mut far, b"head").await;
         assert_eq!(read(&mut input, &mut near).await, Some(4));
-        assert_eq!(read(&mut input, &mut near).await, None);
-        assert_eq!(input.bytes.len(), BUFFER, "few are in use");
-
-        let others: Vec<_> = (0..MAX_SPARE_BUFFERS).map(|_| pool.lend_input()).collect();
         input.consume(1);
-        assert_eq!(read(&mut input, &mut near).await, None);
-        assert_eq!((input.bytes.len(), input.data()), (3, &b"ead"[..]));
-        assert!(!pool.is_short());
+        assert_eq!(input.bytes.len(), BUFFER);
         // To look for more takes no buffer, however often.
-        for _ in 0..2 {
+        for _ in 0..3 {
             assert_eq!(read(&mut input, &mut near).await, None);
-            assert_eq!(input.bytes.len(), 3);
+            assert_eq!(
+                (input.bytes.len(), input.data()),
+                (SMALL_BUFFER, &b"ead"[..])
+            );
         }
 
         write(&mut far, b"er").await;
@@ -209,6 +219,26 @@ mod tests {
             assert!(read(&mut input, &mut near).await.is_some());
         }
         assert_eq!(input.bytes.len(), BUFFER);
+    }
+
+    #[tokio::test]
+    async fn what_is_more_is_moved_once_many_wait() {
+        let pool = BufferPool::default();
+        let (mut near, mut far) = pair();
+        let mut input = pool.input();
+        let length = SMALL_BUFFER + 1;
+        while input.len() < length {
+            write(&mut far, &[b'a'; 1]).await;
+            read(&mut input, &mut near).await;
+        }
+        assert_eq!(read(&mut input, &mut near).await, None);
+        assert_eq!(input.bytes.len(), BUFFER, "few are in use");
+        let others: Vec<_> = (0..MAX_SPARE_BUFFERS).map(|_| pool.lend_input()).collect();
+        for _ in 0..2 {
+            assert_eq!(read(&mut input, &mut near).await, None);
+            assert_eq!((input.bytes.len(), input.len()), (length, length));
+        }
+        assert!(!pool.is_short());
         drop(others);
     }
 }

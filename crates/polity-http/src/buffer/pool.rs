@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::{Input, Output};
-use crate::limits::{BUFFER, MAX_SPARE_BUFFERS, MIN_SPARE_BUFFERS};
+use crate::limits::{BUFFER, MAX_SPARE_BUFFERS, MAX_SPARE_SMALL, MIN_SPARE_BUFFERS, SMALL_BUFFER};
 
 /// A thread's spare buffers. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,7 @@ pub(crate) struct BufferPool(Rc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     input: RefCell<Spare<Box<[u8]>>>,
+    small: RefCell<Spare<Box<[u8]>>>,
     output: RefCell<Spare<Vec<u8>>>,
     /// Input buffers in use.
     lent: Cell<usize>,
@@ -50,7 +51,17 @@ impl BufferPool {
 
     pub(super) fn return_input(&self, buffer: Box<[u8]>) {
         self.0.lent.set(self.0.lent.get().saturating_sub(1));
-        self.0.input.borrow_mut().put(buffer);
+        self.0.input.borrow_mut().put(buffer, MAX_SPARE_BUFFERS);
+    }
+
+    /// A buffer of [`SMALL_BUFFER`] bytes, for little that has been read.
+    pub(super) fn lend_small(&self) -> Box<[u8]> {
+        let spare = self.0.small.borrow_mut().take();
+        spare.unwrap_or_else(|| vec![0; SMALL_BUFFER].into_boxed_slice())
+    }
+
+    pub(super) fn return_small(&self, buffer: Box<[u8]>) {
+        self.0.small.borrow_mut().put(buffer, MAX_SPARE_SMALL);
     }
 
     pub(super) fn lend_output(&self) -> Vec<u8> {
@@ -62,7 +73,7 @@ impl BufferPool {
         // One that an unusually large head has grown is not kept.
         if buffer.capacity() <= 2 * BUFFER {
             buffer.clear();
-            self.0.output.borrow_mut().put(buffer);
+            self.0.output.borrow_mut().put(buffer, MAX_SPARE_BUFFERS);
         }
     }
 
@@ -70,6 +81,7 @@ impl BufferPool {
     /// is over. How much of that goes back to the system is the allocator's choice.
     pub(crate) fn trim(&self) {
         self.0.input.borrow_mut().trim();
+        self.0.small.borrow_mut().trim();
         self.0.output.borrow_mut().trim();
     }
 }
@@ -81,8 +93,8 @@ impl<B> Spare<B> {
         buffer
     }
 
-    fn put(&mut self, buffer: B) {
-        if self.buffers.len() < MAX_SPARE_BUFFERS {
+    fn put(&mut self, buffer: B, most: usize) {
+        if self.buffers.len() < most {
             self.buffers.push(buffer);
         }
     }
