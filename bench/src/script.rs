@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Kept open and used in turn: all are sent one request, then all are read from.
     #[arg(long, default_value_t = 8)]
     connections: usize,
+    /// What each has to be answered with.
+    #[arg(long, default_value_t = 200)]
+    status: u16,
     /// A file with one whole request as it goes over the wire.
     #[arg(long)]
     request: std::path::PathBuf,
@@ -41,7 +44,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             connection.stream.write_all(&request)?;
         }
         for connection in &mut connections {
-            connection.read_answer()?;
+            connection.read_answer(options.status)?;
         }
     }
     println!(
@@ -62,13 +65,13 @@ impl Connection {
         })
     }
 
-    fn read_answer(&mut self) -> anyhow::Result<()> {
+    fn read_answer(&mut self, status: u16) -> anyhow::Result<()> {
         let mut piece = [0; 64 * 1024];
         loop {
             if let Some(answer) = http::answer(&self.buffer)?
                 && self.buffer.len() >= answer.head + answer.body
             {
-                ensure!(answer.status == 200, "answered {}", answer.status);
+                ensure!(answer.status == status, "answered {}", answer.status);
                 ensure!(!answer.closes, "the connection is not kept");
                 self.buffer.drain(..answer.head + answer.body);
                 return Ok(());

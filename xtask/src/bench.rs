@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: Polity beside other proxies, on the same requests and one core.
 
-mod build;
+pub(crate) mod build;
 mod callgrind;
 mod closed_loop;
-mod contenders;
+pub(crate) mod contenders;
 mod cpu;
 mod deploy;
 mod figures;
@@ -16,7 +16,7 @@ mod machine;
 mod open_loop;
 mod overload;
 mod peers;
-mod process;
+pub(crate) mod process;
 mod report;
 mod session;
 mod slow_reader;
@@ -57,8 +57,11 @@ pub(crate) struct Options {
     /// How often each contender has its turn.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Measures what `cargo xtask dist` makes instead of `cargo build --release`.
+    #[arg(long)]
+    dist: bool,
     /// Measures this binary of Polity instead of building one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dist")]
     polity: Option<PathBuf>,
     /// Where the figures go, if not to `target/bench`.
     #[arg(long, value_name = "FILE")]

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is a program, and talks to people.
 
 mod bench;
+mod dist;
 mod finding;
 mod manifest;
 mod page;
@@ -24,6 +25,8 @@ use clap::Parser;
 enum Task {
     /// Checks what the compiler does not: layers, purity, file heads, lengths, links and the like.
     Tidy,
+    /// Builds the binary to give away: laid out by what it is seen to do under load.
+    Dist,
     /// Measures Polity beside other proxies.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Tidy => tidy::run(),
+        Task::Dist => dist::run(),
         Task::Bench(what) => bench::run(&what),
         Task::Sim(what) => sim::run(&what),
         Task::Soak(what) => Ok(soak::run(&what)),

@@ -6,30 +6,57 @@ use std::{env, fs};
 
 use anyhow::{Context, ensure};
 
+use crate::dist;
+
 /// What runs besides the peers.
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) polity: PathBuf,
+    /// How it was built.
+    pub(super) kind: &'static str,
     pub(super) instruments: PathBuf,
 }
 
-/// Builds the instruments, and Polity unless there is one `given`. Each by itself, so that the measured
-/// binary is the one that `cargo build --release` makes.
-pub(super) fn release(root: &Path, given: Option<&Path>) -> anyhow::Result<Programs> {
-    let target = target(root);
-    let polity = match given {
-        Some(polity) => fs::canonicalize(polity)
-            .with_context(|| format!("could not find {}", polity.display()))?,
-        None => {
-            build(root, "polity")?;
-            target.join("release/polity")
+/// Which binary of Polity is measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Polity<'a> {
+    /// The one that `cargo build --release` makes.
+    Release,
+    /// The one that `cargo xtask dist` makes.
+    Dist,
+    /// One that is there.
+    Given(&'a Path),
+}
+
+impl<'a> Polity<'a> {
+    /// The one that is `given`, or else that of a release.
+    pub(super) fn or_release(given: Option<&'a Path>) -> Self {
+        given.map_or(Self::Release, Self::Given)
+    }
+}
+
+/// Builds the instruments, and Polity unless there is one given. Each by itself, so that the measured
+/// binary is the one that users make.
+pub(super) fn programs(root: &Path, polity: Polity<'_>) -> anyhow::Result<Programs> {
+    let (polity, kind) = match polity {
+        Polity::Release => (build(root, "polity")?, "built by `cargo build --release`"),
+        Polity::Dist => (dist::make(root)?, "built by `cargo xtask dist`"),
+        Polity::Given(polity) => {
+            let found = fs::canonicalize(polity);
+            let found = found.with_context(|| format!("could not find {}", polity.display()))?;
+            (found, "built before")
         }
     };
-    build(root, "polity-bench")?;
     Ok(Programs {
         polity,
-        instruments: target.join("release/polity-bench"),
+        kind,
+        instruments: instruments(root)?,
     })
+}
+
+/// Builds what measures.
+pub(crate) fn instruments(root: &Path) -> anyhow::Result<PathBuf> {
+    build(root, "polity-bench")
 }
 
 /// Builds some of the workspace's programs; with that, where they are.
@@ -37,14 +64,11 @@ pub(super) fn packages(root: &Path, packages: &[String]) -> anyhow::Result<PathB
     for package in packages {
         build(root, package)?;
     }
-    Ok(target(root).join("release"))
+    Ok(dist::target(root).join("release"))
 }
 
-fn target(root: &Path) -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-fn build(root: &Path, package: &str) -> anyhow::Result<()> {
+/// Builds a package; with that, where its program of the same name is.
+fn build(root: &Path, package: &str) -> anyhow::Result<PathBuf> {
     println!("building {package} in release mode");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -53,5 +77,5 @@ fn build(root: &Path, package: &str) -> anyhow::Result<()> {
         .status()
         .context("could not run cargo")?;
     ensure!(status.success(), "could not build {package}");
-    Ok(())
+    Ok(dist::target(root).join("release").join(package))
 }

@@ -1,8 +1,10 @@
-//! Instructions per request: a number that does not depend on what else the machine does.
+//! Instructions per request, and how many of their lines were not in the first cache: numbers that do not
+//! depend on what else the machine does.
 //!
 //! Polity's guardian cannot be started from within valgrind, which takes the place of the program that
 //! it would run. Polity says so and tries again at ever longer intervals; requests go on.
 
+use std::array;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,19 @@ use crate::table::{Table, number};
 const START: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 8;
 const ATTEMPTS: usize = 5;
+/// The caches that are simulated, the same on every machine: those of common servers.
+const CACHES: [&str; 4] = [
+    "--cache-sim=yes",
+    "--I1=32768,8,64",
+    "--D1=32768,8,64",
+    "--LL=1048576,16,64",
+];
+/// What is shown, and what callgrind calls it.
+const EVENTS: [(&str, &[&str]); 3] = [
+    ("instructions per request", &["Ir"]),
+    ("misses of code", &["I1mr"]),
+    ("misses of data", &["D1mr", "D1mw"]),
+];
 
 /// What is sent, and how the row is called.
 struct Script {
@@ -50,6 +65,9 @@ const SCRIPTS: [Script; 4] = [
     },
 ];
 
+/// Of each of [`EVENTS`].
+type Counts = [f64; EVENTS.len()];
+
 /// A program under callgrind.
 struct Counted<'a> {
     session: &'a Session,
@@ -67,7 +85,9 @@ pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
     );
     let requests = if options.quick { 800 } else { 4000 };
     let mut table = Table::default();
-    table.push(["contender", "script", "instructions per request"].map(str::to_owned));
+    let columns = EVENTS.map(|(column, _)| column);
+    let head = ["contender", "script"].into_iter().chain(columns);
+    table.push(head.map(str::to_owned).collect::<Vec<_>>());
     for name in [POLITY, "nginx"] {
         let listed = session.stable.names().any(|listed| listed == name);
         if !listed {
@@ -76,14 +96,11 @@ pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
         let mut counted = Counted::start(session, name)?;
         for script in SCRIPTS {
             session.check_interrupt()?;
-            let instructions = counted.per_request(&(script.request)(), requests)?;
+            let counts = counted.per_request(&(script.request)(), requests)?;
             let kept = format!("target/bench/callgrind-{name}-{}.out", script.name);
             counted.keep(&session.root.join(kept))?;
-            table.push([
-                name.to_owned(),
-                script.name.to_owned(),
-                number(instructions),
-            ]);
+            let names = [name, script.name].map(str::to_owned);
+            table.push([&names[..], &counts.map(number)].concat());
         }
     }
     println!("\n{}", table.aligned());
@@ -91,7 +108,12 @@ pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
     if !options.is_whole() {
         return Ok(());
     }
-    let results = format!("At commit {}:\n\n{}", machine::commit(), table.markdown());
+    let results = format!(
+        "At commit {}, Polity {}:\n\n{}",
+        machine::commit(),
+        session.programs.kind,
+        table.markdown()
+    );
     report::refresh(&session.root, INSTRUCTIONS, &results)
 }
 
@@ -110,6 +132,7 @@ impl<'a> Counted<'a> {
         let mut command = pinned(&session.cores.proxy, Path::new("valgrind"));
         command
             .args(["--tool=callgrind", "--instr-atstart=no"])
+            .args(CACHES)
             .arg(format!(
                 "--callgrind-out-file={}",
                 folder.join("out").display()
@@ -138,7 +161,7 @@ impl<'a> Counted<'a> {
 
     /// Tries again if a request is refused: beneath valgrind, on a busy machine, a thread may well find
     /// that it cannot keep up.
-    fn per_request(&mut self, request: &str, requests: usize) -> anyhow::Result<f64> {
+    fn per_request(&mut self, request: &str, requests: usize) -> anyhow::Result<Counts> {
         for _ in 1..ATTEMPTS {
             match self.try_per_request(request, requests) {
                 Err(error) => println!("once more, as {error:#}"),
@@ -148,11 +171,13 @@ impl<'a> Counted<'a> {
         self.try_per_request(request, requests)
     }
 
-    fn try_per_request(&mut self, request: &str, requests: usize) -> anyhow::Result<f64> {
+    fn try_per_request(&mut self, request: &str, requests: usize) -> anyhow::Result<Counts> {
         self.send(request, requests)?;
         let few = self.count(request, requests)?;
         let many = self.count(request, 3 * requests)?;
-        Ok((many as f64 - few as f64) / (2 * requests) as f64)
+        Ok(array::from_fn(|event| {
+            (many[event] - few[event]) / (2 * requests) as f64
+        }))
     }
 
     /// Copies what was counted last to where it can be looked at.
@@ -166,8 +191,8 @@ impl<'a> Counted<'a> {
         self.folder.join(format!("out.{}", self.dumps))
     }
 
-    /// Instructions while so many requests are made.
-    fn count(&mut self, request: &str, requests: usize) -> anyhow::Result<u64> {
+    /// What happens while so many requests are made.
+    fn count(&mut self, request: &str, requests: usize) -> anyhow::Result<Counts> {
         self.control(&["--instr=on"])?;
         self.control(&["--zero"])?;
         self.send(request, requests)?;
@@ -176,7 +201,7 @@ impl<'a> Counted<'a> {
         self.control(&["--instr=off"])?;
         let path = self.dump();
         let dump = fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))?;
-        total(&dump).context("no total in what callgrind wrote")
+        totals(&dump).context("no totals in what callgrind wrote")
     }
 
     fn send(&self, request: &str, requests: usize) -> anyhow::Result<()> {
@@ -208,14 +233,20 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// `totals: 123` of a dump, or `summary: 123`.
-fn total(dump: &str) -> Option<u64> {
-    let value = |name| dump.lines().rev().find_map(|line| line.strip_prefix(name));
-    value("totals: ")
-        .or_else(|| value("summary: "))?
-        .trim()
-        .parse()
-        .ok()
+/// `totals: 1 2 3` of a dump, or `summary: 1 2 3`, each number of the event in that place of `events:`.
+fn totals(dump: &str) -> Option<Counts> {
+    let line = |name| dump.lines().rev().find_map(|line| line.strip_prefix(name));
+    let totals = line("totals: ").or_else(|| line("summary: "))?;
+    let totals = totals.split_whitespace().map(str::parse::<f64>);
+    let totals: Vec<f64> = totals.collect::<Result<_, _>>().ok()?;
+    // Those at the end are left out where they are 0.
+    let totals = totals.into_iter().chain(std::iter::repeat(0.0));
+    let events: Vec<_> = line("events: ")?.split_whitespace().zip(totals).collect();
+    let sum = |names: &[&str]| {
+        let wanted = events.iter().filter(|(name, _)| names.contains(name));
+        wanted.map(|(_, total)| total).sum()
+    };
+    Some(EVENTS.map(|(_, names)| sum(names)))
 }
 
 fn get() -> String {
@@ -255,12 +286,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_of_a_dump_is_found() {
-        assert_eq!(
-            total("events: Ir\nsummary: 7\n\n1 2\ntotals: 1095466\n"),
-            Some(1_095_466)
+    fn the_totals_of_a_dump_are_found() {
+        let events = "events: Ir Dr I1mr D1mr D1mw\n";
+        let check = |rest: &str, expected| assert_eq!(totals(&format!("{events}{rest}")), expected);
+        check(
+            "summary: 7 1 1 1 1\n\ntotals: 900 80 7 5 4\n",
+            Some([900.0, 7.0, 9.0]),
         );
-        assert_eq!(total("summary: 7\n"), Some(7));
-        assert_eq!(total(""), None);
+        check("summary: 900 80 7\n", Some([900.0, 7.0, 0.0]));
+        check("", None);
+        assert_eq!(totals("totals: 7\n"), None);
     }
 }

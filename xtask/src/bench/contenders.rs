@@ -207,7 +207,7 @@ fn peer(name: &str) -> Option<&'static Peer> {
 
 /// An address on which nobody listens, below the ports that connections are given: many thousands of
 /// these are in use here, and would be in the way of who listens a moment later.
-pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     // Two benchmarks at once begin at different places.
     let first = (std::process::id() % u32::from(PORTS.end - PORTS.start)) as u16;
@@ -222,7 +222,7 @@ pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Whether a GET of `path` is answered with 200.
-pub(super) fn answers(address: SocketAddr, path: &str) -> bool {
+pub(crate) fn answers(address: SocketAddr, path: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(READ))?;

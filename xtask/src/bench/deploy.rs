@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask has no parent folder")?;
-    let programs = build::release(root, options.polity.as_deref())?;
+    let programs = build::programs(root, build::Polity::or_release(options.polity.as_deref()))?;
     let packages = SERVICES.map(|service| format!("shop-{service}"));
     let shop = match &options.shop {
         Some(folder) => fs::canonicalize(folder)?,

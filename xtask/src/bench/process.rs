@@ -19,17 +19,24 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A program on its way; ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Where its output goes.
     log: PathBuf,
 }
 
-/// `program` on `cores`. It is told to end when the benchmark dies, however that dies.
+/// `program` on `cores`.
 pub(super) fn pinned(cores: &str, program: &Path) -> Command {
+    let mut command = tied(Path::new("taskset"));
+    command.args(["-c", cores]).arg(program);
+    command
+}
+
+/// `program`, which is told to end when this process dies, however that dies.
+pub(crate) fn tied(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "TERM", "taskset", "-c", cores])
+        .args(["--pdeathsig", "TERM"])
         .arg(program)
         .stdin(Stdio::null());
     command
@@ -37,7 +44,7 @@ pub(super) fn pinned(cores: &str, program: &Path) -> Command {
 
 impl Process {
     /// Its output goes to `log`.
-    pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let file = File::create(log)?;
         command.stdout(file.try_clone()?).stderr(file);
         Ok(Self {
@@ -47,7 +54,7 @@ impl Process {
     }
 
     /// Its standard output is read here.
-    pub(super) fn start_piped(
+    pub(crate) fn start_piped(
         mut command: Command,
         log: &Path,
     ) -> anyhow::Result<(Self, BufReader<ChildStdout>)> {
@@ -71,7 +78,7 @@ impl Process {
     }
 
     /// Waits until `is_ready`, or until the process has ended.
-    pub(super) fn wait_until(
+    pub(crate) fn wait_until(
         &mut self,
         patience: Duration,
         mut is_ready: impl FnMut() -> bool,
@@ -131,7 +138,7 @@ impl Drop for Process {
 }
 
 /// The first line that it prints.
-pub(super) fn first_line(output: &mut impl BufRead) -> anyhow::Result<String> {
+pub(crate) fn first_line(output: &mut impl BufRead) -> anyhow::Result<String> {
     let mut line = String::new();
     output.read_line(&mut line)?;
     Ok(line.trim().to_owned())

@@ -121,6 +121,7 @@ fn json(session: &Session, machine: &Value) -> Value {
     json!({
         "machine": machine,
         "versions": session.stable.versions,
+        "polity_is": session.programs.kind,
         "missing": session.stable.missing,
         "rounds": session.pace.rounds,
         "seconds": session.pace.seconds,
@@ -146,7 +147,10 @@ pub(super) fn place(session: &Session, machine: &Value) -> String {
         .stable
         .versions
         .iter()
-        .map(|(name, version)| format!("- {name}: {version}\n"))
+        .map(|(name, version)| match name.as_str() {
+            POLITY => format!("- {name}: {version}, {}\n", session.programs.kind),
+            _ => format!("- {name}: {version}\n"),
+        })
         .collect();
     let missing: String = session
         .stable

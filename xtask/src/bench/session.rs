@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
-use super::build::{self, Programs};
+use super::build::{self, Polity, Programs};
 use super::contenders::{Contender, FLOOR, POLITY, Stable};
 use super::figures::{Figures, Metric, median};
 use super::machine::Cores;
@@ -79,7 +79,11 @@ impl Session {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("xtask has no parent folder")?;
-        let programs = build::release(root, options.polity.as_deref())?;
+        let polity = match options.dist {
+            true => Polity::Dist,
+            false => Polity::or_release(options.polity.as_deref()),
+        };
+        let programs = build::programs(root, polity)?;
         let cores = Cores::of_this_machine()?;
         let folder = tempfile::Builder::new().prefix("polity-bench-").tempdir()?;
         let peers = options.peers.as_deref();
