@@ -113,3 +113,30 @@ fn no_zone_of_its_own_is_no_reason_to_serve_nobody() {
     let roster = Roster::new(&random(), endpoints(&[Zone::Other; 2]));
     assert!(chosen(random(), &roster).iter().all(|count| *count > 4_800));
 }
+
+/// Rosters are made at different moments: the share follows from when an endpoint came, not from that.
+#[test]
+fn a_new_endpoint_is_as_far_on_its_ramp_in_every_roster() {
+    let settings = Settings::new(Policy::Random);
+    let came = |since, identity| {
+        Arc::new(Endpoint::new(EndpointSpec {
+            identity,
+            since: Moment(since),
+            ..EndpointSpec::default()
+        }))
+    };
+    let (old, newer, newest) = (came(0, 0), came(100_000, 1), came(130_000, 2));
+    let now = Moment(145_000);
+    let balancer = Balancer::new(settings);
+    let share = |roster: &Roster<Arc<Endpoint>>, endpoint| balancer.share(roster, endpoint, now);
+    let before = Roster::new(&settings, vec![old.clone(), newer.clone()]);
+    let after = Roster::new(&settings, vec![newest.clone(), old.clone(), newer.clone()]);
+    // Half, and a sixth, of 90 s have passed.
+    assert!((share(&before, &newer) - 0.55).abs() < 1e-3);
+    assert!((share(&after, &newer) - 0.55).abs() < 1e-3);
+    assert!((share(&after, &newest) - 0.25).abs() < 1e-3);
+    // Beside a newer one alone, it is the older that is not held back.
+    let without_old = Roster::new(&settings, vec![newest.clone(), newer.clone()]);
+    assert_eq!(share(&without_old, &newer), 1.0);
+    assert!((share(&without_old, &newest) - 0.25 / 0.55).abs() < 1e-3);
+}

@@ -1,5 +1,9 @@
 //! From a number to an endpoint, in proportion to the weights.
 
+#[cfg(test)]
+#[path = "weights_tests.rs"]
+mod tests;
+
 /// The most an endpoint may weigh: so that what a round of any roster adds up to, multiplied by itself,
 /// is a `u64`.
 pub const MAX_WEIGHT: u32 = 65_535;
