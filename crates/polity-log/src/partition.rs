@@ -96,6 +96,8 @@ pub struct Partition<D: Disk> {
     checkpoint: Mutex<Option<Checkpoint>>,
     /// Where the one on the disk is.
     checkpointed: Mutex<Option<Mark>>,
+    /// Who takes records away.
+    removing: Mutex<()>,
     stage: AtomicU8,
 }
 

@@ -148,7 +148,7 @@ impl<D: Disk> Partition<D> {
     }
 
     /// Begins a new segment at the end.
-    fn roll(self: &Arc<Self>, writer: &mut Writer<D>) -> Result<(), AppendError> {
+    pub(super) fn roll(self: &Arc<Self>, writer: &mut Writer<D>) -> Result<(), AppendError> {
         if let Err(error) = writer.active.finish() {
             // An index can be made again, and one with fewer entries is no less right.
             tracing::warn!("cannot write an index of {self:?}: {error}");

@@ -39,7 +39,8 @@ impl<D: Disk> Partition<D> {
         if let Some(checkpoint) = due
             && let Err(error) = self.write_checkpoint(&checkpoint)
         {
-            // The one before still holds.
+            // The one before still holds, and this one can be tried again.
+            lock(&self.checkpoint).get_or_insert(checkpoint);
             tracing::warn!("a start will verify more of {self:?}: {error}");
         }
     }

@@ -37,6 +37,7 @@ impl<D: Disk> Partition<D> {
             (bounds.durable, bounds.end)
         };
         if durable == end {
+            self.checkpoint_if_due(durable.offset);
             return Ok(());
         }
         // After the end was read: the name of every segment up to there has been marked before.

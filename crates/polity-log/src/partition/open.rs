@@ -9,6 +9,7 @@ use polity_core::TopicName;
 
 use super::mark::{Bounds, Mark, Recent};
 use super::recover::Replay;
+use super::retain;
 use super::{ConfigCell, OPEN, Partition, Shared, Writer, flush};
 use crate::checkpoint::Epochs;
 use crate::disk::{Disk, Entry};
@@ -54,7 +55,7 @@ impl<D: Disk> Partition<D> {
         let first = make().map_err(IoError::at(&folder))?;
         let first = Arc::new(first);
         let writer = Writer::new(first.clone());
-        Ok(place.partition(vec![first], writer, Transactions::default(), None))
+        Ok(place.partition(vec![first], writer, Transactions::default(), None, None))
     }
 
     /// Opens one that is there.
@@ -121,10 +122,12 @@ impl<D: Disk> Place<'_, D> {
         writer: Writer<D>,
         transactions: Transactions,
         checkpointed: Option<Mark>,
+        start: Option<Offset>,
     ) -> Arc<Partition<D>> {
-        let start = segments
+        let first = segments
             .first()
             .map_or(Offset::ZERO, |segment| segment.base);
+        let start = retain::clamp(start, first, writer.mark());
         let bounds = Bounds::new(start, writer.mark(), transactions);
         Arc::new(Partition {
             topic: self.topic.clone(),
@@ -141,6 +144,7 @@ impl<D: Disk> Place<'_, D> {
             flush: flush::State::default(),
             checkpoint: Mutex::new(None),
             checkpointed: Mutex::new(checkpointed),
+            removing: Mutex::new(()),
             stage: AtomicU8::new(OPEN),
         })
     }

@@ -106,9 +106,14 @@ impl<D: Disk> Partition<D> {
             aborted: Vec::new(),
         };
         if offset < limit.offset {
-            let slice = self
-                .slice(offset, limit, max_bytes)
-                .map_err(IoError::at(&self.folder))?;
+            let slice = self.slice(offset, limit, max_bytes).map_err(|error| {
+                let start = self.offsets().start;
+                match offset < start {
+                    // It was removed meanwhile.
+                    true => ReadError::OutOfRange { offset, start, end },
+                    false => IoError::at(&self.folder)(error).into(),
+                }
+            })?;
             if let Some((slice, next)) = slice {
                 read.slice = Some(slice);
                 if isolation == Isolation::ReadCommitted {

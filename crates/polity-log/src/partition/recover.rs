@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use super::open::{Place, Recovery};
+use super::retain::{before_start, read_start};
 use super::{Mark, Partition, Writer};
 use crate::batch::{ControlRecord, Header, Records};
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
@@ -50,7 +51,19 @@ impl<'a, D: Disk> Replay<'a, D> {
     }
 
     pub(super) fn run(mut self) -> io::Result<(Arc<Partition<D>>, Recovery)> {
+        let disk = &self.place.shared.files.disk;
+        let start = read_start(disk, &self.folder);
+        if start.is_some() {
+            // A killed process may not have got to that, and what is removed for it cannot come back.
+            disk.sync_folder(&self.folder)?;
+        }
         let checkpoint = self.checkpoint();
+        // A crash came before they were removed.
+        let vouched = checkpoint.as_ref().map_or(Offset::ZERO, |it| it.at.segment);
+        let gone = start.map_or(0, |start| before_start(&self.segments, start.min(vouched)));
+        for segment in self.segments.drain(..gone) {
+            segment.remove()?;
+        }
         let from = checkpoint.as_ref().map(|it| it.at);
         let mut state = self.state(checkpoint)?;
         let first = from.map_or(0, |at| {
@@ -69,9 +82,10 @@ impl<'a, D: Disk> Replay<'a, D> {
         let is_clean = self.recovery.verified == 0 && self.recovery.truncated == 0;
         writer.leader_epoch = LeaderEpoch(last.0 + i32::from(!is_clean));
         self.sync(first, from, writer.mark())?;
+
         let partition = self
             .place
-            .partition(self.segments, writer, transactions, from);
+            .partition(self.segments, writer, transactions, from, start);
         Ok((partition, self.recovery))
     }
 

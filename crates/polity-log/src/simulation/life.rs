@@ -74,7 +74,8 @@ impl Life {
             50..56 => self.end_transaction(),
             56..70 => self.flush(),
             70..80 => self.read(),
-            80..84 => self.fill_disk(),
+            80..82 => self.delete(),
+            82..84 => self.fill_disk(),
             84..88 => self.free_disk(),
             88..91 => {
                 self.disk.fail_sync_after(self.rng.below(4) as u32);
@@ -204,7 +205,8 @@ impl Life {
         };
         let model = &self.partitions[number];
         let high_watermark = partition.offsets().high_watermark;
-        let from = Offset(self.rng.below(high_watermark.0 as usize + 1) as i64);
+        let start = partition.offsets().start;
+        let from = start.plus(self.rng.below((high_watermark.0 - start.0) as usize + 1) as i64);
         let max = self.rng.below(5000);
         let Ok(read) = partition.read(from, Isolation::ReadUncommitted, max) else {
             return Ok(()); // The power is off.
@@ -227,6 +229,25 @@ impl Life {
         {
             true => Ok(()),
             false => Err("more is read than counts".to_owned()),
+        }
+    }
+
+    fn delete(&mut self) -> Check {
+        let number = self.rng.below(PARTITIONS);
+        let Some(partition) = self.partition(number) else {
+            return Ok(());
+        };
+        // It flushes first, and what it refuses it refuses by what counts.
+        let before = Offset(self.rng.below(partition.offsets().end.0 as usize + 1) as i64);
+        let deleted = partition.delete_records(Some(before));
+        self.acknowledge();
+        let model = &mut self.partitions[number];
+        model.tried.push(before.max(model.start));
+        match deleted {
+            // What was tried before and may have been done is undone only by what is done now.
+            Ok(start) if start > model.start => model.begins(start),
+            Ok(start) => expect("the start", start, model.start),
+            Err(_) => Ok(()),
         }
     }
 
@@ -292,6 +313,7 @@ impl Life {
             };
             let read = read_all(&partition)?;
             let model = &mut self.partitions[number];
+            model.begins(partition.offsets().start)?;
             let lost = model
                 .survive(&read)
                 .map_err(|why| format!("partition {number}: {why}"))?;
@@ -331,7 +353,7 @@ impl Outcome {
 }
 
 fn read_all(partition: &Partition<SimulatedDisk>) -> Result<Vec<(Header, Vec<u8>)>, String> {
-    let (mut at, mut batches) = (Offset::ZERO, Vec::new());
+    let (mut at, mut batches) = (partition.offsets().start, Vec::new());
     loop {
         let read = partition.read(at, Isolation::ReadUncommitted, 1000);
         let Some(slice) = read.map_err(|error| error.to_string())?.slice else {

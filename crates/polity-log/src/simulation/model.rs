@@ -20,6 +20,10 @@ pub(super) struct Batch {
 pub(super) struct Partition {
     /// All that was appended and can be there, in order.
     pub(super) batches: Vec<Batch>,
+    /// Where it was told to begin.
+    pub(super) start: Offset,
+    /// And since then, without an answer.
+    pub(super) tried: Vec<Offset>,
     /// How many of them were acknowledged, or seen by a reader.
     pub(super) acknowledged: usize,
     /// Of each producer, its epoch and the next sequence.
@@ -66,25 +70,46 @@ impl Partition {
     /// After a start: what was read must be what was appended, and all that was promised. Returns how
     /// many batches were lost.
     pub(super) fn survive(&mut self, read: &[(Header, Vec<u8>)]) -> Result<usize, String> {
-        if read.len() < self.acknowledged {
+        let gone = self.first_from(self.start);
+        let there = gone + read.len();
+        if there < self.acknowledged {
             return Err(format!(
-                "{} batches of {} promised are left",
-                read.len(),
+                "{there} batches of {} promised are left",
                 self.acknowledged
             ));
         }
-        if read.len() > self.batches.len() {
+        if there > self.batches.len() {
             return Err(format!(
-                "{} batches are there of {} appended",
-                read.len(),
+                "{there} batches are there of {} appended",
                 self.batches.len()
             ));
         }
-        self.compare(read, 0)?;
-        let lost = self.batches.len() - read.len();
-        self.batches.truncate(read.len());
+        self.compare(read, gone)?;
+        let lost = self.batches.len() - there;
+        self.batches.truncate(there);
         self.replay();
         Ok(lost)
+    }
+
+    /// The number of the batch with an offset.
+    pub(super) fn first_from(&self, offset: Offset) -> usize {
+        self.batches
+            .iter()
+            .take_while(|batch| batch.last < offset)
+            .count()
+    }
+
+    /// After a start: where it begins must be where it was told to.
+    pub(super) fn begins(&mut self, start: Offset) -> Result<(), String> {
+        if start != self.start && !self.tried.contains(&start) {
+            let (told, tried) = (self.start, &self.tried);
+            return Err(format!(
+                "it begins at {start}, and was told {told}, or {tried:?}"
+            ));
+        }
+        self.start = start;
+        self.tried.clear();
+        Ok(())
     }
 
     /// Batches that were read must be those from this one on.
