@@ -29,5 +29,7 @@ mod worker;
 pub use head::{RequestHead, ResponseHead};
 pub use limits::{Limits, Timeouts};
 pub use local::Local;
-pub use policy::{Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target};
+pub use policy::{
+    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse, Target,
+};
 pub use server::{ListenerId, Server};

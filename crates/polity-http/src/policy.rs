@@ -99,6 +99,30 @@ pub trait Exchange: 'static {
         None
     }
 
+    /// How long to wait for an answer to the attempt that [`Exchange::next`] has named before the
+    /// same is asked [of another instance too](Exchange::hedge); `None` for not at all. Asked once for
+    /// each attempt, and only of requests that have no body and ask for no other protocol.
+    fn time_to_hedge(&mut self) -> Option<Duration> {
+        None
+    }
+
+    /// That time has passed. Where a second attempt goes, to be made beside the first; `None` for
+    /// none. Of the two one [wins](Exchange::wins), or one is [lost](Exchange::lost) and the other goes
+    /// on alone; should time run out for both, both have [failed](Exchange::failed). What is
+    /// [written](Exchange::write_fields) next is written for the second.
+    fn hedge(&mut self) -> Option<Target> {
+        None
+    }
+
+    /// Whether an answer to one of two attempts ends the race: the other is then let go of, and this one
+    /// is the only one from here on. Where it does not, the attempt is lost with [`Fault::Unwanted`].
+    fn wins(&mut self, _racer: Racer, _head: &ResponseHead<'_>, _at: Instant) -> bool {
+        true
+    }
+
+    /// One of two attempts has failed. The other goes on alone.
+    fn lost(&mut self, _racer: Racer, _fault: &Fault) {}
+
     /// Whether an answer, of which nothing has been forwarded, is good enough. Where it is not, the
     /// attempt has failed with [`Fault::Unwanted`].
     fn accepts(&mut self, _head: &ResponseHead<'_>, _replay: Replay) -> bool {
@@ -128,6 +152,15 @@ pub struct Target {
     pub address: SocketAddr,
     /// Whether an idle connection will do.
     pub reuse: Reuse,
+}
+
+/// One of two attempts that are made at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Racer {
+    /// That which was made first.
+    First,
+    /// That which was made when the first had not been answered [for a while](Exchange::time_to_hedge).
+    Second,
 }
 
 /// Whether an attempt may go over a connection that has carried a request before.

@@ -228,6 +228,12 @@ impl Sending {
         self.state
     }
 
+    /// A head with no body after it has got so far by other means than [`poll`](Self::poll).
+    pub(crate) fn note(&mut self, state: SendState) {
+        self.sent_any = true;
+        self.state = state;
+    }
+
     /// Bytes of body so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.transfer.bytes

@@ -3,6 +3,7 @@
 mod drain;
 mod finish;
 mod forward;
+mod race;
 mod waits;
 
 use std::future::poll_fn;
@@ -133,23 +134,30 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     }
 
     /// One attempt; an error while not a byte of a final answer has been forwarded.
-    async fn attempt(&mut self, target: Target) -> Result<(After, Option<Fault>), Fault> {
+    async fn attempt(&mut self, mut target: Target) -> Result<(After, Option<Fault>), Fault> {
         if self.traits.framing == Framing::None {
             self.note_received();
         }
-        let mut upstream = match self.connection.worker.reuse(target) {
-            Some(upstream) => upstream,
+        let (mut upstream, answered);
+        match self.time_to_hedge() {
+            Some(after) => (upstream, answered) = Box::pin(self.race(&mut target, after)).await?,
             None => {
-                let worker = self.connection.worker.clone();
-                // Boxed, as all that is rare: every connection has room for what is not.
-                let connecting = Box::pin(worker.connect(target, self.due()));
-                match self.unless_gone(connecting).await? {
-                    Err(Fault::Deadline) => return Err(self.late()),
-                    connected => connected?,
-                }
+                upstream = match self.connection.worker.reuse(target) {
+                    Some(upstream) => upstream,
+                    None => {
+                        let worker = self.connection.worker.clone();
+                        // Boxed, as all that is rare: every connection has room for what is not.
+                        let connecting = Box::pin(worker.connect(target, self.due()));
+                        match self.unless_gone(connecting).await? {
+                            Err(Fault::Deadline) => return Err(self.late()),
+                            connected => connected?,
+                        }
+                    }
+                };
+                answered = self.await_answer(&mut upstream).await;
             }
-        };
-        let head = match self.await_answer(&mut upstream).await {
+        }
+        let head = match answered {
             Err(Fault::Unwanted) => {
                 self.recycle(upstream, target.address);
                 return Err(Fault::Unwanted);
@@ -224,27 +232,34 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     ) -> Result<AnswerHead, Fault> {
         let mut waiting = Waiting::default();
         self.arm_for_sending();
-        poll_fn(|context| {
-            loop {
-                if let Poll::Ready(answer) = self.poll_answer(context, upstream, &mut waiting) {
-                    return Poll::Ready(answer);
-                }
-                if self.connection.deadline.poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                if !self.awaits_permission() {
-                    break;
-                }
-                self.permit();
-                self.arm_for_sending();
+        poll_fn(|context| self.poll_in_time(context, upstream, &mut waiting)).await
+    }
+
+    /// The same, once all is ready for it.
+    fn poll_in_time(
+        &mut self,
+        context: &mut Context<'_>,
+        upstream: &mut Upstream<D::Stream>,
+        waiting: &mut Waiting,
+    ) -> Poll<Result<AnswerHead, Fault>> {
+        loop {
+            if let Poll::Ready(answer) = self.poll_answer(context, upstream, waiting) {
+                return Poll::Ready(answer);
             }
-            Poll::Ready(match self.give_up_gathering(upstream, &mut waiting) {
-                Ok(Some(head)) => Ok(head),
-                Ok(None) => Err(self.overdue()),
-                Err(fault) => Err(fault),
-            })
+            if self.connection.deadline.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if !self.awaits_permission() {
+                break;
+            }
+            self.permit();
+            self.arm_for_sending();
+        }
+        Poll::Ready(match self.give_up_gathering(upstream, waiting) {
+            Ok(Some(head)) => Ok(head),
+            Ok(None) => Err(self.overdue()),
+            Err(fault) => Err(fault),
         })
-        .await
     }
 
     fn poll_answer(

@@ -65,6 +65,24 @@ impl Waiting {
         let fresh = input.get(self.searched..).unwrap_or_default();
         self.searched == 0 || fresh.contains(&b'\n') || input.len() >= MAX_HEAD
     }
+
+    /// The head at the front of `input`, and its length; none while it is not whole.
+    #[inline]
+    pub(super) fn parse<'a>(
+        &mut self,
+        input: &'a [u8],
+        space: &'a mut HeaderSpace<'a>,
+    ) -> Result<Option<(ResponseHead<'a>, usize)>, Fault> {
+        let parsed = ResponseHead::parse(input, space).map_err(malformed)?;
+        match parsed {
+            // A head that comes all at once is no larger than one that comes in pieces may be.
+            Some((_, length)) if length > MAX_HEAD => return Err(TOO_LARGE),
+            None if input.len() >= MAX_HEAD => return Err(TOO_LARGE),
+            None => self.searched = input.len(),
+            Some(_) => {}
+        }
+        Ok(parsed)
+    }
 }
 
 impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
@@ -78,16 +96,8 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             let input = upstream.input.data();
             let mut space: HeaderSpace<'_> =
                 [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
-            let parsed = ResponseHead::parse(input, &mut space).map_err(malformed)?;
-            let (head, length) = match parsed {
-                // A head that comes all at once is no larger than one that comes in pieces may be.
-                Some((_, length)) if length > MAX_HEAD => return Err(TOO_LARGE),
-                None if input.len() >= MAX_HEAD => return Err(TOO_LARGE),
-                Some(parsed) => parsed,
-                None => {
-                    waiting.searched = input.len();
-                    return Ok(None);
-                }
+            let Some((head, length)) = waiting.parse(input, &mut space)? else {
+                return Ok(None);
             };
             if head.is_interim() {
                 self.interim(&head, waiting)?;
@@ -152,7 +162,11 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     }
 
     /// Interim answers go on at once, to clients that know them.
-    fn interim(&mut self, head: &ResponseHead<'_>, waiting: &mut Waiting) -> Result<(), Fault> {
+    pub(super) fn interim(
+        &mut self,
+        head: &ResponseHead<'_>,
+        waiting: &mut Waiting,
+    ) -> Result<(), Fault> {
         waiting.interim += 1;
         if waiting.interim > MAX_INTERIM_ANSWERS {
             return Err(Fault::Answer("too many interim answers"));

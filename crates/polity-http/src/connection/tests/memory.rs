@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::group::{Group, join};
 use crate::policy::{
-    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, Reuse, Target,
+    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse, Target,
 };
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
@@ -145,6 +145,9 @@ impl Dial for MemoryDial {
     }
 }
 
+/// Which of two attempts were lost and why, or won.
+type Races = Rc<RefCell<Vec<(Racer, Option<Fault>)>>>;
+
 /// Goes down a list of ports, and pauses after each that fails.
 #[derive(Clone, Default)]
 pub(super) struct Script {
@@ -154,7 +157,10 @@ pub(super) struct Script {
     pub(super) time_to_attempt: Option<Duration>,
     /// Whether kept connections will do.
     pub(super) reuses: bool,
-    /// A status that is not accepted.
+    /// After how long there is a second attempt, and its port; none for none after all.
+    pub(super) hedge: Option<(Duration, Option<u16>)>,
+    pub(super) races: Races,
+    /// A status that is not accepted, and wins no race.
     pub(super) unwanted: Option<u16>,
     /// The statuses that were asked about.
     pub(super) asked: Rc<RefCell<Vec<u16>>>,
@@ -173,6 +179,13 @@ fn answer(status: u16) -> Answer {
         status,
         fields: Vec::new(),
         body: Vec::new(),
+    }
+}
+
+fn target(port: u16) -> Target {
+    Target {
+        address: ([127, 0, 0, 1], port).into(),
+        reuse: Reuse::Never,
     }
 }
 
@@ -206,13 +219,11 @@ impl Exchange for Scripted {
     fn next(&mut self) -> Result<Target, Answer> {
         let port = self.script.ports.get(self.attempts).copied();
         self.attempts += 1;
-        Ok(Target {
-            address: ([127, 0, 0, 1], port.ok_or_else(|| answer(503))?).into(),
-            reuse: match self.script.reuses {
-                true => Reuse::Likely,
-                false => Reuse::Never,
-            },
-        })
+        let mut target = port.map(target).ok_or_else(|| answer(503))?;
+        if self.script.reuses {
+            target.reuse = Reuse::Likely;
+        }
+        Ok(target)
     }
 
     fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str {
@@ -231,6 +242,28 @@ impl Exchange for Scripted {
 
     fn time_to_attempt(&self) -> Option<Duration> {
         self.script.time_to_attempt
+    }
+
+    fn time_to_hedge(&mut self) -> Option<Duration> {
+        self.script.hedge.map(|(after, _)| after)
+    }
+
+    fn hedge(&mut self) -> Option<Target> {
+        let (_, port) = self.script.hedge?;
+        Some(target(port?))
+    }
+
+    fn wins(&mut self, racer: Racer, head: &ResponseHead<'_>, _: Instant) -> bool {
+        let wins = self.script.unwanted != Some(head.status);
+        if wins {
+            self.script.races.borrow_mut().push((racer, None));
+        }
+        wins
+    }
+
+    fn lost(&mut self, racer: Racer, fault: &Fault) {
+        let mut races = self.script.races.borrow_mut();
+        races.push((racer, Some(fault.clone())));
     }
 
     fn accepts(&mut self, head: &ResponseHead<'_>, _: Replay) -> bool {
@@ -270,6 +303,7 @@ pub(super) struct Served {
     pub(super) outcomes: Rc<RefCell<Vec<Outcome>>>,
     pub(super) replays: Rc<RefCell<Vec<Replay>>>,
     pub(super) asked: Rc<RefCell<Vec<u16>>>,
+    pub(super) races: Races,
 }
 
 /// Serves a connection whose requests go to `ports`, one after the other. Within a `LocalSet`.
@@ -287,6 +321,7 @@ pub(super) fn serve_script(script: Script) -> Served {
     let outcomes = script.outcomes.clone();
     let replays = script.replays.clone();
     let asked = script.asked.clone();
+    let races = script.races.clone();
     let (sender, origins) = mpsc::unbounded_channel();
     let worker = Worker::new(script, MemoryDial(sender), Timeouts::default(), 8);
     let worker = Rc::new(worker);
@@ -310,6 +345,7 @@ pub(super) fn serve_script(script: Script) -> Served {
         outcomes,
         replays,
         asked,
+        races,
     }
 }
 

@@ -4,6 +4,7 @@ mod attempts;
 mod clients;
 mod deadlines;
 mod expect;
+mod hedging;
 mod idle;
 pub(crate) mod memory;
 mod rates;
