@@ -22,21 +22,44 @@ pub const PERIOD: Duration = Duration::from_secs(5);
 /// With fewer samples, a quantile is chance.
 pub const MIN_SAMPLES: u64 = 100;
 
+/// The least that is waited where a quantile says how long. What is answered faster is slowed by a timer's
+/// or a scheduler's turn, which a second one would wait for too.
+pub const FLOOR: Duration = Duration::from_millis(5);
+
 const NEVER: u64 = u64::MAX;
 
 /// When a second one is sent, and how many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// After what this share of requests have been answered within: 0.95 for p95.
-    pub quantile: f64,
+    /// How long an answer is waited for before.
+    pub after: After,
     /// Second ones as a share of requests.
     pub budget: f64,
+}
+
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum After {
+    /// As long as this share of requests of late took to be answered, and at least [`FLOOR`]: 0.95 for p95.
+    Quantile(f64),
+    /// So long, from the first request on.
+    Fixed(Duration),
+}
+
+impl Default for Settings {
+    /// That of the paper, with a budget of twice what becomes of it where nothing is amiss.
+    fn default() -> Self {
+        Self {
+            after: After::Quantile(0.95),
+            budget: 0.1,
+        }
+    }
 }
 
 /// A service's hedging, shared by all threads without a lock.
 #[derive(Debug)]
 pub struct Hedge {
-    quantile: f64,
+    settings: Settings,
     latencies: Latencies,
     /// Microseconds; read by every request, written now and then.
     after: AtomicU64,
@@ -44,12 +67,17 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    /// One that has seen nothing, and so sends nothing twice. Times given later are counted from `origin`.
+    /// One that has seen nothing, and so, where it has to know, sends nothing twice. Times given later are
+    /// counted from `origin`.
     pub fn new(settings: Settings, origin: Instant) -> Self {
+        let after = match settings.after {
+            After::Quantile(_) => NEVER,
+            After::Fixed(after) => micros(after),
+        };
         Self {
-            quantile: settings.quantile,
+            settings,
             latencies: Latencies::default(),
-            after: AtomicU64::new(NEVER),
+            after: AtomicU64::new(after),
             budget: RetryBudget::new(settings.budget, 0, origin),
         }
     }
@@ -59,7 +87,9 @@ impl Hedge {
         self.budget.note_request(now);
     }
 
-    /// Notes how long a request took to be answered, counted from its first attempt.
+    /// Notes how long a request took to be answered, counted from its first attempt. Where the second
+    /// answered, that is less than the first would have taken, but more than it was waited for: the
+    /// quantile is the same for it.
     pub fn note_answer(&self, latency: Duration) {
         self.latencies.note(latency);
     }
@@ -78,10 +108,17 @@ impl Hedge {
 
     /// Looks at what was measured; to be called every [`PERIOD`], from one place.
     pub fn advance(&self) {
-        let (samples, quantile) = self.latencies.quantile(self.quantile);
+        let After::Quantile(share) = self.settings.after else {
+            return;
+        };
+        let (samples, quantile) = self.latencies.quantile(share);
         let known = quantile.filter(|_| samples >= MIN_SAMPLES);
-        let after = known.map_or(NEVER, |after| after.as_micros() as u64);
+        let after = known.map_or(NEVER, |after| micros(after.max(FLOOR)));
         self.after.store(after, Ordering::Relaxed);
         self.latencies.decay();
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(NEVER)
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const P95: Settings = Settings {
-    quantile: 0.95,
+    after: After::Quantile(0.95),
     budget: 0.05,
 };
 
@@ -53,10 +53,33 @@ fn it_follows_what_has_become_slower_or_quicker() {
         }
         hedge.after()
     };
-    for latency in [5, 500, 2].map(millis) {
+    for latency in [6, 500, 7].map(millis) {
         let after = serve(latency);
         assert!(is_about(after, latency), "{latency:?} {after:?}");
     }
+}
+
+#[test]
+fn what_is_answered_at_once_is_given_a_moment_nevertheless() {
+    let hedge = Hedge::new(P95, Instant::now());
+    (0..1_000).for_each(|_| hedge.note_answer(Duration::from_micros(200)));
+    hedge.advance();
+    assert_eq!(hedge.after(), Some(FLOOR));
+}
+
+#[test]
+fn a_fixed_time_holds_from_the_first_request_on_and_whatever_is_measured() {
+    let now = Instant::now();
+    let after = After::Fixed(millis(1));
+    let hedge = Hedge::new(Settings { after, budget: 0.5 }, now);
+    for _ in 0..3 {
+        assert_eq!(hedge.after(), Some(millis(1)));
+        (0..1_000).for_each(|_| hedge.note_answer(millis(50)));
+        hedge.advance();
+    }
+    assert!(!hedge.try_send(now), "of none, none");
+    (0..2).for_each(|_| hedge.note_request(now));
+    assert!(hedge.try_send(now) && !hedge.try_send(now));
 }
 
 proptest! {
