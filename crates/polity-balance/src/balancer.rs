@@ -1,6 +1,7 @@
 //! Choosing an endpoint of a service for a request.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use polity_core::Rng;
 
@@ -187,6 +188,14 @@ impl Balancer {
         let latency = observation.latency.filter(|_| !observation.failed);
         if let (Some(kind), Some(latency)) = (self.settings.policy.latency(), latency) {
             endpoint.latency().note(kind, latency, now);
+        }
+    }
+
+    /// Notes that a request at `endpoint` was given up after it had waited so long: that says nothing of
+    /// whether it would have gone well, but that it would have taken longer.
+    pub fn observe_given_up(&self, endpoint: &Endpoint, waited: Duration, now: Moment) {
+        if let Some(kind) = self.settings.policy.latency() {
+            endpoint.latency().note_longer(kind, waited, now);
         }
     }
 }

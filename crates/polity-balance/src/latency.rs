@@ -50,6 +50,14 @@ impl Latency {
         });
     }
 
+    /// Notes that an answer would have taken longer than `waited`: what is known to take longer anyway
+    /// stays as it is.
+    pub(crate) fn note_longer(&self, kind: Kind, waited: Duration, now: Moment) {
+        if waited.as_secs_f32() * 1_000.0 > self.read(now) {
+            self.note(kind, waited, now);
+        }
+    }
+
     /// What is forgotten in, in milliseconds. No longer than there have been samples: the first
     /// would count for as much as all of the next ten seconds together, and it says next to nothing.
     fn window(&self, now: Moment) -> f32 {

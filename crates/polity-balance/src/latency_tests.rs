@@ -63,6 +63,19 @@ fn the_first_sample_counts_for_no_more_than_others() {
 }
 
 #[test]
+fn what_was_given_up_says_only_that_it_would_have_taken_longer() {
+    let latency = Latency::default();
+    latency.note(Kind::Peak, Duration::from_millis(100), Moment(0));
+    let given_up =
+        |waited| latency.note_longer(Kind::Peak, Duration::from_millis(waited), Moment(1));
+    given_up(50);
+    let kept = milliseconds(&latency, 1);
+    assert!((99.9..=100.0).contains(&kept), "{kept}");
+    given_up(200);
+    assert_eq!(milliseconds(&latency, 1), 200.0);
+}
+
+#[test]
 fn what_is_old_is_forgotten() {
     let latency = Latency::default();
     latency.note(Kind::Mean, Duration::from_millis(100), Moment(0));

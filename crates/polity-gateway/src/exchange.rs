@@ -4,6 +4,7 @@ mod affinity;
 mod attempts;
 mod begin;
 mod endings;
+mod hedging;
 mod record;
 mod refusals;
 
@@ -14,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
-use polity_http::{Answer, Fault, Next, Outcome, Replay, RequestHead, ResponseHead, Target};
+use polity_http::{Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Target};
 use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
 
 use self::attempts::Nowhere;
-use self::endings::answered_with;
+use self::endings::{answered_with, ended};
+use self::hedging::Hedge;
 use crate::destination::Destination;
 use crate::failures::Permits;
 use crate::fields::{self, Added, Trust};
@@ -62,6 +64,10 @@ pub(crate) struct Exchange {
     backoff: Option<Backoff>,
     /// What lets the attempt through that is being made.
     permit: Option<Permits>,
+    /// Whether another attempt may be made beside a slow one.
+    may_hedge: bool,
+    /// There once that is being done, or was.
+    hedge: Option<Box<Hedge>>,
     /// The answer that another attempt is made instead of.
     unwanted: Option<Unwanted>,
     /// Whether an attempt may have reached the service.
@@ -165,7 +171,11 @@ impl polity_http::Exchange for Exchange {
         let external = self
             .service()
             .is_some_and(|service| service.policy.locality == Locality::External);
-        let host = match &self.current {
+        let (instance, attempted) = match self.second() {
+            Some((instance, attempted)) => (Some(instance), attempted),
+            None => (self.current.as_deref(), self.attempted),
+        };
+        let host = match instance {
             // Only HTTP/1.0 clients may leave the host out, and no service need know of them.
             Some(instance) if external || head.authority.is_empty() => instance.authority.as_str(),
             _ => head.authority,
@@ -176,7 +186,7 @@ impl polity_http::Exchange for Exchange {
             host,
             request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),
-            remaining: self.remaining(self.attempted),
+            remaining: self.remaining(attempted),
         };
         fields::write(head, &added, out);
         if let Some(treated) = self.treated() {
@@ -206,6 +216,22 @@ impl polity_http::Exchange for Exchange {
         self.service()?.policy.retry.per_try_timeout
     }
 
+    fn time_to_hedge(&mut self) -> Option<Duration> {
+        self.patience()
+    }
+
+    fn hedge(&mut self) -> Option<Target> {
+        self.begin_second()
+    }
+
+    fn wins(&mut self, racer: Racer, head: &ResponseHead<'_>, at: Instant) -> bool {
+        self.wins_race(racer, head, at)
+    }
+
+    fn lost(&mut self, racer: Racer, fault: &Fault) {
+        self.lose(racer, fault);
+    }
+
     fn accepts(&mut self, head: &ResponseHead<'_>, replay: Replay) -> bool {
         self.is_good_enough(head, replay)
     }
@@ -214,22 +240,16 @@ impl polity_http::Exchange for Exchange {
         let cause = Cause::of(fault);
         self.upstream_time = None;
         self.was_sent |= replay != Replay::NotSent;
+        self.lose_second(fault);
         let unwanted = self.unwanted.take();
-        let place = self.current.take();
-        if let Some(place) = &place {
-            if cause == Cause::ConnectFailed {
-                place.address_failed();
-            }
-            self.tried.push(Instance::clone(place));
-        }
+        let place = self.leave(fault);
         let pause = match &unwanted {
             Some(unwanted) => Some(unwanted.pause),
             None => self.retry(fault, replay),
         };
-        let ended = match &unwanted {
-            Some(unwanted) => Some(answered_with(unwanted.status)),
-            None if *fault == Fault::Stale && pause.is_some() => None,
-            None => fault.is_the_services().then_some(Ended::NoAnswer),
+        let ended = match fault {
+            Fault::Stale if pause.is_some() => None,
+            _ => ended(fault, unwanted.as_ref()),
         };
         if let Some(place) = &place {
             self.attempt_ended(place, ended, Instant::now());
@@ -253,6 +273,7 @@ impl polity_http::Exchange for Exchange {
 
     fn answered(&mut self, head: &ResponseHead<'_>, at: Instant) {
         self.upstream_time = Some(at.saturating_duration_since(self.attempted));
+        self.note_patience(head, at);
         if let Some(admission) = &mut self.admission {
             admission.answered(at);
         }
@@ -281,6 +302,7 @@ impl polity_http::Exchange for Exchange {
 
     fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
         self.write_session(out);
+        self.write_race(out);
         if let Some(treated) = self.treated() {
             treated.write_fields_of_answer(out);
         }

@@ -12,6 +12,7 @@ use polity_core::InstanceId;
 use polity_http::Server;
 use polity_http::server::capacity;
 use polity_plan::Plan;
+use polity_resilience::hedge::{self, Hedge};
 use polity_resilience::{Bulkhead, adaptive_limit};
 use polity_runtime::published::Subscription;
 use polity_runtime::{DataPlane, Drain, Published, task};
@@ -175,6 +176,8 @@ impl Gateway {
         let mut rotation = tokio::time::interval(WINDOW / 2);
         let mut look = tokio::time::interval(adaptive_limit::PERIOD);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut latencies = tokio::time::interval(hedge::PERIOD);
+        latencies.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.resolve_names();
         loop {
             // Cancelling any of these loses nothing: what has changed is still changed in the next
@@ -187,6 +190,10 @@ impl Gateway {
                 _ = rotation.tick() => self.rotate(),
                 _ = look.tick() => {
                     self.look_at_load();
+                    continue;
+                }
+                _ = latencies.tick() => {
+                    self.look_at_latencies();
                     continue;
                 }
             }
@@ -233,6 +240,12 @@ impl Gateway {
             service.load.advance(service.name.as_str(), now);
             service.sweep(now);
         }
+    }
+
+    fn look_at_latencies(&self) {
+        let services = &self.builder.current().services;
+        let hedges = services.iter().filter_map(|it| it.shared.hedge.as_ref());
+        hedges.for_each(Hedge::advance);
     }
 
     fn rotate(&self) {

@@ -140,6 +140,12 @@ impl Load {
         }
     }
 
+    /// Whether so many requests stand in line in the service that more are refused.
+    pub(crate) fn is_limited(&self) -> bool {
+        let line = self.line.as_ref();
+        line.is_some_and(|line| line.limit().is_some())
+    }
+
     /// Draws the conclusions of what requests to `service` took, and says when a limit begins or ends.
     pub(crate) fn advance(&self, service: &str, now: Instant) {
         let Some(line) = &self.line else {

@@ -40,7 +40,8 @@ pub(crate) enum Reached {
     Yes,
 }
 
-/// The field that names the cause and says whether the service was reached. Only Polity sets it.
+/// The field that names the cause and says whether the service was reached; of an answer that comes of a
+/// race, that. Only Polity sets it.
 pub(crate) const REASON: &str = "x-polity-reason";
 
 /// Seconds after which a client may try again where nothing better is known: an instance that

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
 use polity_plan::{Balance, CircuitBreakers, Gateway, Origin, Protocol, Retry};
+use polity_resilience::hedge::{self, Hedge};
 use polity_resilience::outlier::{self, Detector};
 use polity_resilience::{CircuitBreaker, RetryBudget, Room};
 
@@ -37,6 +38,7 @@ pub(crate) struct ServicePolicy {
     pub(crate) protocol: Protocol,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) hedge: Option<hedge::Settings>,
     pub(crate) circuit_breaker: CircuitBreakers,
     pub(crate) outlier: Option<outlier::Settings>,
     pub(crate) balance: Balance,
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) statistics: Statistics,
     pub(crate) balancer: Balancer,
     pub(crate) budget: RetryBudget,
+    /// Where a second instance is asked too.
+    pub(crate) hedge: Option<Hedge>,
     /// Who tells which instances do worse than the others, if that matters.
     pub(crate) outliers: Option<Detector>,
     /// The service's own circuit breaker, if it has one.
@@ -80,6 +84,7 @@ impl ServicePolicy {
             protocol: service.protocol,
             timeout: service.timeout,
             retry: service.retry.clone(),
+            hedge: service.hedge,
             circuit_breaker: service.circuit_breaker,
             outlier: service.outlier,
             balance: service.balance.clone(),
@@ -97,6 +102,7 @@ impl ServicePolicy {
     pub(crate) fn remembers_as(&self, other: &Self) -> bool {
         self.balance == other.balance
             && self.retry.budget == other.retry.budget
+            && self.hedge == other.hedge
             && self.circuit_breaker == other.circuit_breaker
             && self.outlier == other.outlier
     }
@@ -114,6 +120,7 @@ impl Shared {
             balancer: Balancer::new(settings),
             sessions,
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
+            hedge: policy.hedge.map(|settings| Hedge::new(settings, now)),
             outliers: policy.outlier.map(|outlier| Detector::new(outlier, now)),
             breaker: policy
                 .circuit_breaker

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use polity_core::parse_duration;
+use polity_resilience::hedge::After;
 use polity_route::{HostPattern, normalise, normalise_host};
 
 use crate::descriptor::Flaw;
@@ -132,6 +134,18 @@ pub(crate) fn parse_hash_by(text: &str) -> Result<HashBy, Flaw> {
         "header" => Ok(HashBy::Header(name.to_ascii_lowercase())),
         "cookie" => Ok(HashBy::Cookie(name.to_owned())),
         _ => Err(wrong("")),
+    }
+}
+
+/// What `after` of `hedge` says, the bounds of durations aside.
+pub(crate) fn parse_hedge_after(text: &str) -> Option<After> {
+    let percent = text
+        .strip_prefix('p')
+        .and_then(|digits| digits.parse().ok());
+    match percent {
+        Some(percent @ 50u8..=99) => Some(After::Quantile(f64::from(percent) / 100.0)),
+        Some(_) => None,
+        None => parse_duration(text).ok().map(After::Fixed),
     }
 }
 

@@ -97,6 +97,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
             consumes: consumes.iter().map(|topic| topic.value.clone()).collect(),
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
             retry: resilience::retry(fields.table("retry")),
+            hedge: resilience::hedge(fields),
             circuit_breaker: resilience::by_scope(&failures.circuit_breakers),
             outlier: resilience::outlier(fields),
             balance,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName, TopicName};
-use polity_resilience::outlier;
+use polity_resilience::{hedge, outlier};
 
 pub use self::balance::{
     Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky,
@@ -96,6 +96,8 @@ pub struct Service {
     pub timeout: Duration,
     /// Tries of a request to it.
     pub retry: Retry,
+    /// When a second instance is asked too; none for never.
+    pub hedge: Option<hedge::Settings>,
     /// When requests to it are refused because they keep failing; none for never.
     pub circuit_breaker: CircuitBreakers,
     /// Which of its instances are left out for a while; none for none.

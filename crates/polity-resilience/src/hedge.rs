@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use crate::RetryBudget;
 use latency::Latencies;
 
-/// From one [`Hedge::advance`] to the next, about. Samples lose half of their weight in each.
-pub const PERIOD: Duration = Duration::from_secs(5);
+/// From one [`Hedge::advance`] to the next, about. Samples lose an eighth of their weight in each: half
+/// of it in five seconds.
+pub const PERIOD: Duration = Duration::from_secs(1);
 
 /// With fewer samples, a quantile is chance.
 pub const MIN_SAMPLES: u64 = 100;

@@ -28,6 +28,8 @@ pub(crate) struct Line<'a> {
     pub(crate) attempts: u32,
     /// Why there was another attempt; of several, the last.
     pub(crate) retried: Option<&'a str>,
+    /// The instance that was asked too because the first took its time.
+    pub(crate) hedged: Option<&'a str>,
     pub(crate) reason: Option<&'a str>,
     /// Both were made or checked by us: they hold nothing to escape.
     pub(crate) trace_id: Option<&'a [u8]>,
@@ -61,6 +63,7 @@ impl Line<'_> {
             upstream: None,
             attempts: 0,
             retried: None,
+            hedged: None,
             reason: None,
             trace_id: None,
             request_id: None,
@@ -99,6 +102,9 @@ impl Line<'_> {
         number(out, b",\"attempts\":", self.attempts.into());
         if self.retried.is_some() {
             text(out, b",\"retried\":", self.retried);
+        }
+        if self.hedged.is_some() {
+            text(out, b",\"hedged\":", self.hedged);
         }
         text(out, b",\"reason\":", self.reason);
         plain(out, b",\"trace_id\":", self.trace_id);

@@ -82,21 +82,39 @@ impl Exchange {
 
     /// Takes a place at an instance that was not tried, or at any if all were.
     fn take_place(&self, service: &Service, now: Instant) -> Option<InFlight<Instance>> {
-        let mut rng = self.thread.rng.borrow_mut();
-        let balancer = &service.shared.balancer;
-        let admits =
-            |instance: &Instance| instance.address().is_some() && service.admits(instance, now);
-        let untried = |instance: &Instance| admits(instance) && !self.was_tried(instance);
+        let place = self.take_untried(service, now);
+        place.or_else(|| {
+            let again = !self.tried.is_empty();
+            again.then(|| self.take(service, now, |_| true))?
+        })
+    }
+
+    /// Takes a place at an instance that was not tried and is not being tried.
+    pub(super) fn take_untried(
+        &self,
+        service: &Service,
+        now: Instant,
+    ) -> Option<InFlight<Instance>> {
+        self.take(service, now, |instance| !self.was_tried(instance))
+    }
+
+    fn take(
+        &self,
+        service: &Service,
+        now: Instant,
+        wanted: impl Fn(&Instance) -> bool,
+    ) -> Option<InFlight<Instance>> {
+        let admits = |instance: &Instance| {
+            instance.address().is_some() && service.admits(instance, now) && wanted(instance)
+        };
         let ask = Ask {
             now: moment(now),
             key: self.key,
             prefers: self.session.and_then(|session| session.instance),
         };
-        let place = balancer.begin(&service.ready, &ask, &mut *rng, untried);
-        place.or_else(|| {
-            let again = !self.tried.is_empty();
-            again.then(|| balancer.begin(&service.ready, &ask, &mut *rng, admits))?
-        })
+        let mut rng = self.thread.rng.borrow_mut();
+        let balancer = &service.shared.balancer;
+        balancer.begin(&service.ready, &ask, &mut *rng, admits)
     }
 
     fn was_tried(&self, instance: &Instance) -> bool {
@@ -119,17 +137,8 @@ impl Exchange {
 
     /// Whether the answer is forwarded: not if there is to be another attempt instead.
     pub(super) fn is_good_enough(&mut self, head: &ResponseHead<'_>, replay: Replay) -> bool {
-        let Some(service) = self.service() else {
+        let Some(ending) = self.covered(head) else {
             return true;
-        };
-        let rules = service.policy.retry.on;
-        if !rules.are_for_answers() {
-            return true;
-        }
-        let grpc = head.header("grpc-status").filter(|_| rules.are_for_grpc());
-        let ending = retry::Ending::Answer {
-            status: head.status,
-            grpc: grpc.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
         };
         let wait = match head.header("retry-after") {
             None => Some(Duration::ZERO),
@@ -146,6 +155,21 @@ impl Exchange {
             }
             None => true,
         }
+    }
+
+    /// How an attempt ends that is answered so, if that is one of the endings after which there is
+    /// another.
+    pub(super) fn covered(&self, head: &ResponseHead<'_>) -> Option<retry::Ending> {
+        let rules = self.service()?.policy.retry.on;
+        if !rules.are_for_answers() {
+            return None;
+        }
+        let grpc = head.header("grpc-status").filter(|_| rules.are_for_grpc());
+        let ending = retry::Ending::Answer {
+            status: head.status,
+            grpc: grpc.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
+        };
+        rules.cover(ending).then_some(ending)
     }
 
     /// Whether the request may be made again after `fault`; if so that counts, and this is how long to
@@ -221,7 +245,7 @@ impl Exchange {
     }
 
     /// Whether the request may be carried out twice: by its method, or because the plan says so.
-    fn may_be_done_twice(&self) -> bool {
+    pub(super) fn may_be_done_twice(&self) -> bool {
         let Destination::Service {
             service,
             path,

@@ -46,6 +46,7 @@ impl Exchange {
         exchange.trace = Some(trace);
         exchange.key = exchange.key_of(head);
         exchange.session = exchange.session_of(head);
+        exchange.may_hedge = exchange.may_be_hedged(head);
         exchange
     }
 
@@ -100,6 +101,8 @@ impl Exchange {
             stale: 0,
             backoff: None,
             permit: None,
+            may_hedge: false,
+            hedge: None,
             unwanted: None,
             was_sent: false,
             retried: None,

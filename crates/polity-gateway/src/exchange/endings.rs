@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use polity_balance::Observation;
+use polity_balance::{InFlight, Observation};
 use polity_http::{Fault, ResponseHead};
 use polity_resilience::outlier::Ending as Ended;
 
-use super::Exchange;
+use super::{Exchange, Unwanted};
 use crate::instance::Instance;
 use crate::load_report;
 use crate::moment::moment;
@@ -20,6 +20,14 @@ pub(super) fn answered_with(status: u16) -> Ended {
     match status {
         500.. => Ended::Error,
         _ => Ended::Success,
+    }
+}
+
+/// How an attempt ended that was cut short by `fault`, as far as that says something of the service.
+pub(super) fn ended(fault: &Fault, unwanted: Option<&Unwanted>) -> Option<Ended> {
+    match unwanted {
+        Some(unwanted) => Some(answered_with(unwanted.status)),
+        None => fault.is_the_services().then_some(Ended::NoAnswer),
     }
 }
 
@@ -40,6 +48,16 @@ impl Exchange {
             self.note(place, ended, now);
             self.judge(place, ended, now);
         }
+    }
+
+    /// Leaves the instance of the current attempt, to which `fault` has put an end.
+    pub(super) fn leave(&mut self, fault: &Fault) -> Option<InFlight<Instance>> {
+        let place = self.current.take()?;
+        if Cause::of(fault) == Cause::ConnectFailed {
+            place.address_failed();
+        }
+        self.tried.push(Instance::clone(&place));
+        Some(place)
     }
 
     /// Tells the circuit breakers that let the attempt through how it ended, once. `place` is where it was,

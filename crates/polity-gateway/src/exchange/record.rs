@@ -51,6 +51,7 @@ impl Exchange {
         line.upstream = self.upstream_time;
         line.attempts = self.attempts;
         line.retried = self.retried;
+        line.hedged = self.hedged().map(|instance| instance.id.as_str());
         line.trace_id = self.trace.as_ref().map(TraceParent::trace_id);
         line.request_id = self.request_id.as_bytes();
         line.reason = match (self.reason, &outcome.fault) {

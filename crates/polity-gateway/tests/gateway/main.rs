@@ -13,6 +13,7 @@ mod errors;
 mod failures;
 mod fields;
 mod headers;
+mod hedging;
 mod limits;
 mod log;
 mod overload;

@@ -30,6 +30,7 @@ fn without_port(service: &DraftService, program: &Program, findings: &mut Findin
         "protocol",
         "timeout",
         "retry",
+        "hedge",
         "circuit_breaker",
         "outlier",
         "balance",
@@ -67,9 +68,15 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
         .service
         .program()
         .is_some_and(|program| program.health.path.is_some());
-    let keys = ["timeout", "retry", "circuit_breaker", "max_in_flight"]
-        .into_iter()
-        .chain(path.then_some("health"));
+    let keys = [
+        "timeout",
+        "retry",
+        "hedge",
+        "circuit_breaker",
+        "max_in_flight",
+    ]
+    .into_iter()
+    .chain(path.then_some("health"));
     for key in keys {
         let Some(place) = service.place(key) else {
             continue;

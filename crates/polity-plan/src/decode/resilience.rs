@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use polity_resilience::circuit_breaker::{self, Rate};
+use polity_resilience::hedge;
 use polity_resilience::outlier::{self, SuccessRate};
 use polity_resilience::retry::{GrpcStatus, Rules};
 
-use crate::address::parse_path;
+use crate::address::{parse_hedge_after, parse_path};
 use crate::decode::Fields;
 use crate::draft::{BreakerScope, DraftBreaker, DraftFailures};
 use crate::plan::{CircuitBreakers, Idempotent, Retry, RetryPause};
@@ -70,6 +71,17 @@ pub(super) fn places(service: Fields<'_>) -> DraftFailures {
         circuit_breakers: circuit_breakers(service),
         outlier: service.table("outlier").places(),
     }
+}
+
+pub(super) fn hedge(service: Fields<'_>) -> Option<hedge::Settings> {
+    let asked = service.get("hedge").is_some() && !service.is_false("hedge");
+    let (fields, default) = (service.table("hedge"), hedge::Settings::default());
+    asked.then(|| hedge::Settings {
+        after: fields
+            .parse("after", parse_hedge_after)
+            .unwrap_or(default.after),
+        budget: fields.number("budget").unwrap_or(default.budget),
+    })
 }
 
 /// The circuit breakers of a service: one, or several in a list.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use polity_core::{
     ByteSize, NameError, QuantityError, ServiceName, TaskName, TopicName, parse_duration,
 };
+use polity_resilience::hedge::After;
 
 use crate::address::{
-    self, is_token, parse_brokers, parse_database, parse_hash_by, parse_host_port, parse_listen,
-    parse_network, parse_upstream,
+    self, is_token, parse_brokers, parse_database, parse_hash_by, parse_hedge_after,
+    parse_host_port, parse_listen, parse_network, parse_upstream,
 };
 use crate::code::Code;
 use crate::descriptor::{Flaw, Format};
@@ -133,6 +134,17 @@ pub(crate) static DURATION: Format = Format {
         let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
         ensure(!duration.is_zero(), "it cannot be nothing")?;
         ensure(duration <= MAX_DURATION, "it is longer than 30 days")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static HEDGE_AFTER: Format = Format {
+    expected: "\"p95\", any from \"p50\" to \"p99\", or a duration like \"250ms\"",
+    check: |text| match parse_hedge_after(text) {
+        Some(After::Quantile(_)) => Ok(()),
+        Some(After::Fixed(_)) => (DURATION.check)(text),
+        None => Err(Flaw::Wrong(String::new())),
     },
     code: Code::WrongValue,
     pattern: None,

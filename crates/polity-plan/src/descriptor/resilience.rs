@@ -74,6 +74,26 @@ pub(crate) static BACKOFF: Table = Table {
     exclusive: &[],
 };
 
+/// `hedge` of a service.
+pub(crate) static HEDGE: Table = Table {
+    keys: &[
+        Key::new(
+            "after",
+            Shape::Text(&HEDGE_AFTER),
+            "How long the first is waited for: what this share of answers took of late (and 5ms at least), or a time.",
+        )
+        .default("\"p95\""),
+        Key::new(
+            "budget",
+            Shape::Number { min: 0.0, max: 1.0 },
+            "Second requests that may be added to such as may be sent twice: 0.1 is one for ten.",
+        )
+        .default("0.1"),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
 /// `circuit_breaker` of a service.
 pub(crate) static CIRCUIT_BREAKER: Table = Table {
     keys: &[

@@ -3,7 +3,7 @@
 use crate::descriptor::balance::{BALANCE_OR_WORD, PLACE_OR_URL, now};
 use crate::descriptor::format::*;
 use crate::descriptor::gateway::IN_FLIGHT;
-use crate::descriptor::resilience::{CIRCUIT_BREAKER, OUTLIER, RETRY};
+use crate::descriptor::resilience::{CIRCUIT_BREAKER, HEDGE, OUTLIER, RETRY};
 use crate::descriptor::tables::{ENVIRONMENT, HEALTH, ROUTE};
 use crate::descriptor::{Key, Shape, Table};
 use crate::plan::MAX_REPLICAS;
@@ -127,6 +127,12 @@ pub(crate) static SERVICE: Table = Table {
         .default("\"30s\""),
         Key::new("retry", Shape::Table(&RETRY), "Tries of a request to it."),
         Key::new(
+            "hedge",
+            Shape::Either(&[Shape::Boolean, Shape::Table(&HEDGE)]),
+            "Asks a second instance too where the first is slow: of what may be done twice and has no body, the first to answer counts.",
+        )
+        .default("false"),
+        Key::new(
             "circuit_breaker",
             Shape::Either(&[
                 Shape::Table(&CIRCUIT_BREAKER),
@@ -187,7 +193,6 @@ pub(crate) static SERVICE: Table = Table {
             "Codes of warnings not to be given about it.",
         )
         .default("[]"),
-        Key::later("hedge"),
         Key::later("isolation"),
         Key::later("transcode"),
         Key::later("tls"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use polity_plan::CircuitBreakers;
+use polity_resilience::hedge::{self, After};
 use polity_resilience::retry::{Ending, Rules};
 use polity_resilience::{circuit_breaker, outlier};
 
@@ -88,6 +89,23 @@ fn what_may_be_done_twice_can_be_said_of_all_or_by_path() {
 }
 
 #[test]
+fn a_second_instance_is_asked_only_where_the_plan_says_so() {
+    assert_eq!(service("").hedge, None);
+    assert_eq!(service("hedge = false").hedge, None);
+    let default = Some(hedge::Settings::default());
+    assert_eq!(service("hedge = true").hedge, default);
+    assert_eq!(service("hedge = {}").hedge, default);
+    let check = |lines: &str, after, budget| {
+        let expected = Some(hedge::Settings { after, budget });
+        let hedge = format!("hedge = {{ {lines} }}");
+        assert_eq!(service(&hedge).hedge, expected, "{lines}");
+    };
+    check("after = \"p99\"", After::Quantile(0.99), 0.1);
+    let fixed = After::Fixed(Duration::from_millis(250));
+    check("after = \"250ms\", budget = 1", fixed, 1.0);
+}
+
+#[test]
 fn a_circuit_breaker_has_defaults_of_its_own() {
     let breakers = |lines: &str| service(lines).circuit_breaker;
     assert_eq!(
@@ -158,6 +176,11 @@ fn what_makes_no_sense_is_refused() {
     check_run("retry = { on = [\"rest\"] }", &["P0106"]);
     check_run("retry = { on = \"reset\" }", &["P0104"]);
     check_run("retry = { per_try_timeout = \"0s\" }", &["P0106"]);
+    check_run("hedge = { after = \"p100\" }", &["P0106"]);
+    check_run("hedge = { after = \"p49\" }", &["P0106"]);
+    check_run("hedge = { after = \"0s\" }", &["P0106"]);
+    check_run("hedge = { budget = 1.1 }", &["P0106"]);
+    check_run("hedge = \"p95\"", &["P0104"]);
     check_run("circuit_breaker = true", &["P0104"]);
     check_run("circuit_breaker = { base = \"900ms\" }", &["P0106"]);
     check_run("circuit_breaker = { probes = 0 }", &["P0106"]);
