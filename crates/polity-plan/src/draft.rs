@@ -101,6 +101,7 @@ pub(crate) struct DraftBalance {
 pub(crate) struct DraftFailures {
     pub(crate) retry: Vec<Place>,
     pub(crate) backoff: Vec<Place>,
+    pub(crate) hedge: Vec<Place>,
     pub(crate) circuit_breakers: Vec<DraftBreaker>,
     pub(crate) outlier: Vec<Place>,
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use polity_resilience::hedge::After;
+
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::draft::{DraftBreaker, DraftService, Place, find};
@@ -12,6 +14,7 @@ const OF_RETRIES: [&str; 4] = ["on", "budget", "backoff", "idempotent"];
 
 pub(super) fn check(service: &DraftService, findings: &mut Findings) {
     time_of_a_try(service, findings);
+    time_to_hedge(service, findings);
     single_try(service, findings);
     caps(service, findings);
     breakers(service, findings);
@@ -19,22 +22,56 @@ pub(super) fn check(service: &DraftService, findings: &mut Findings) {
 }
 
 fn time_of_a_try(service: &DraftService, findings: &mut Findings) {
-    let timeout = service.service.timeout;
-    let planned = service.service.retry.per_try_timeout;
-    let place = find(&service.failures.retry, "per_try_timeout");
-    let Some(place) = place.filter(|_| planned.is_some_and(|planned| planned >= timeout)) else {
-        return;
+    let finding = Within {
+        places: &service.failures.retry,
+        key: "per_try_timeout",
+        planned: service.service.retry.per_try_timeout,
+        message: "no try ever takes as long as `per_try_timeout`: `timeout` is over before",
+        help: "let it be shorter than `timeout`, so that another try has time, or remove it",
     };
-    let message = "no try ever takes as long as `per_try_timeout`: `timeout` is over before";
-    let finding = Diagnostic::new(Code::TimesClash, message, place.value.clone())
-        .help("let it be shorter than `timeout`, so that another try has time, or remove it");
-    findings.add(match service.place("timeout") {
-        Some(timeout) => finding.other(timeout.value.clone(), "all tries together have this"),
-        None => finding.label(format!(
-            "`timeout` is {} s where nothing is said",
-            timeout.as_secs()
-        )),
-    });
+    finding.check(service, findings);
+}
+
+fn time_to_hedge(service: &DraftService, findings: &mut Findings) {
+    let finding = Within {
+        places: &service.failures.hedge,
+        key: "after",
+        planned: service.service.hedge.and_then(|hedge| match hedge.after {
+            After::Fixed(after) => Some(after),
+            After::Quantile(_) => None,
+        }),
+        message: "no second instance is ever asked `after` so long: `timeout` is over before",
+        help: "let it be shorter than `timeout`, so that the second has time to answer, or remove it",
+    };
+    finding.check(service, findings);
+}
+
+/// A time that is over before `timeout` is, or means nothing.
+struct Within<'a> {
+    places: &'a [Place],
+    key: &'static str,
+    planned: Option<Duration>,
+    message: &'static str,
+    help: &'static str,
+}
+
+impl Within<'_> {
+    fn check(&self, service: &DraftService, findings: &mut Findings) {
+        let timeout = service.service.timeout;
+        let place = find(self.places, self.key);
+        let Some(place) = place.filter(|_| self.planned.is_some_and(|it| it >= timeout)) else {
+            return;
+        };
+        let finding =
+            Diagnostic::new(Code::TimesClash, self.message, place.value.clone()).help(self.help);
+        findings.add(match service.place("timeout") {
+            Some(timeout) => finding.other(timeout.value.clone(), "all tries together have this"),
+            None => finding.label(format!(
+                "`timeout` is {} s where nothing is said",
+                timeout.as_secs()
+            )),
+        });
+    }
 }
 
 fn single_try(service: &DraftService, findings: &mut Findings) {

@@ -68,6 +68,7 @@ pub(super) fn places(service: Fields<'_>) -> DraftFailures {
     DraftFailures {
         retry: retry.places(),
         backoff: retry.table("backoff").places(),
+        hedge: service.table("hedge").places(),
         circuit_breakers: circuit_breakers(service),
         outlier: service.table("outlier").places(),
     }

@@ -205,6 +205,8 @@ fn a_try_has_less_time_than_all_tries() {
         "timeout = \"2s\"\nretry = { per_try_timeout = \"1s\" }",
         &[],
     );
+    check_run("hedge = { after = \"30s\" }", &["P0129"]);
+    check_run("hedge = { after = \"29s\" }", &[]);
 }
 
 #[test]

@@ -172,6 +172,7 @@ fn bare(name: ServiceName) -> Service {
         consumes: BTreeSet::new(),
         timeout: Duration::from_secs(30),
         retry: Retry::default(),
+        hedge: None,
         circuit_breaker: polity_plan::CircuitBreakers::default(),
         outlier: None,
         balance: Balance::default(),
