@@ -144,7 +144,7 @@ impl Stable {
         match peer(name) {
             Some(peer) => (peer.configure)(&place, &mut command)?,
             None if name == FLOOR => configure_floor(&place, &mut command),
-            None => configure_polity(&place, &mut command)?,
+            None => configure_polity(&place, "", &mut command)?,
         }
         let mut process = Process::start(command, &folder.join("output.log"))?;
         process.wait_until(START, || answers(address, path))?;
@@ -166,11 +166,16 @@ impl Contender {
     }
 }
 
-/// The plan that a user would write, and the access log that a user would ask for.
-pub(super) fn configure_polity(place: &Place, command: &mut Command) -> anyhow::Result<()> {
+/// The plan that a user would write, with further lines for the `gateway`, and the access log that a
+/// user would ask for.
+pub(super) fn configure_polity(
+    place: &Place,
+    gateway: &str,
+    command: &mut Command,
+) -> anyhow::Result<()> {
     let mut plan = format!(
         // All clients come from one address.
-        "[gateway]\nlisten = \"127.0.0.1:{}\"\nlimits.connections_per_address = false\n\n\
+        "[gateway]\nlisten = \"127.0.0.1:{}\"\nlimits.connections_per_address = false\n{gateway}\n\
          [console]\nlisten = \"127.0.0.1:0\"\n",
         place.port
     );
