@@ -23,11 +23,20 @@ pub(super) struct Balancer {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Polity,
-    Nginx,
+    /// With what is said of each server.
+    Nginx(&'static str),
     Haproxy,
 }
 
-pub(super) const BALANCERS: [Balancer; 11] = [
+/// A server with so many failures is out for a while. Answers that say that it is full are among them, as
+/// nginx counts as a failure whatever is to be tried again.
+const OUT: &str = "max_fails=5 fail_timeout=10s";
+/// In turn, servers fill up one after the other, and with [`OUT`] all of them are out soon: nginx answers
+/// 502 itself then ("no live upstreams"), three requests of four. So it counts no failures there, and
+/// with the others it has the choice.
+const IN: &str = "max_fails=0";
+
+pub(super) const BALANCERS: [Balancer; 13] = [
     polity("polity p2c", "\"p2c\""),
     polity(
         "polity p2c, not listening",
@@ -37,12 +46,16 @@ pub(super) const BALANCERS: [Balancer; 11] = [
     polity("polity least_connections", "\"least_connections\""),
     polity("polity least_response_time", "\"least_response_time\""),
     polity("polity peak_ewma", "\"peak_ewma\""),
-    peer("nginx round robin", Kind::Nginx, ""),
-    peer("nginx least_conn", Kind::Nginx, "least_conn;"),
-    peer("nginx random two", Kind::Nginx, "random two least_conn;"),
+    peer("nginx round robin", Kind::Nginx(IN), ""),
+    peer("nginx least_conn", Kind::Nginx(OUT), "least_conn;"),
+    peer("nginx least_conn, all in", Kind::Nginx(IN), "least_conn;"),
+    peer("nginx random two", Kind::Nginx(OUT), NGINX_RANDOM),
+    peer("nginx random two, all in", Kind::Nginx(IN), NGINX_RANDOM),
     peer("haproxy leastconn", Kind::Haproxy, "leastconn"),
     peer("haproxy random", Kind::Haproxy, "random"),
 ];
+
+const NGINX_RANDOM: &str = "random two least_conn;";
 
 const fn polity(name: &'static str, policy: &'static str) -> Balancer {
     peer(name, Kind::Polity, policy)
@@ -57,7 +70,7 @@ impl Balancer {
     pub(super) fn program(&self, session: &Session) -> Option<PathBuf> {
         match self.kind {
             Kind::Polity => Some(session.programs.polity.clone()),
-            Kind::Nginx => machine::find("nginx"),
+            Kind::Nginx(_) => machine::find("nginx"),
             Kind::Haproxy => machine::find("haproxy"),
         }
     }
@@ -84,9 +97,14 @@ impl Balancer {
                 )?;
                 command.arg("up").arg(folder);
             }
-            Kind::Nginx => {
+            Kind::Nginx(server) => {
                 let path = folder.join("nginx.conf");
-                fs::write(&path, nginx(self.policy, folder, port, fleet))?;
+                let upstream: String = fleet
+                    .addresses()
+                    .map(|address| format!("server {address} {server}; "))
+                    .collect();
+                let upstream = format!("{} {upstream}", self.policy);
+                fs::write(&path, nginx(&upstream, folder, port))?;
                 command.arg("-p").arg(folder).arg("-c").arg(path);
             }
             Kind::Haproxy => {
@@ -113,12 +131,7 @@ fn polity_plan(policy: &str, port: u16, fleet: &Fleet) -> String {
     )
 }
 
-/// Failures count against a server as they do by default, answers with an error among them.
-fn nginx(policy: &str, folder: &Path, port: u16, fleet: &Fleet) -> String {
-    let servers: String = fleet
-        .addresses()
-        .map(|address| format!("server {address} max_fails=5 fail_timeout=10s; "))
-        .collect();
+fn nginx(upstream: &str, folder: &Path, port: u16) -> String {
     let folder = folder.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -128,7 +141,7 @@ fn nginx(policy: &str, folder: &Path, port: u16, fleet: &Fleet) -> String {
         "user root;\nworker_processes 1;\ndaemon off;\npid {folder}/nginx.pid;\nerror_log stderr crit;\n\
          events {{ worker_connections 8192; }}\n\
          http {{\n    access_log off;\n    keepalive_requests 1000000000;\n{temporary}\
-         \x20   upstream fleet {{ {policy} {servers}keepalive 1024; keepalive_requests 1000000000; }}\n\
+         \x20   upstream fleet {{ {upstream}keepalive 1024; keepalive_requests 1000000000; }}\n\
          \x20   server {{\n        listen 127.0.0.1:{port} backlog=4096;\n        location / {{\n\
          \x20           proxy_pass http://fleet;\n            proxy_http_version 1.1;\n\
          \x20           proxy_set_header Connection \"\";\n\
