@@ -11,6 +11,7 @@ mod record;
 mod varint;
 
 pub use builder::BatchBuilder;
+pub(crate) use builder::seal;
 pub use control::{ControlRecord, Outcome};
 pub use header::{Attributes, Compression, HEADER, Header, MIN_PREFIX, TimestampType};
 pub(crate) use header::{PATCHED, checksum_with, sequence_after};

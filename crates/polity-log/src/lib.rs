@@ -15,6 +15,7 @@
 
 pub mod batch;
 mod checkpoint;
+mod compaction;
 mod config;
 pub mod disk;
 mod error;

@@ -8,6 +8,7 @@
 mod append;
 mod check;
 mod close;
+mod compact;
 mod flush;
 mod mark;
 mod marker;

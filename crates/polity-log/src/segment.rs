@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 pub(crate) use aborted::{Aborted, AbortedIndex};
 use index::{Index, IndexEntry, OffsetEntry, TimeEntry};
 pub(crate) use scan::{Found, Scan};
+pub(crate) use verify::Verified;
 
 use crate::batch::Header;
 use crate::disk::{Disk, File, Files, Handle};
@@ -274,6 +275,12 @@ impl<D: Disk> Segment<D> {
 
     pub(crate) fn path(&self) -> &Path {
         self.log.path()
+    }
+
+    /// Keeps its file open as long as anybody has it: another takes its name.
+    pub(crate) fn pin(&self) -> io::Result<()> {
+        self.log.mark_dirty();
+        self.file().map(|_| ())
     }
 
     /// Its files, those that there may be.

@@ -98,16 +98,19 @@ impl BatchBuilder {
     /// The batch's bytes.
     pub fn build(mut self) -> Vec<u8> {
         self.header.length = self.bytes.len();
-        self.seal();
-        self.header.checksum = crc32c::crc32c(self.bytes.get(CHECKED..).unwrap_or_default());
-        self.seal();
+        seal(self.header, &mut self.bytes);
         self.bytes
     }
+}
 
-    fn seal(&mut self) {
-        if let Some(place) = self.bytes.first_chunk_mut() {
-            *place = self.header.encode();
+/// Puts a header, with the right checksum, before the records that follow its place.
+pub(crate) fn seal(mut header: Header, bytes: &mut [u8]) {
+    for _ in 0..2 {
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = header.encode();
         }
+        // The second time it is in place.
+        header.checksum = crc32c::crc32c(bytes.get(CHECKED..).unwrap_or_default());
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     headers: &'a [u8],
     header_count: i32,
+    bytes: &'a [u8],
 }
 
 /// A name and a value beside a record's own; a name may come more than once.
@@ -32,6 +33,11 @@ pub struct RecordHeader<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// All of it, its length included.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Its headers in order, those of equal name included.
     pub fn headers(&self) -> impl Iterator<Item = Result<RecordHeader<'a>, BatchError>> {
         let (mut rest, mut left) = (self.headers, self.header_count);
@@ -118,6 +124,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 fn take_record<'a>(bytes: &mut &'a [u8]) -> Result<Record<'a>, BatchError> {
+    let all = *bytes;
     let length = varint::take_int(bytes)?;
     let length =
         usize::try_from(length).map_err(|_| BatchError::Record("its length is negative"))?;
@@ -138,6 +145,7 @@ fn take_record<'a>(bytes: &mut &'a [u8]) -> Result<Record<'a>, BatchError> {
     if !body.is_empty() {
         return Err(BatchError::Record("it is longer than its parts"));
     }
+    let bytes = all.get(..all.len() - bytes.len()).unwrap_or_default();
     Ok(Record {
         offset_delta,
         timestamp_delta_ms,
@@ -145,6 +153,7 @@ fn take_record<'a>(bytes: &mut &'a [u8]) -> Result<Record<'a>, BatchError> {
         value,
         headers,
         header_count,
+        bytes,
     })
 }
 

@@ -52,6 +52,9 @@ impl<D: Disk> Partition<D> {
     pub fn append(self: &Arc<Self>, batch: &[u8], origin: Origin) -> Result<Appended, AppendError> {
         let config = self.config();
         let mut header = check::check(batch, origin, &config, || self.now_ms())?;
+        if config.cleanup.compact {
+            check::check_keys(&header, batch)?;
+        }
         let mut writer = lock(&self.writer);
         self.refuse_if_closed()?;
         if let Some(sent) = writer.producers.check(&header, origin)? {

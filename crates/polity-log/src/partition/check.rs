@@ -1,7 +1,7 @@
 //! What a batch must be like to be appended.
 
 use super::Origin;
-use crate::batch::{BatchError, Compression, Header, TimestampType};
+use crate::batch::{BatchError, Compression, Header, Records, TimestampType};
 use crate::config::TopicConfig;
 use crate::error::AppendError;
 
@@ -31,6 +31,21 @@ pub(super) fn check(
         check_timestamps(&header, config, now_ms())?;
     }
     Ok(Header::parse_checked(batch)?)
+}
+
+/// Checks that each record has a key, by which it can be compacted. What is compressed is not opened for it.
+pub(super) fn check_keys(header: &Header, batch: &[u8]) -> Result<(), AppendError> {
+    if header.attributes.compression() != Some(Compression::None) {
+        return Ok(());
+    }
+    for record in Records::of(header, batch)? {
+        if record?.key.is_none() {
+            return Err(AppendError::Invalid(
+                "a record of a compacted topic has a key",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_attributes(header: &Header, origin: Origin) -> Result<(), AppendError> {

@@ -185,7 +185,10 @@ impl<D: Disk> Partition<D> {
         offset: Offset,
         limit: Mark,
     ) -> io::Result<Option<(Arc<Segment<D>>, u32)>> {
+        // Compaction moves what is in full segments.
         let known = lock(&self.recent).get(offset);
+        let known =
+            known.filter(|mark| mark.segment == limit.segment || !self.config().cleanup.compact);
         if let Some(mark) = known
             && let Some(segment) = self.segment_of(mark.offset)
             && segment.base == mark.segment

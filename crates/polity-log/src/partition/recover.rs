@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use super::compact::has_gaps;
 use super::open::{Place, Recovery};
 use super::retain::{before_start, read_start};
 use super::{Mark, Partition, Writer};
@@ -29,6 +30,8 @@ pub(super) struct Replay<'a, D: Disk> {
     segments: Vec<Arc<Segment<D>>>,
     entries: &'a [Entry],
     index_interval: u32,
+    /// Compaction has left some, and no checkpoint vouches for what is before them.
+    has_gaps: bool,
     recovery: Recovery,
 }
 
@@ -46,6 +49,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             segments,
             entries,
             index_interval,
+            has_gaps: false,
             recovery,
         }
     }
@@ -64,6 +68,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         for segment in self.segments.drain(..gone) {
             segment.remove()?;
         }
+        self.has_gaps = checkpoint.is_none() && has_gaps(disk, &self.folder);
         let from = checkpoint.as_ref().map(|it| it.at);
         let mut state = self.state(checkpoint)?;
         let first = from.map_or(0, |at| {
@@ -195,13 +200,19 @@ impl<'a, D: Disk> Replay<'a, D> {
             let size = segment.size();
             // A later one may be there though the end of this one was lost: names and bytes become durable
             // in any order.
-            let follows = segment.base == state.writer.end || at > 0;
+            let follows = at > 0
+                || segment.base == state.writer.end
+                || self.has_gaps && segment.base > state.writer.end;
             let checked = match follows {
                 true => {
                     state.writer.active = segment.clone();
+                    state.writer.end = state.writer.end.max(segment.base);
 
-                    let interval = self.index_interval;
+                    let (interval, has_gaps) = (self.index_interval, self.has_gaps);
                     segment.verify(at, size, |header, position, batch| {
+                        if header.base_offset > state.writer.end && has_gaps {
+                            state.writer.end = header.base_offset;
+                        }
                         state.take(&segment, header, position, batch, interval)
                     })?
                 }

@@ -67,7 +67,13 @@ impl<D: Disk> Partition<D> {
             true => self.retain(&config, now_ms),
             false => Ok(()),
         };
-        let removed = retained.and_then(|()| {
+        let compacted = retained.and_then(|()| match config.cleanup.compact {
+            true => self
+                .compact(&config, now_ms)
+                .map_err(IoError::at(&self.folder)),
+            false => Ok(()),
+        });
+        let removed = compacted.and_then(|()| {
             let _one = lock(&self.removing);
             self.remove_gone()
         });

@@ -125,6 +125,11 @@ impl<D: Disk> AbortedIndex<D> {
         Ok(())
     }
 
+    /// In bytes.
+    pub(crate) fn length(&self) -> u64 {
+        *self.lock() * ENTRY as u64
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.handle.path()
     }
