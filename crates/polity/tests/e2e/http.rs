@@ -31,6 +31,17 @@ pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
     read(agent().post(format!("http://{address}{path}")).send(body))
 }
 
+/// The same where nobody may be there to answer, or to answer to the end.
+pub(crate) fn try_post(address: SocketAddr, path: &str, body: &str) -> Option<Answer> {
+    let answer = agent().post(format!("http://{address}{path}")).send(body);
+    let mut answer = answer.ok()?;
+    Some(Answer {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        body: answer.body_mut().read_to_string().ok()?,
+    })
+}
+
 fn agent() -> Agent {
     let config = Agent::config_builder()
         .timeout_global(Some(TIMEOUT))

@@ -10,6 +10,7 @@ mod flood;
 mod http;
 mod init;
 mod load;
+mod losses;
 mod shop;
 mod system;
 mod uninterrupted;

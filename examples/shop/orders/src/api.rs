@@ -38,7 +38,7 @@ async fn create(
 }
 
 async fn list(State(shop): State<Arc<Shop>>) -> Result<Json<Vec<Order>>, Problem> {
-    Ok(Json(spawn_blocking(move || shop.store.placed()).await??))
+    Ok(Json(spawn_blocking(move || shop.store.taken()).await??))
 }
 
 async fn show(

@@ -1,4 +1,4 @@
-//! The orders service of the shop: takes orders, and has each reserved and shipped or not at all.
+//! The orders service of the shop: takes orders, has each reserved or refused, and those placed shipped.
 
 #![allow(clippy::print_stderr, reason = "standard error is the service's log")]
 #![allow(unreachable_pub, reason = "a program has no outside")]
@@ -10,11 +10,14 @@ mod shop;
 mod store;
 
 use std::env;
+use std::future::IntoFuture;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
+use serde::Deserialize;
+use shop_events::consume;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,13 +25,18 @@ use crate::callee::Callee;
 use crate::shop::Shop;
 use crate::store::Store;
 
+/// The event of an order that was shipped.
+#[derive(Clone, Deserialize)]
+struct Shipped {
+    order: String,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let port = variable("PORT")?.parse().context("PORT")?;
     let shop = Arc::new(Shop {
         store: Store::open(&variable("DATABASE_URL")?)?,
         inventory: Callee::new("inventory", variable("INVENTORY_URL")?),
-        tracker: Callee::new("tracker", variable("TRACKER_URL")?),
     });
     let recovered = Arc::clone(&shop);
     thread::Builder::new()
@@ -37,13 +45,21 @@ async fn main() -> anyhow::Result<()> {
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let sending = shop.store.outbox.clone().keep_sending();
+    let ships = Arc::clone(&shop);
+    let consuming = consume("orders", "order.shipped", move |event: Shipped| {
+        ships.store.shipped(&event.order)
+    });
     // From SIGTERM on no connection is taken, and the requests under way are answered.
-    axum::serve(listener, api::router(shop))
-        .with_graceful_shutdown(async move {
-            terminate.recv().await;
-        })
-        .await?;
-    Ok(())
+    let serving = axum::serve(listener, api::router(shop)).with_graceful_shutdown(async move {
+        terminate.recv().await;
+    });
+    // Events that are not sent yet are in the database, and sent by whoever runs next.
+    tokio::select! {
+        served = serving.into_future() => Ok(served?),
+        failed = sending => failed,
+        failed = consuming => failed,
+    }
 }
 
 fn variable(name: &'static str) -> anyhow::Result<String> {

@@ -1,8 +1,9 @@
-//! The order's saga: reserve, ship, confirm; and when a step fails, undo those before it.
+//! The order's saga: reserve, then place; and when that fails, undo it.
 //!
-//! Every step is sent with the order's id and may be repeated without harm. The order is written
-//! down as pending before the first, so whatever becomes of this process, an order that was not
-//! confirmed is found and undone later.
+//! What is asked of the inventory carries the order's id and may be repeated without harm. The order
+//! is written down as pending before, so whatever becomes of this process, an order that was not
+//! placed is found and undone later. Once it is placed it ships, sooner or later: the customer does
+//! not wait for that.
 
 use std::thread;
 use std::time::Duration;
@@ -22,42 +23,37 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 pub struct Shop {
     pub store: Store,
     pub inventory: Callee,
-    pub tracker: Callee,
 }
 
 impl Shop {
     pub fn place(&self, wish: Wish, trail: &Trail) -> Result<Order, Problem> {
-        let order = self.store.begin(wish)?;
-        if let Err(problem) = self.carry_out(&order, trail) {
-            if let Err(later) = self.undo(&order.id, trail) {
-                eprintln!("order {} is undone later: {}", order.id, later.detail);
+        let id = self.store.begin(&wish)?;
+        let placed = self.carry_out(id.clone(), wish, trail);
+        if placed.is_err() {
+            if let Err(later) = self.undo(&id, trail) {
+                eprintln!("order {id} is undone later: {}", later.detail);
             }
-            return Err(problem);
         }
-        Ok(order)
+        placed
     }
 
-    fn carry_out(&self, order: &Order, trail: &Trail) -> Result<(), Problem> {
-        let Order { id, wish } = order;
+    fn carry_out(&self, id: String, wish: Wish, trail: &Trail) -> Result<Order, Problem> {
         self.inventory
-            .put(&format!("/reservations/{id}"), wish, trail)?;
-        self.tracker.put(&format!("/shipments/{id}"), wish, trail)?;
-        if !self.store.confirm(id)? {
-            return Err(Problem::new(
+            .put(&format!("/reservations/{id}"), &wish, trail)?;
+        self.store.place(id, wish)?.ok_or_else(|| {
+            Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the order took too long and was given up, try again",
-            ));
-        }
-        Ok(())
+            )
+        })
     }
 
-    /// Undoes each step whether or not it is known to be done: a call that timed out may have
+    /// Undoes the reservation whether or not it is known to be done: a call that timed out may have
     /// arrived. The order is forgotten last, so that a failure here is tried again.
     fn undo(&self, id: &str, trail: &Trail) -> Result<(), Problem> {
         if self.store.give_up(id)? {
             self.inventory
                 .delete(&format!("/reservations/{id}"), trail)?;
-            self.tracker.delete(&format!("/shipments/{id}"), trail)?;
             self.store.forget(id)?;
         }
         Ok(())

@@ -2,13 +2,14 @@
 //! knows of.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use shop_events::Outbox;
 
 /// How long one replica waits for another to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +20,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// The most orders that one answer lists.
 const LIST_LIMIT: u32 = 100;
 
-/// An order is `pending`, then `placed` for good, or `given up` until it is undone and gone.
+/// The topic that says which orders are placed.
+const PLACED: &str = "order.placed";
+
+/// An order is `pending`, then `placed` and at last `shipped`, or `given up` until it is undone and gone.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS orders (
         id TEXT PRIMARY KEY,
@@ -28,11 +32,12 @@ const SCHEMA: &str = "
         state TEXT NOT NULL DEFAULT 'pending',
         began_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS unfinished ON orders (began_ms) WHERE state <> 'placed';
+    CREATE INDEX IF NOT EXISTS unplaced ON orders (began_ms) WHERE state IN ('pending', 'given up');
 ";
 
 pub struct Store {
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
+    pub outbox: Outbox,
 }
 
 /// What a customer asks for.
@@ -48,6 +53,23 @@ pub struct Order {
     pub id: String,
     #[serde(flatten)]
     pub wish: Wish,
+    pub state: Stage,
+}
+
+/// How far an order is that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    Placed,
+    Shipped,
+}
+
+/// The event of an order that is placed.
+#[derive(Serialize)]
+struct Placed<'a> {
+    order: &'a str,
+    #[serde(flatten)]
+    wish: &'a Wish,
 }
 
 impl Store {
@@ -64,16 +86,20 @@ impl Store {
         // One writer at a time from the first statement on: whoever comes second finds it done.
         let migration = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migration.execute_batch(SCHEMA)?;
+        migration.execute_batch(Outbox::SCHEMA)?;
         migration.commit()?;
-        let connection = Mutex::new(connection);
-        Ok(Self { connection })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self {
+            outbox: Outbox::new(Arc::clone(&connection)),
+            connection,
+        })
     }
 
     /// The latest first.
-    pub fn placed(&self) -> rusqlite::Result<Vec<Order>> {
+    pub fn taken(&self) -> rusqlite::Result<Vec<Order>> {
         self.lock()
             .prepare_cached(
-                "SELECT id, item, quantity FROM orders WHERE state = 'placed'
+                "SELECT id, item, quantity, state FROM orders WHERE state IN ('placed', 'shipped')
                  ORDER BY id DESC LIMIT ?1",
             )?
             .query_map([LIST_LIMIT], order)?
@@ -83,7 +109,8 @@ impl Store {
     pub fn find(&self, id: &str) -> rusqlite::Result<Option<Order>> {
         self.lock()
             .prepare_cached(
-                "SELECT id, item, quantity FROM orders WHERE id = ?1 AND state = 'placed'",
+                "SELECT id, item, quantity, state FROM orders
+                 WHERE id = ?1 AND state IN ('placed', 'shipped')",
             )?
             .query_row([id], order)
             .optional()
@@ -91,29 +118,55 @@ impl Store {
 
     /// Writes down a new order, pending. Its id is the time and 80 random bits in hexadecimal: no
     /// two replicas make the same, and a later order's sorts after an earlier one's.
-    pub fn begin(&self, wish: Wish) -> rusqlite::Result<Order> {
-        let id = self.lock().query_row(
+    pub fn begin(&self, wish: &Wish) -> rusqlite::Result<String> {
+        self.lock().query_row(
             "INSERT INTO orders (id, item, quantity, began_ms)
              VALUES (printf('%012x', ?3) || lower(hex(randomblob(10))), ?1, ?2, ?3) RETURNING id",
             params![wish.item, wish.quantity, now_ms()],
             |row| row.get(0),
-        )?;
-        Ok(Order { id, wish })
+        )
     }
 
-    /// Whether the order was still pending, and is placed from now on.
-    pub fn confirm(&self, id: &str) -> rusqlite::Result<bool> {
-        let changed = self.lock().execute(
+    /// Places an order that is still pending, and says so to whoever ships it: in one transaction,
+    /// so that no order is forgotten and none is shipped that was not placed. None when it was
+    /// given up meanwhile.
+    pub fn place(&self, id: String, wish: Wish) -> rusqlite::Result<Option<Order>> {
+        let mut connection = self.lock();
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = change.execute(
             "UPDATE orders SET state = 'placed' WHERE id = ?1 AND state = 'pending'",
+            [&id],
+        )?;
+        if changed == 0 {
+            return Ok(None);
+        }
+        let event = Placed {
+            order: &id,
+            wish: &wish,
+        };
+        Outbox::put(&change, PLACED, &id, &event)?;
+        change.commit()?;
+        self.outbox.wake();
+        Ok(Some(Order {
+            id,
+            wish,
+            state: Stage::Placed,
+        }))
+    }
+
+    /// Notes that an order was shipped, however often that is said.
+    pub fn shipped(&self, id: &str) -> rusqlite::Result<()> {
+        self.lock().execute(
+            "UPDATE orders SET state = 'shipped' WHERE id = ?1 AND state = 'placed'",
             [id],
         )?;
-        Ok(changed == 1)
+        Ok(())
     }
 
     /// Whether the order was not placed, and will not be from now on.
     pub fn give_up(&self, id: &str) -> rusqlite::Result<bool> {
         let changed = self.lock().execute(
-            "UPDATE orders SET state = 'given up' WHERE id = ?1 AND state <> 'placed'",
+            "UPDATE orders SET state = 'given up' WHERE id = ?1 AND state IN ('pending', 'given up')",
             [id],
         )?;
         Ok(changed == 1)
@@ -168,9 +221,14 @@ fn order(row: &Row<'_>) -> rusqlite::Result<Order> {
         item: row.get(1)?,
         quantity: row.get(2)?,
     };
+    let state: String = row.get(3)?;
     Ok(Order {
         id: row.get(0)?,
         wish,
+        state: match state.as_str() {
+            "shipped" => Stage::Shipped,
+            _ => Stage::Placed,
+        },
     })
 }
 

@@ -1,13 +1,14 @@
 //! The tracker's own database: one SQLite file that no other service knows of.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use shop_events::Outbox;
 
 /// How long one instance waits for another to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,40 +19,34 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// The most shipments that one answer lists.
 const LIST_LIMIT: u32 = 100;
 
-/// A shipment's item is NULL once it is cancelled.
+/// The topic that says which orders are shipped.
+const SHIPPED: &str = "order.shipped";
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS shipments (
         order_id TEXT PRIMARY KEY,
-        item TEXT,
-        quantity INTEGER
+        item TEXT NOT NULL,
+        quantity INTEGER NOT NULL
     ) STRICT;
 ";
 
 pub struct Store {
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
+    pub outbox: Outbox,
 }
 
+/// What is sent to whom; also the event of an order that was placed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Contents {
+pub struct Shipment {
+    pub order: String,
     pub item: String,
     pub quantity: NonZeroU32,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Shipment {
-    pub order: String,
-    #[serde(flatten)]
-    pub contents: Contents,
-}
-
-/// What became of a wish to ship.
-#[derive(Debug, PartialEq)]
-pub enum Asked {
-    Now,
-    /// The same wish came before: a retry.
-    Before,
-    /// It was cancelled already, or the order ships something else.
-    Taken,
+/// The event of an order that was shipped.
+#[derive(Serialize)]
+struct Shipped<'a> {
+    order: &'a str,
 }
 
 impl Store {
@@ -68,9 +63,13 @@ impl Store {
         // One writer at a time from the first statement on: whoever comes second finds it done.
         let migration = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migration.execute_batch(SCHEMA)?;
+        migration.execute_batch(Outbox::SCHEMA)?;
         migration.commit()?;
-        let connection = Mutex::new(connection);
-        Ok(Self { connection })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self {
+            outbox: Outbox::new(Arc::clone(&connection)),
+            connection,
+        })
     }
 
     /// The latest first; those of one order when it is given.
@@ -78,54 +77,38 @@ impl Store {
         self.lock()
             .prepare_cached(
                 "SELECT order_id, item, quantity FROM shipments
-                 WHERE item IS NOT NULL AND (?1 IS NULL OR order_id = ?1)
+                 WHERE ?1 IS NULL OR order_id = ?1
                  ORDER BY rowid DESC LIMIT ?2",
             )?
             .query_map(params![order, LIST_LIMIT], |row| {
-                let contents = Contents {
-                    item: row.get(1)?,
-                    quantity: row.get(2)?,
-                };
                 Ok(Shipment {
                     order: row.get(0)?,
-                    contents,
+                    item: row.get(1)?,
+                    quantity: row.get(2)?,
                 })
             })?
             .collect()
     }
 
-    /// Notes that an order is to be shipped, once for each order.
-    pub fn ask(&self, order: &str, contents: &Contents) -> rusqlite::Result<Asked> {
-        let connection = self.lock();
-        let asked = connection.execute(
+    /// Ships an order, and says so: in one transaction, and once for each order however often its
+    /// event comes.
+    pub fn ship(&self, shipment: &Shipment) -> rusqlite::Result<()> {
+        let Shipment {
+            order,
+            item,
+            quantity,
+        } = shipment;
+        let mut connection = self.lock();
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let is_new = change.execute(
             "INSERT INTO shipments VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![order, contents.item, contents.quantity],
-        )?;
-        if asked == 1 {
-            return Ok(Asked::Now);
+            params![order, item, quantity],
+        )? == 1;
+        if is_new {
+            Outbox::put(&change, SHIPPED, order, &Shipped { order })?;
         }
-        let same = connection
-            .query_row(
-                "SELECT 1 FROM shipments WHERE order_id = ?1 AND item = ?2 AND quantity = ?3",
-                params![order, contents.item, contents.quantity],
-                |_| Ok(()),
-            )
-            .optional()?;
-        Ok(if same.is_some() {
-            Asked::Before
-        } else {
-            Asked::Taken
-        })
-    }
-
-    /// An order that was never seen is marked all the same: the request to ship it may still be on
-    /// its way, and must not succeed after it was given up.
-    pub fn cancel(&self, order: &str) -> rusqlite::Result<()> {
-        self.lock().execute(
-            "INSERT INTO shipments (order_id) VALUES (?1)
-             ON CONFLICT DO UPDATE SET item = NULL",
-            [order],
-        )?;
+        change.commit()?;
+        self.outbox.wake();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The saga against callees that answer as a test wants.
+//! The saga against an inventory that answers as a test wants.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,9 +11,11 @@ use std::thread;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::Stage;
 
 /// A callee that notes each request and answers all with one status.
 #[derive(Clone)]
@@ -77,22 +79,19 @@ impl Fake {
 struct Scene {
     shop: Shop,
     inventory: Fake,
-    tracker: Fake,
     folder: TempDir,
 }
 
 fn scene() -> Scene {
     let folder = TempDir::new().unwrap();
-    let (inventory, tracker) = (Fake::start(), Fake::start());
+    let inventory = Fake::start();
     let shop = Shop {
         store: Store::open(&database(&folder)).unwrap(),
         inventory: Callee::new("inventory", inventory.url.clone()),
-        tracker: Callee::new("tracker", tracker.url.clone()),
     };
     Scene {
         shop,
         inventory,
-        tracker,
         folder,
     }
 }
@@ -114,63 +113,70 @@ fn trail() -> Trail {
     Trail::of(&headers)
 }
 
-#[test]
-fn an_order_is_reserved_then_shipped_then_shown() {
-    let Scene {
-        shop,
-        inventory,
-        tracker,
-        ..
-    } = scene();
-    let order = shop.place(gophers(), &trail()).unwrap();
-    let id = &order.id;
-    assert_eq!(inventory.calls(), [format!("PUT /reservations/{id} r1")]);
-    assert_eq!(tracker.calls(), [format!("PUT /shipments/{id} r1")]);
-    assert_eq!(shop.store.find(id).unwrap(), Some(order.clone()));
-    assert_eq!(shop.store.placed().unwrap(), [order]);
+/// What is to be sent, in order: topic, key and value.
+fn outbox(scene: &Scene) -> Vec<[String; 3]> {
+    let connection = Connection::open(scene.folder.path().join("orders.db")).unwrap();
+    let mut rows = connection
+        .prepare("SELECT topic, key, value FROM outbox ORDER BY id")
+        .unwrap();
+    rows.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 #[test]
-fn a_refusal_is_passed_on_with_its_reason_and_nothing_is_shipped() {
+fn an_order_is_reserved_then_placed_with_its_event() {
+    let scene = scene();
     let Scene {
-        shop,
-        inventory,
-        tracker,
-        ..
-    } = scene();
+        shop, inventory, ..
+    } = &scene;
+    let order = shop.place(gophers(), &trail()).unwrap();
+    let id = &order.id;
+    assert_eq!(inventory.calls(), [format!("PUT /reservations/{id} r1")]);
+    let event = format!(r#"{{"order":"{id}","item":"gopher","quantity":2}}"#);
+    assert_eq!(outbox(&scene), [["order.placed", id, &event]]);
+    assert_eq!(order.state, Stage::Placed);
+    assert_eq!(shop.store.find(id).unwrap(), Some(order.clone()));
+    assert_eq!(shop.store.taken().unwrap(), [order]);
+}
+
+#[test]
+fn a_refusal_is_passed_on_with_its_reason_and_nothing_ships() {
+    let scene = scene();
+    let Scene {
+        shop, inventory, ..
+    } = &scene;
     inventory.answers(409);
     let problem = shop.place(gophers(), &trail()).unwrap_err();
     assert_eq!(
         (problem.status.as_u16(), problem.detail.as_str()),
         (409, "as the test wants")
     );
-    assert!(tracker.calls().iter().all(|call| !call.starts_with("PUT")));
-    assert_eq!(shop.store.placed().unwrap(), []);
+    assert_eq!(shop.store.taken().unwrap(), []);
+    assert!(outbox(&scene).is_empty());
 }
 
 #[test]
-fn a_shipment_that_cannot_be_asked_for_releases_the_reservation() {
-    let Scene {
-        shop,
-        inventory,
-        tracker,
-        ..
-    } = scene();
-    tracker.answers(500);
-    let problem = shop.place(gophers(), &trail()).unwrap_err();
-    assert_eq!(problem.status.as_u16(), 503);
-    let [reserved, released] = inventory.calls().try_into().unwrap();
-    assert_eq!(reserved.replace("PUT", "DELETE"), released);
-    assert_eq!(shop.store.placed().unwrap(), []);
+fn an_order_is_shipped_once_it_is_placed_and_however_often_that_is_said() {
+    let Scene { shop, .. } = scene();
+    let order = shop.place(gophers(), &trail()).unwrap();
+    let pending = shop.store.begin(&gophers()).unwrap();
+    for id in [&order.id, &order.id, &pending, &"unknown".to_owned()] {
+        shop.store.shipped(id).unwrap();
+    }
+    let shipped = Order {
+        state: Stage::Shipped,
+        ..order
+    };
+    assert_eq!(shop.store.taken().unwrap(), [shipped]);
+    assert!(shop.store.give_up(&pending).unwrap());
 }
 
 #[test]
 fn what_could_not_be_undone_is_undone_later() {
     let Scene {
-        shop,
-        inventory,
-        tracker,
-        ..
+        shop, inventory, ..
     } = scene();
     inventory.answers(503);
     shop.place(gophers(), &trail()).unwrap_err();
@@ -180,7 +186,6 @@ fn what_could_not_be_undone_is_undone_later() {
     inventory.answers(204);
     shop.recover(ABANDONED_AFTER).unwrap();
     assert!(inventory.calls()[0].starts_with("DELETE /reservations/"));
-    assert!(tracker.calls()[0].starts_with("DELETE /shipments/"));
     shop.recover(ABANDONED_AFTER).unwrap();
     assert_eq!(inventory.calls(), [""; 0], "it is done once and forgotten");
 }
@@ -190,7 +195,7 @@ fn an_order_left_pending_by_a_process_that_died_is_undone() {
     let Scene {
         shop, inventory, ..
     } = scene();
-    let order = shop.store.begin(gophers()).unwrap();
+    let id = shop.store.begin(&gophers()).unwrap();
     shop.recover(ABANDONED_AFTER).unwrap();
     assert_eq!(
         inventory.calls(),
@@ -198,22 +203,19 @@ fn an_order_left_pending_by_a_process_that_died_is_undone() {
         "somebody may still be working on it"
     );
     shop.recover(Duration::ZERO).unwrap();
-    assert_eq!(
-        inventory.calls(),
-        [format!("DELETE /reservations/{} ", order.id)]
-    );
+    assert_eq!(inventory.calls(), [format!("DELETE /reservations/{id} ")]);
 }
 
 #[test]
 fn an_order_is_either_placed_or_given_up() {
     let Scene { shop, .. } = scene();
-    let late = shop.store.begin(gophers()).unwrap();
-    assert!(shop.store.give_up(&late.id).unwrap());
-    assert!(!shop.store.confirm(&late.id).unwrap());
+    let late = shop.store.begin(&gophers()).unwrap();
+    assert!(shop.store.give_up(&late).unwrap());
+    assert_eq!(shop.store.place(late, gophers()).unwrap(), None);
 
     let placed = shop.place(gophers(), &trail()).unwrap();
     assert!(!shop.store.give_up(&placed.id).unwrap());
-    assert_eq!(shop.store.placed().unwrap(), [placed]);
+    assert_eq!(shop.store.taken().unwrap(), [placed]);
 }
 
 #[test]
@@ -224,7 +226,7 @@ fn replicas_may_open_one_new_database_at_once() {
         thread::scope(|scope| {
             let replicas: Vec<_> = (0..4).map(|_| scope.spawn(|| Store::open(&url))).collect();
             for replica in replicas {
-                replica.join().unwrap().unwrap().begin(gophers()).unwrap();
+                replica.join().unwrap().unwrap().begin(&gophers()).unwrap();
             }
         });
     }

@@ -1,4 +1,4 @@
-//! Shipments: one for each order, unless it was cancelled.
+//! Shipments: one for each order, with its event.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,49 +12,46 @@ fn store() -> (Store, TempDir) {
     (Store::open(&url).unwrap(), folder)
 }
 
-fn gophers(quantity: u32) -> Contents {
-    Contents {
+fn shipment(order: &str, quantity: u32) -> Shipment {
+    Shipment {
+        order: order.into(),
         item: "gopher".into(),
         quantity: NonZeroU32::new(quantity).unwrap(),
     }
 }
 
-fn shipment(order: &str, quantity: u32) -> Shipment {
-    Shipment {
-        order: order.into(),
-        contents: gophers(quantity),
-    }
+/// The keys of what is to be sent, in order.
+fn outbox(store: &Store) -> Vec<String> {
+    let connection = store.lock();
+    let mut keys = connection
+        .prepare("SELECT key FROM outbox WHERE topic = 'order.shipped' ORDER BY id")
+        .unwrap();
+    keys.query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 #[test]
-fn an_order_ships_once_however_often_it_is_asked_for() {
+fn an_order_ships_once_however_often_it_is_placed() {
     let (store, _folder) = store();
-    assert_eq!(store.ask("a", &gophers(2)).unwrap(), Asked::Now);
-    assert_eq!(store.ask("a", &gophers(2)).unwrap(), Asked::Before);
-    assert_eq!(store.ask("a", &gophers(3)).unwrap(), Asked::Taken);
+    for _ in 0..3 {
+        store.ship(&shipment("a", 2)).unwrap();
+    }
     assert_eq!(store.shipments(None).unwrap(), [shipment("a", 2)]);
+    assert_eq!(outbox(&store), ["a"]);
 }
 
 #[test]
 fn the_list_is_of_all_or_of_one_order() {
     let (store, _folder) = store();
-    store.ask("a", &gophers(1)).unwrap();
-    store.ask("b", &gophers(2)).unwrap();
+    store.ship(&shipment("a", 1)).unwrap();
+    store.ship(&shipment("b", 2)).unwrap();
     assert_eq!(
         store.shipments(None).unwrap(),
         [shipment("b", 2), shipment("a", 1)]
     );
     assert_eq!(store.shipments(Some("a")).unwrap(), [shipment("a", 1)]);
     assert_eq!(store.shipments(Some("c")).unwrap(), []);
-}
-
-#[test]
-fn a_cancelled_shipment_is_gone_and_stays_so() {
-    let (store, _folder) = store();
-    store.ask("a", &gophers(2)).unwrap();
-    store.cancel("a").unwrap();
-    store.cancel("overtaken").unwrap();
-    assert_eq!(store.shipments(None).unwrap(), []);
-    assert_eq!(store.ask("a", &gophers(2)).unwrap(), Asked::Taken);
-    assert_eq!(store.ask("overtaken", &gophers(2)).unwrap(), Asked::Taken);
+    assert_eq!(outbox(&store), ["a", "b"]);
 }
