@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use polity_core::SystemClock;
 use polity_log::{Durability, OpenError, RealDisk, Settings};
@@ -12,6 +13,9 @@ use polity_runtime::{Drain, task};
 use crate::internal_topic::JournalError;
 use crate::node::{Log, Node};
 use crate::server;
+
+/// How long records are kept where nobody says, as in Kafka.
+const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How a broker is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Config {
     pub auto_create_topics: bool,
     /// How many partitions a topic has that is made without saying so.
     pub default_partitions: u32,
+    /// How long a topic keeps records that is made without saying so; None is for ever.
+    pub default_retention: Option<Duration>,
 }
 
 /// A place that clients reach the broker by.
@@ -89,6 +95,7 @@ impl Config {
             durability: Durability::default(),
             auto_create_topics: true,
             default_partitions: 1,
+            default_retention: Some(DEFAULT_RETENTION),
         }
     }
 }

@@ -89,6 +89,15 @@ impl Node {
         self.topics.by_id(id)
     }
 
+    /// How a topic is set that is made without saying more.
+    pub(crate) fn default_topic(&self) -> TopicConfig {
+        let retention = self.config.default_retention;
+        TopicConfig {
+            retention_ms: retention.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+            ..TopicConfig::default()
+        }
+    }
+
     /// Makes a topic, with the number of partitions of [`Config`] where none is asked for.
     ///
     /// # Errors

@@ -25,6 +25,9 @@ pub const GATEWAY: &str = "gateway";
 /// The part whose address the commands need.
 pub const CONSOLE: &str = "console";
 
+/// Polity's own broker, where it runs.
+pub const EVENTS: &str = "events";
+
 /// A system that has just taken its folder says where it listens soon; a command waits this long.
 const START_TRIES: u32 = 100;
 const START_PAUSE: Duration = Duration::from_millis(50);
@@ -40,7 +43,7 @@ pub struct RunFile {
     pub version: String,
     /// The plan it runs, absolute.
     pub plan: PathBuf,
-    /// Where each part listens: `gateway`, `console`.
+    /// Where each part listens: `gateway`, `console`, `events`.
     pub addresses: BTreeMap<String, SocketAddr>,
 }
 

@@ -99,6 +99,7 @@ struct Triggers {
     public: DrainTrigger,
     calls: DrainTrigger,
     supervisor: DrainTrigger,
+    events: Events,
     console: DrainTrigger,
 }
 
@@ -119,7 +120,8 @@ impl System {
             session_key: session_key::load_or_create(options.data.path())?,
         };
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
-        let (events, changed) = Events::start(options.plan.events.as_ref()).await?;
+        let folder = options.data.path().join("events");
+        let (events, changed) = Events::start(options.plan.events.as_ref(), folder).await?;
         let gate = adapters::Gate {
             gateway: edge.clone(),
             events: events.clone(),
@@ -144,16 +146,21 @@ impl System {
         let token = Token::load_or_create(options.data.path())?;
         let listen = socket_address(&options.plan.console.listen);
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
-        let addresses = BTreeMap::from([
-            (run_file::GATEWAY.to_owned(), edge.public_address()),
-            (run_file::CONSOLE.to_owned(), console_address),
-        ]);
+        let addresses = BTreeMap::from_iter(
+            [
+                (run_file::GATEWAY, Some(edge.public_address())),
+                (run_file::CONSOLE, Some(console_address)),
+                (run_file::EVENTS, events.address()),
+            ]
+            .into_iter()
+            .filter_map(|(part, address)| Some((part.to_owned(), address?))),
+        );
         let run_file = write_run_file(&options, addresses.clone())?;
         let screen = Screen::start(options.json, &logs, &control, addresses);
         screen.warnings(options.warnings);
         screen.topics(&changed);
         Ok(Self {
-            triggers: Triggers::of(gateway, supervisor, console),
+            triggers: Triggers::of(gateway, supervisor, events.clone(), console),
             reload: Reload {
                 file: options.file,
                 text: options.text,
@@ -203,7 +210,7 @@ impl System {
 
 impl Triggers {
     /// Runs the parts.
-    fn of(gateway: Gateway, supervisor: Supervisor, console: Console) -> Self {
+    fn of(gateway: Gateway, supervisor: Supervisor, events: Events, console: Console) -> Self {
         let (public_trigger, public) = drain::channel();
         let (calls_trigger, calls) = drain::channel();
         task::spawn("gateway", gateway.run(Drains { public, calls }));
@@ -215,16 +222,18 @@ impl Triggers {
             public: public_trigger,
             calls: calls_trigger,
             supervisor: supervisor_trigger,
+            events,
             console: console_trigger,
         }
     }
 
-    /// Requests end before the services that answer them do, calls between services after, and who
-    /// follows the logs sees the services' last words.
+    /// Requests end before the services that answer them do, calls between services and their
+    /// events after, and who follows the logs sees the services' last words.
     async fn pull(self) {
         self.public.drained().await;
         self.supervisor.drained().await;
         self.calls.drained().await;
+        self.events.stop().await;
         self.console.drained().await;
     }
 }

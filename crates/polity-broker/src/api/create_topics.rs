@@ -93,7 +93,7 @@ fn check(node: &Node, topic: &CreatableTopic) -> Result<Wanted, Failure> {
         let why = format!("the topic {name} exists");
         return Err(Failure::because(ResponseError::TopicAlreadyExists, why));
     }
-    let mut config = TopicConfig::default();
+    let mut config = node.default_topic();
     for entry in &topic.configs {
         let value = entry.value.as_ref();
         let value = value.ok_or_else(|| {

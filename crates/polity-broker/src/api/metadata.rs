@@ -10,7 +10,6 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use kafka_protocol::protocol::StrBytes;
-use polity_log::TopicConfig;
 use uuid::Uuid;
 
 use crate::api::{self, Call};
@@ -103,7 +102,7 @@ async fn by_name(node: &Arc<Node>, name: &str, may_create: bool) -> Result<Arc<T
         return Err(ResponseError::UnknownTopicOrPartition.into());
     }
     let made = node
-        .create_topic(name.clone(), None, TopicConfig::default())
+        .create_topic(name.clone(), None, node.default_topic())
         .await;
     match made {
         Ok(topic) => Ok(topic),

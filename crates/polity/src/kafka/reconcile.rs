@@ -16,7 +16,7 @@ use polity_core::TopicName;
 use polity_plan::{Retention, Topic};
 
 use super::cluster::{Cluster, name_of, string, topic_name};
-use super::topics::TOPIC_RESOURCE;
+use super::topics::{Config, TOPIC_RESOURCE};
 use super::{Error, Kafka};
 
 const CREATE_TOPICS: i16 = 5;
@@ -57,6 +57,7 @@ pub async fn reconcile(kafka: &Kafka, before: &Topics, topics: &Topics) -> Resul
     let there = cluster
         .find_topics(topics.keys().map(TopicName::as_str))
         .await?;
+    let set = cluster.configs(there.iter().map(name_of)).await?;
     let there: BTreeMap<&str, &MetadataResponseTopic> =
         there.iter().map(|topic| (name_of(topic), topic)).collect();
     for (name, topic) in topics {
@@ -68,7 +69,8 @@ pub async fn reconcile(kafka: &Kafka, before: &Topics, topics: &Topics) -> Resul
             }
             Some(found) => {
                 cluster.grow(name, topic, found, &mut changed).await?;
-                cluster.set(name, before.get(name), topic).await?;
+                let changes = changes(set.get(name.as_str()), before.get(name), topic);
+                cluster.set(name, changes).await?;
             }
         }
     }
@@ -139,28 +141,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn set(
-        &mut self,
-        name: &TopicName,
-        before: Option<&Topic>,
-        topic: &Topic,
-    ) -> Result<(), Error> {
-        let wanted = configs(topic);
-        let gone = before.map(configs).unwrap_or_default();
-        let gone = gone.into_keys().filter(|name| !wanted.contains_key(name));
-        let deleted = gone.map(|name| (name, DELETE, None));
-        let set = wanted
-            .iter()
-            .map(|(name, value)| (*name, SET, Some(string(value))));
-        let changes: Vec<_> = set
-            .chain(deleted)
-            .map(|(name, operation, value)| {
-                AlterableConfig::default()
-                    .with_name(string(name))
-                    .with_config_operation(operation)
-                    .with_value(value)
-            })
-            .collect();
+    async fn set(&mut self, name: &TopicName, changes: Vec<AlterableConfig>) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -176,6 +157,32 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// What makes the settings of a topic what the plan says: what is set already stays untouched.
+fn changes(
+    set: Option<&Vec<Config>>,
+    before: Option<&Topic>,
+    topic: &Topic,
+) -> Vec<AlterableConfig> {
+    let is_set = |name: &str, value: &str| {
+        let mut set = set.into_iter().flatten();
+        set.any(|set| set.is_own && set.config.name == name && set.config.value == value)
+    };
+    let wanted = configs(topic);
+    let said = before.map(configs).unwrap_or_default();
+    let gone = said.into_keys().filter(|name| !wanted.contains_key(name));
+    let deleted = gone.map(|name| (name, DELETE, None));
+    let missing = wanted.iter().filter(|(name, value)| !is_set(name, value));
+    let set = missing.map(|(name, value)| (*name, SET, Some(string(value))));
+    set.chain(deleted)
+        .map(|(name, operation, value)| {
+            AlterableConfig::default()
+                .with_name(string(name))
+                .with_config_operation(operation)
+                .with_value(value)
+        })
+        .collect()
 }
 
 /// What a plan says of a topic, by Kafka's names.
@@ -205,6 +212,47 @@ mod tests {
     use polity_plan::Cleanup;
 
     use super::*;
+
+    #[test]
+    fn only_what_differs_is_changed() {
+        let keeps = |seconds| Topic {
+            retention: Some(Retention::For(Duration::from_secs(seconds))),
+            ..Topic::default()
+        };
+        let set = |value: &str, is_own| {
+            let config = polity_console::view::TopicConfig {
+                name: "retention.ms".to_owned(),
+                value: value.to_owned(),
+            };
+            vec![Config { config, is_own }]
+        };
+        let check =
+            |set: &Vec<Config>, before: Option<&Topic>, topic: &Topic, expected: &[&str]| {
+                let changes = changes(Some(set), before, topic);
+                let texts = changes.iter().map(|change| {
+                    let value = change.value.as_deref().unwrap_or("default");
+                    format!("{} {value}", &*change.name)
+                });
+                assert_eq!(texts.collect::<Vec<_>>(), expected);
+            };
+        let none = Topic::default();
+        check(&set("60000", true), None, &keeps(60), &[]);
+        check(&set("60000", true), None, &keeps(7), &["retention.ms 7000"]);
+        check(
+            &set("60000", false),
+            None,
+            &keeps(60),
+            &["retention.ms 60000"],
+        );
+        // What somebody else has set is theirs; what the plan had set goes with its word.
+        check(&set("60000", true), None, &none, &[]);
+        check(
+            &set("60000", true),
+            Some(&keeps(60)),
+            &none,
+            &["retention.ms default"],
+        );
+    }
 
     #[test]
     fn only_what_is_said_is_set() {

@@ -18,8 +18,15 @@ pub const TOPIC_RESOURCE: i8 = 2;
 /// Kafka's number for a setting that is the topic's own and not a default.
 const OWN_CONFIG: i8 = 1;
 
-/// The settings of topics, by topic: names, values, and whether they are the topic's own.
-type Configs = BTreeMap<String, Vec<(TopicConfig, bool)>>;
+/// A setting of a topic.
+pub struct Config {
+    pub config: TopicConfig,
+    /// Whether it is the topic's own and no default.
+    pub is_own: bool,
+}
+
+/// The settings of topics, by topic.
+type Configs = BTreeMap<String, Vec<Config>>;
 
 impl Kafka {
     /// Every topic but the broker's own.
@@ -62,8 +69,8 @@ impl Kafka {
             topic: view(&topic, &configs, &records(&first, &last)),
             parts,
             configs: own
-                .filter(|(_, is_own)| *is_own)
-                .map(|(config, _)| config.clone())
+                .filter(|config| config.is_own)
+                .map(|config| config.config.clone())
                 .collect(),
         })
     }
@@ -90,8 +97,8 @@ fn view(
     let name = name_of(topic);
     let config = |wanted: &str| {
         let mut configs = configs.get(name).into_iter().flatten();
-        let (found, _) = configs.find(|(config, _)| config.name == wanted)?;
-        Some(found.value.clone())
+        let found = configs.find(|config| config.config.name == wanted)?;
+        Some(found.config.value.clone())
     };
     Topic {
         name: name.to_owned(),
@@ -106,7 +113,11 @@ fn view(
 }
 
 impl Cluster {
-    async fn configs(&mut self, topics: impl IntoIterator<Item = &str>) -> Result<Configs, Error> {
+    /// Every setting of these topics.
+    pub async fn configs(
+        &mut self,
+        topics: impl IntoIterator<Item = &str>,
+    ) -> Result<Configs, Error> {
         let resources = topics.into_iter().map(|name| {
             DescribeConfigsResource::default()
                 .with_resource_type(TOPIC_RESOURCE)
@@ -126,7 +137,7 @@ impl Cluster {
                     name: config.name.to_string(),
                     value: config.value?.to_string(),
                 };
-                Some((config, is_own))
+                Some(Config { config, is_own })
             });
             let described = described.collect();
             configs.insert(name, described);

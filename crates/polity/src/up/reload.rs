@@ -15,7 +15,7 @@ use super::screen::Screen;
 use super::{InForce, external, requirements};
 use crate::data::DataFolder;
 use crate::plan_file::{PlanFile, PlanText};
-use crate::run_file::{GATEWAY, RunFile};
+use crate::run_file::{EVENTS, GATEWAY, RunFile};
 
 /// How often the files are looked at. Looking works on every file system, also where there is no
 /// notification (network and WSL2 mounts), and costs two `stat`s.
@@ -100,7 +100,7 @@ impl Reload {
             // What the rest of the edit says is in force all the same.
             Err(error) => screen.problem(&format!("{error:#}; services are told what they were")),
         }
-        self.tell_address(screen);
+        self.tell_addresses(screen);
         external::publish(&self.catalog, Some(before), &runnable);
         let applied = self.supervisor.apply(runnable.clone()).await;
         if before.console != runnable.console {
@@ -117,16 +117,27 @@ impl Reload {
         }
     }
 
-    /// Says where the gateway listens, if that is another place than before.
-    fn tell_address(&mut self, screen: &Screen) {
-        let address = self.gateway.public_address();
-        let known = &mut self.run_file.addresses;
-        if known.insert(GATEWAY.to_owned(), address) == Some(address) {
-            return;
+    /// Says where the parts listen that listen elsewhere than before.
+    fn tell_addresses(&mut self, screen: &Screen) {
+        let parts = [
+            (
+                GATEWAY,
+                "the gateway listens",
+                Some(self.gateway.public_address()),
+            ),
+            (EVENTS, "events are kept", self.events.address()),
+        ];
+        let mut is_new = false;
+        for (part, what, address) in parts {
+            let Some(address) = address else { continue };
+            let known = &mut self.run_file.addresses;
+            if known.insert(part.to_owned(), address) != Some(address) {
+                screen.say(&format!("{what} on {address}"));
+                is_new = true;
+            }
         }
-        screen.say(&format!("the gateway listens on {address}"));
-        if let Err(error) = self.run_file.write(&self.data) {
-            screen.problem(&format!("{error:#}; it names the address from before"));
+        if let (true, Err(error)) = (is_new, self.run_file.write(&self.data)) {
+            screen.problem(&format!("{error:#}; it names the addresses from before"));
         }
     }
 
