@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Each program and the Debian package it comes in.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("cc", "gcc"),
+    ("make", "make"),
     ("wrk", "wrk"),
     ("python3", "python3"),
     ("node", "nodejs"),

@@ -1,7 +1,8 @@
 //! `cargo xtask soak`: the proofs of which every run of the tests has time for a slice only.
 
+use std::env;
 use std::ops::Range;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Instant;
 
@@ -16,9 +17,29 @@ pub(crate) struct Soak {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Processes of the shop, and Polity itself, that are killed at random moments.
+    #[arg(long, default_value_t = 60)]
+    kills: u32,
 }
 
 pub(crate) fn run(soak: &Soak) -> ExitCode {
+    let proofs = [prove_the_log, prove_the_shop];
+    let holds = proofs.map(|prove| prove(soak));
+    ExitCode::from(u8::from(holds.contains(&false)))
+}
+
+/// The end-to-end test that kills, with more to kill.
+fn prove_the_shop(soak: &Soak) -> bool {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["test", "--package=polity", "--test=e2e", "losses", "--"])
+        .arg("--nocapture")
+        .env("E2E_KILLS", soak.kills.to_string())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn prove_the_log(soak: &Soak) -> bool {
     let began = Instant::now();
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
     let parts = (0..threads).map(|part| {
@@ -45,11 +66,11 @@ pub(crate) fn run(soak: &Soak) -> ExitCode {
                 sum(|it| it.lost),
                 began.elapsed().as_secs_f64(),
             );
-            ExitCode::SUCCESS
+            true
         }
         Err(why) => {
             eprintln!("log: {why}");
-            ExitCode::FAILURE
+            false
         }
     }
 }

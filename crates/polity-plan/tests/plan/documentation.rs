@@ -1,4 +1,4 @@
-//! The examples of docs/plan.md, docs/gateway.md and docs/balancing.md load without a finding.
+//! The examples of docs/plan.md, docs/gateway.md, docs/balancing.md and docs/events.md load without a finding.
 
 use crate::codes;
 use crate::pages::blocks;
@@ -26,6 +26,16 @@ fn the_examples_of_the_page_on_the_gateway_load() {
 #[test]
 fn the_examples_of_the_page_on_balancing_load() {
     let page = include_str!("../../../../docs/balancing.md");
+    let examples = blocks(page, "toml");
+    assert!(examples.len() >= 3, "{}", examples.len());
+    for text in examples {
+        assert_eq!(codes(&text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_on_events_load() {
+    let page = include_str!("../../../../docs/events.md");
     let examples = blocks(page, "toml");
     assert!(examples.len() >= 3, "{}", examples.len());
     for text in examples {

@@ -17,6 +17,7 @@ use super::admin;
 use super::terminal::Terminal;
 use crate::commands::ps;
 use crate::kafka::Changed;
+use crate::run_file::EVENTS;
 use crate::style::{Colour, Palette, Style};
 use crate::table::{Cell, Column, Table};
 
@@ -153,9 +154,11 @@ impl Screen {
         let remarks = ps::remarks(services, style);
         let mut text = format!("\n{}{remarks}\n", table.render(style));
         for (part, address) in &self.shared.addresses {
-            text += &format!("{part:<9}http://{}\n", reachable(*address));
+            // Events are not for browsers.
+            let scheme = if part == EVENTS { "" } else { "http://" };
+            text += &format!("{part:<9}{scheme}{}\n", reachable(*address));
         }
-        if services.is_empty() {
+        if services.is_empty() && !self.shared.addresses.contains_key(EVENTS) {
             text += "the plan has no service yet\n";
         }
         self.show(text + "\n");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::http::get;
-use crate::system::{FREE_PORTS, System};
+use crate::system::{FREE_PORTS, POLITY, System, run};
 
 /// The texts of a page's fenced blocks in one language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -134,4 +134,32 @@ fn pages() -> Vec<PathBuf> {
         .collect();
     pages.push(root.join("README.md"));
     pages
+}
+
+/// The commands of a console block, and what each is shown to print.
+fn commands(block: &str) -> impl Iterator<Item = (&str, String)> {
+    let commands = block.split("$ ").skip(1);
+    commands.map(|text| {
+        let (command, printed) = text.split_once('\n').expect("a line");
+        (command, printed.trim_end().to_owned() + "\n")
+    })
+}
+
+#[test]
+fn events_are_as_their_page_shows() {
+    let page = include_str!("../../../../docs/events.md");
+    let plans = blocks(page, "toml");
+    let plan = plans.iter().find(|plan| plan.starts_with("[events]"));
+    let plan = plan
+        .expect("the plan of events alone")
+        .replace(":9092", ":0");
+    let system = System::folder(&format!("{FREE_PORTS}{plan}")).started();
+    let folder = Path::new(POLITY).parent().unwrap().to_str().unwrap();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    for (command, printed) in commands(&blocks(page, "console").remove(0)) {
+        let mut shell = system.command(Path::new("sh"), &["-c", command]);
+        shell.env("PATH", &path);
+        let said = run(shell);
+        assert_eq!(said.stdout, printed, "{command}: {said:#?}");
+    }
 }

@@ -29,10 +29,10 @@ impl Shop {
     pub fn place(&self, wish: Wish, trail: &Trail) -> Result<Order, Problem> {
         let id = self.store.begin(&wish)?;
         let placed = self.carry_out(id.clone(), wish, trail);
-        if placed.is_err() {
-            if let Err(later) = self.undo(&id, trail) {
-                eprintln!("order {id} is undone later: {}", later.detail);
-            }
+        if placed.is_err()
+            && let Err(later) = self.undo(&id, trail)
+        {
+            eprintln!("order {id} is undone later: {}", later.detail);
         }
         placed
     }
