@@ -64,7 +64,8 @@ fn the_environment_is_as_its_page_shows() {
 fn the_commands_of_their_page_run_and_print_what_it_shows() {
     let page = include_str!("../../../../docs/cli.md");
     let plan = "[service.inventory]\nrun = \"python3 hello.py\"\nroute = \"/inventory\"\n\
-                [service.orders]\nrun = \"python3 hello.py\"\nroute = \"/orders\"\nreplicas = 2\n";
+                [service.orders]\nrun = \"python3 hello.py\"\nroute = \"/orders\"\nreplicas = 2\n\
+                publishes = [\"order.placed\"]\n[events]\nlisten = \"127.0.0.1:0\"\n";
     let system = System::folder(&format!("{FREE_PORTS}{plan}"));
     let hello = include_str!("../../../../examples/hello/hello.py");
     fs::write(system.path().join("hello.py"), hello).unwrap();
@@ -87,12 +88,12 @@ fn the_commands_of_their_page_run_and_print_what_it_shows() {
             let head = text.lines().next().unwrap_or_default();
             head.split_whitespace().map(str::to_owned).collect()
         };
-        if words[0] == "ps" {
+        if ["ps", "topics"].contains(&words[0]) {
             assert_eq!(columns(&said.stdout), columns(shown));
         }
         run.push(words[0].to_owned());
     }
-    assert_eq!(run, ["ps", "logs", "events"]);
+    assert_eq!(run, ["ps", "logs", "events", "topics"]);
 }
 
 #[test]
