@@ -146,15 +146,7 @@ impl System {
         let token = Token::load_or_create(options.data.path())?;
         let listen = socket_address(&options.plan.console.listen);
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
-        let addresses = BTreeMap::from_iter(
-            [
-                (run_file::GATEWAY, Some(edge.public_address())),
-                (run_file::CONSOLE, Some(console_address)),
-                (run_file::EVENTS, events.address()),
-            ]
-            .into_iter()
-            .filter_map(|(part, address)| Some((part.to_owned(), address?))),
-        );
+        let addresses = addresses(edge.public_address(), console_address, events.address());
         let run_file = write_run_file(&options, addresses.clone())?;
         let screen = Screen::start(options.json, &logs, &control, addresses);
         screen.warnings(options.warnings);
@@ -306,6 +298,23 @@ fn start_guardian(lock: Arc<File>) -> Result<Guardian> {
         args: vec![GUARDIAN.into()],
     })
     .context("could not start the guardian process")
+}
+
+/// Where each part listens that runs.
+fn addresses(
+    gateway: SocketAddr,
+    console: SocketAddr,
+    events: Option<SocketAddr>,
+) -> BTreeMap<String, SocketAddr> {
+    let parts = [
+        (run_file::GATEWAY, Some(gateway)),
+        (run_file::CONSOLE, Some(console)),
+        (run_file::EVENTS, events),
+    ];
+    let running = parts.into_iter();
+    running
+        .filter_map(|(part, address)| Some((part.to_owned(), address?)))
+        .collect()
 }
 
 fn write_run_file(options: &Options, addresses: BTreeMap<String, SocketAddr>) -> Result<RunFile> {

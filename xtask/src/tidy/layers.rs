@@ -73,9 +73,10 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // Services are ordinary programs: none may know of Polity.
-    ("shop-orders", &[]),
+    ("shop-events", &[]),
+    ("shop-orders", &["shop-events"]),
     ("shop-inventory", &[]),
-    ("shop-tracker", &[]),
+    ("shop-tracker", &["shop-events"]),
     // Instruments share nothing with what they measure.
     ("polity-bench", &[]),
     // But for simulations, which are worth something only with the algorithms themselves.
