@@ -14,6 +14,12 @@ use crate::disk::{Disk, File, Files, Handle};
 /// Entries that wait for a write.
 const WAITING: usize = 64;
 
+/// Entries that are read at once.
+const BLOCK: usize = 256;
+
+/// Bytes of the larger kind.
+const LARGEST_ENTRY: usize = 12;
+
 /// What an index is made of.
 pub(crate) trait IndexEntry: Copy {
     const SIZE: usize;
@@ -196,7 +202,8 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
             entries.written
         };
         let (mut low, mut found) = (0, None);
-        while low < high {
+        // From entry to entry, as long as one read does not do for all that are left.
+        while high - low > BLOCK {
             let middle = low + (high - low) / 2;
             let entry = self.read(middle)?;
             if is_before(&entry) {
@@ -205,7 +212,10 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
                 high = middle;
             }
         }
-        Ok(found)
+        let mut bytes = [0; BLOCK * LARGEST_ENTRY];
+        let entries = self.read_block(low, high - low, &mut bytes)?;
+        let last = entries.take_while(|entry| is_before(entry)).last();
+        Ok(last.or(found))
     }
 
     fn write(&self, entries: &mut Entries<E>) -> io::Result<()> {
@@ -225,14 +235,29 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
     }
 
     fn read(&self, entry: usize) -> io::Result<E> {
-        let mut bytes = [0; 16];
-        let bytes = &mut bytes[..E::SIZE];
-        let read = self
-            .files
-            .open(&self.handle)?
-            .read_at(bytes, (entry * E::SIZE) as u64)?;
-        E::decode(bytes.get(..read).unwrap_or_default())
+        let mut bytes = [0; LARGEST_ENTRY];
+        let mut entries = self.read_block(entry, 1, &mut bytes)?;
+        entries
+            .next()
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn read_block<'a>(
+        &self,
+        first: usize,
+        count: usize,
+        bytes: &'a mut [u8],
+    ) -> io::Result<impl Iterator<Item = E> + use<'a, D, E>> {
+        let bytes = bytes.get_mut(..count * E::SIZE).unwrap_or_default();
+        let read = match count {
+            0 => 0,
+            _ => self
+                .files
+                .open(&self.handle)?
+                .read_at(bytes, (first * E::SIZE) as u64)?,
+        };
+        let bytes = bytes.get(..read).unwrap_or_default();
+        Ok(bytes.chunks_exact(E::SIZE).filter_map(E::decode))
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<E>> {
