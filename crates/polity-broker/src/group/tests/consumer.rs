@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::group::*;
+use crate::journal::memory::Written;
 use crate::journal::{AppendError, ProducerIdentity};
 
 fn state(harness: &Harness) -> &'static str {
@@ -140,6 +141,13 @@ fn epochs_that_are_not_the_members_are_fenced() {
         harness.consumer_heartbeat(beat("a", 1, &[3])),
         Err(Error::FencedMemberEpoch)
     );
+    // Two epochs ago is too long.
+    harness.beat(beat("b", -1, &[]));
+    assert_eq!(harness.beat(beat("a", 2, &[0, 1])).0, 3);
+    assert_eq!(
+        harness.consumer_heartbeat(beat("a", 1, &[0])),
+        Err(Error::FencedMemberEpoch)
+    );
     assert_eq!(
         harness.consumer_heartbeat(beat("x", 1, &[])),
         Err(Error::UnknownMemberId)
@@ -178,6 +186,21 @@ fn a_static_member_that_comes_back_takes_over_and_nobody_notices() {
     let old = harness.consumer_heartbeat(named(beat("a", 2, &[])));
     assert_eq!(old, Err(Error::FencedInstanceId));
     assert_eq!(harness.beat(beat("b", 2, &[2, 3])).0, 2, "no new epoch");
+}
+
+#[test]
+fn a_static_member_that_leaves_for_a_while_has_given_up_what_it_was_asked_to() {
+    let mut harness = Harness::with_topics(&[4]);
+    let named = |request: Heartbeat| Heartbeat {
+        instance: Some("i".into()),
+        ..request
+    };
+    harness.beat(named(beat("a", 0, &[])));
+    harness.beat(beat("b", 0, &[]));
+    let asked = harness.beat(named(beat("a", 1, &[0, 1, 2, 3])));
+    assert_eq!(asked, (1, Some(vec![0, 1])));
+    harness.beat(named(beat("a", -2, &[])));
+    assert_eq!(harness.beat(beat("b", 2, &[])), (2, Some(vec![2, 3])));
 }
 
 #[test]
@@ -256,6 +279,16 @@ fn a_regular_expression_stands_for_the_topics_there_are() {
         .topics
         .clone();
     assert_eq!(topics, ["t0", "t1", "t2"]);
+    let kept = |harness: &Harness| {
+        let is_regex = |it: &Written| matches!(it, Written::Entry { entry, .. } if entry.key.starts_with(&[0, 16]));
+        harness
+            .journal
+            .compacted()
+            .iter()
+            .filter(|it| is_regex(it))
+            .count()
+    };
+    assert_eq!(kept(&harness), 1, "those that nobody uses are gone");
     for wrong in ["(", "a)(?:b", "x{1000}{1000}", &"a".repeat(1025)] {
         let answer = harness.consumer_heartbeat(with(wrong, beat("a", 3, &[])));
         assert_eq!(answer, Err(Error::InvalidRegularExpression), "{wrong}");
