@@ -24,6 +24,7 @@ mod statics;
 mod store;
 mod subscription;
 mod sync;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -21,6 +21,7 @@ mod heartbeat;
 mod member;
 mod request;
 mod subscription;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub(super) struct ConsumerGroup {
     topics_seen: Option<u64>,
     /// Since when it has no members, in ms since the Unix epoch; begins anew with each start.
     empty_since_ms: i64,
+    /// The weight of `members` and `regexes`.
+    said: usize,
 }
 
 impl ConsumerGroup {
@@ -95,6 +98,7 @@ impl ConsumerGroup {
             revocations: BTreeMap::new(),
             topics_seen: None,
             empty_since_ms: now.unix_ms,
+            said: 0,
         }
     }
 
@@ -131,11 +135,18 @@ impl ConsumerGroup {
             Record::Current(_, id, value) => {
                 self.apply_current(id, value.map(Current::from_value), now);
             }
-            Record::Regex(_, regex, Some(value)) => {
-                self.regexes.insert(regex, Arc::new(value));
-            }
-            Record::Regex(_, regex, None) => drop(self.regexes.remove(&regex)),
+            Record::Regex(_, regex, value) => self.apply_regex(regex, value),
             Record::Epoch(_, None) | Record::Classic(..) | Record::Offset(..) => {}
+        }
+    }
+
+    fn apply_regex(&mut self, regex: SmolStr, value: Option<RegexValue>) {
+        if let Some(before) = self.regexes.remove(&regex) {
+            self.said -= weight::of_regex(&before);
+        }
+        if let Some(value) = value {
+            self.said += weight::of_regex(&value);
+            self.regexes.insert(regex, Arc::new(value));
         }
     }
 
@@ -147,6 +158,7 @@ impl ConsumerGroup {
         settings: &Settings,
     ) {
         let before = self.members.remove(&id);
+        self.said -= before.as_deref().map_or(0, weight::of_member);
         if let Some(instance) = before.and_then(|before| before.instance.clone())
             && self.instances.get(&instance) == Some(&id)
         {
@@ -165,6 +177,7 @@ impl ConsumerGroup {
         }
         let until = now.instant + settings.consumer_session_timeout;
         self.sessions.entry(id.clone()).or_insert(until);
+        self.said += weight::of_member(&value);
         self.members.insert(id, Arc::new(value));
     }
 

@@ -4,6 +4,7 @@ mod commit;
 mod delete;
 mod describe;
 mod replay;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use super::settings::{MAX_ID_LENGTH, Settings};
 use crate::journal::Batch;
 pub use commit::{Commit, NewOffset};
 pub use describe::{DescribedMember, Description, GroupType, Listed};
+use weight::Weight;
 
 /// The coordinator of the groups whose records are in one partition.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Coordinator {
     timers: BTreeSet<(Instant, GroupId)>,
     /// Which groups an open transaction of a producer has offsets of.
     transactions: BTreeMap<i64, BTreeSet<GroupId>>,
+    /// About how many bytes all groups take.
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -37,6 +41,8 @@ struct Group {
     offsets: Offsets,
     /// Its entry in `timers`.
     timer: Option<Instant>,
+    /// Its part of the coordinator's weight.
+    weight: Weight,
 }
 
 #[derive(Debug)]
@@ -51,6 +57,7 @@ impl Group {
             kind,
             offsets: Offsets::default(),
             timer: None,
+            weight: Weight::default(),
         }
     }
 
@@ -79,6 +86,7 @@ impl Coordinator {
             groups: BTreeMap::new(),
             timers: BTreeSet::new(),
             transactions: BTreeMap::new(),
+            weight: 0,
         }
     }
 
@@ -123,6 +131,7 @@ impl Coordinator {
     /// Afterwards there is a classic group to join.
     fn admit(&mut self, outside: &mut Context, join: &Join) -> Result<(), Error> {
         join.validate(&self.settings)?;
+        self.bear(join.weight())?;
         if !self.groups.contains_key(&join.group) {
             validate_group_id(&join.group)?;
             if !join.member.is_empty() {
@@ -199,21 +208,33 @@ impl Coordinator {
         let id = request.group.clone();
         request.validate()?;
         validate_group_id(&id)?;
+        self.bear(request.weight())?;
         if request.epoch == super::consumer::JOIN {
             self.consumer_or_new(outside, &id)?;
         }
         let (group, mut call) = self.call(outside, &id).ok_or(Error::GroupIdNotFound)?;
-        let answer = match &mut group.kind {
-            Kind::Consumer(group) => group.heartbeat(&mut call, request),
-            Kind::Classic(_) => Err(Error::GroupIdNotFound),
+        let (is_quiet, answer) = match &mut group.kind {
+            Kind::Consumer(group) => {
+                let goes_on = request.epoch > super::consumer::JOIN;
+                let is_quiet = goes_on && group.is_settled(&request, call.outside.topics);
+                (is_quiet, group.heartbeat(&mut call, request))
+            }
+            Kind::Classic(_) => (true, Err(Error::GroupIdNotFound)),
         };
-        self.settle(&id);
+        // A heartbeat that changes nothing leaves the group's timer too early, which does no harm.
+        if !is_quiet {
+            self.settle(&id);
+        }
         answer
     }
 
     /// SyncGroup. The answer is among [`Context::answers`], of this call or of a later one.
     pub fn sync(&mut self, outside: &mut Context, ticket: Ticket, sync: Sync) {
         let id = sync.group.clone();
+        if let Err(error) = self.bear(sync.weight()) {
+            outside.answers.push((ticket, Answer::Synced(Err(error))));
+            return;
+        }
         match self.call(outside, &id) {
             Some((group, mut call)) => match &mut group.kind {
                 Kind::Classic(group) => group.sync(&mut call, ticket, sync),
@@ -294,16 +315,15 @@ impl Coordinator {
             }
             group.timer = next;
         }
-        if group.is_blank() {
-            self.forget(id);
-        }
+        self.weigh(id);
     }
 
     fn forget(&mut self, id: &GroupId) {
-        if let Some(Group {
-            timer: Some(at), ..
-        }) = self.groups.remove(id)
-        {
+        let Some(group) = self.groups.remove(id) else {
+            return;
+        };
+        self.weight = self.weight.saturating_sub(group.weight.total());
+        if let Some(at) = group.timer {
             self.timers.remove(&(at, id.clone()));
         }
     }

@@ -74,8 +74,8 @@ pub enum Error {
     /// The subscription's regular expression cannot be used (KIP-848).
     #[error("the regular expression does not compile, or is too large")]
     InvalidRegularExpression,
-    /// The broker keeps as many groups as it may.
-    #[error("there are as many groups as there may be; delete some")]
+    /// The broker keeps as many groups as it may, or as much of them.
+    #[error("groups take as much room as they may; delete some")]
     TooManyGroups,
 }
 

@@ -12,6 +12,15 @@ pub struct Offsets {
     committed: BTreeMap<TopicPartition, Committed>,
     /// By producer id. A producer has one open transaction at a time.
     pending: BTreeMap<i64, BTreeMap<TopicPartition, Committed>>,
+    /// About how many bytes it is.
+    weight: usize,
+}
+
+/// An offset's bytes besides the texts it has.
+const OFFSET_WEIGHT: usize = 128;
+
+fn weight(at: &TopicPartition, committed: &Committed) -> usize {
+    OFFSET_WEIGHT + at.topic.len() + committed.value.metadata.len()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,24 +75,34 @@ impl Offsets {
     ) {
         match (producer, value) {
             (Some(producer), Some(value)) => {
-                let committed = Committed { value, position };
-                self.pending
-                    .entry(producer)
-                    .or_default()
-                    .insert(at, committed);
+                let new = Committed { value, position };
+                self.weight += weight(&at, &new);
+                let offsets = self.pending.entry(producer).or_default();
+                if let Some(old) = offsets.insert(at.clone(), new) {
+                    self.weight -= weight(&at, &old);
+                }
             }
-            (None, Some(value)) => {
-                self.committed.insert(at, Committed { value, position });
-            }
+            (None, Some(value)) => self.commit(at, Committed { value, position }),
             // Nothing before a tombstone counts, not even if it is committed afterwards.
             (_, None) => {
-                self.committed.remove(&at);
-                self.pending.retain(|_, offsets| {
-                    offsets.remove(&at);
-                    !offsets.is_empty()
-                });
+                let pending = self.pending.values_mut().filter_map(|it| it.remove(&at));
+                let gone = pending.chain(self.committed.remove(&at));
+                self.weight -= gone.map(|old| weight(&at, &old)).sum::<usize>();
+                self.pending.retain(|_, offsets| !offsets.is_empty());
             }
         }
+    }
+
+    fn commit(&mut self, at: TopicPartition, new: Committed) {
+        self.weight += weight(&at, &new);
+        if let Some(old) = self.committed.insert(at.clone(), new) {
+            self.weight -= weight(&at, &old);
+        }
+    }
+
+    /// About how many bytes it is.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The end of a producer's transaction.
@@ -91,14 +110,22 @@ impl Offsets {
         let Some(offsets) = self.pending.remove(&producer) else {
             return;
         };
-        if !is_committed {
-            return;
-        }
         for (at, new) in offsets {
+            self.weight -= weight(&at, &new);
             let newer = |old: &Committed| old.position > new.position;
-            if !self.committed.get(&at).is_some_and(newer) {
-                self.committed.insert(at, new);
+            if is_committed && !self.committed.get(&at).is_some_and(newer) {
+                self.commit(at, new);
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Offsets {
+    /// The weight, counted anew.
+    pub(super) fn weigh(&self) -> usize {
+        let pending = self.pending.values().flatten();
+        let all = self.committed.iter().chain(pending);
+        all.map(|(at, committed)| weight(at, committed)).sum()
     }
 }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub max_member_metadata: usize,
     /// Groups of one coordinator.
     pub max_groups: usize,
+    /// About how many bytes all groups of one coordinator may take with their members and offsets.
+    pub max_memory: usize,
     /// Bytes of the metadata of one committed offset.
     pub max_offset_metadata: usize,
     /// How long offsets live once nobody consumes.
@@ -61,6 +63,7 @@ impl Default for Settings {
             max_group_size: 1000,
             max_member_metadata: 256 << 10,
             max_groups: 10_000,
+            max_memory: 64 << 20,
             max_offset_metadata: 4096,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             consumer_session_timeout: Duration::from_secs(45),

@@ -71,12 +71,12 @@ impl ConsumerGroup {
 
     /// Whether there is nothing to do for this member, as most of the time: it says nothing new, no
     /// topic has changed, and it has what it should have.
-    fn is_settled(&self, request: &Heartbeat, topics: &dyn Topics) -> bool {
+    pub(in crate::group) fn is_settled(&self, request: &Heartbeat, topics: &dyn Topics) -> bool {
         let id = &request.member;
         let says_nothing_new = self
             .members
             .get(id)
-            .is_some_and(|member| request.merged(Some(member)) == **member);
+            .is_some_and(|member| request.says_nothing_new(member));
         let has_all = self.currents.get(id).is_some_and(|current| {
             current.epoch == self.target_epoch && current.progress == Progress::Stable
         });

@@ -87,6 +87,20 @@ impl ConsumerGroup {
 }
 
 impl Heartbeat {
+    /// Whether the member is what it was. Most heartbeats say as little as can be, so that this costs
+    /// as little.
+    pub(super) fn says_nothing_new(&self, before: &MemberValue) -> bool {
+        let is_terse = self.topics.is_none()
+            && self.regex.is_none()
+            && self.assignor.is_none()
+            && self.rack.is_none()
+            && self.rebalance_timeout_ms < 0
+            && (self.instance.is_none() || self.instance == before.instance)
+            && self.client.id == before.client_id
+            && self.client.host == before.client_host;
+        is_terse || self.merged(Some(before)) == *before
+    }
+
     /// What the member is, by this request and by what it said before.
     pub(super) fn merged(&self, before: Option<&MemberValue>) -> MemberValue {
         let mut value = before.cloned().unwrap_or_else(|| MemberValue {

@@ -1,5 +1,6 @@
 //! OffsetCommit and TxnOffsetCommit, OffsetFetch, and the ends of transactions.
 
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::{Coordinator, Kind, validate_group_id};
@@ -77,8 +78,8 @@ impl Coordinator {
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let id = commit.group.clone();
         let result = self.try_commit(outside, producer, commit);
-        // Even a refused commit is a sign of life, or has made a group that is nothing.
-        self.settle(&id);
+        // Even a refused commit may have made a group that is nothing.
+        self.weigh_offsets(&id);
         result
     }
 
@@ -120,6 +121,14 @@ impl Coordinator {
         }
         let entries = records.iter().map(Record::encode).collect();
         let batch = Batch { producer, entries };
+        self.bear(
+            batch
+                .entries
+                .iter()
+                .filter_map(|it| it.value.as_ref())
+                .map(Bytes::len)
+                .sum(),
+        )?;
         let first = outside.journal.append(batch).map_err(|error| match error {
             AppendError::TooLarge => Error::InvalidCommitOffsetSize,
             AppendError::Unavailable => Error::CoordinatorNotAvailable,
@@ -181,7 +190,7 @@ impl Coordinator {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.offsets.complete(producer_id, is_committed);
             }
-            self.settle(&id);
+            self.weigh_offsets(&id);
         }
     }
 }

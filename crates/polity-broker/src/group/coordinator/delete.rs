@@ -97,7 +97,7 @@ impl Coordinator {
         let mut gone: Vec<TopicPartition> = group.offsets.partitions();
         gone.retain(|at| all.contains(at) && !topics.contains(&at.topic));
         self.bury(outside, offset_tombstones(id, gone))?;
-        self.settle(id);
+        self.weigh_offsets(id);
         Ok(results)
     }
 
@@ -137,7 +137,7 @@ impl Coordinator {
         let records: Vec<Record> = self.groups.iter().flat_map(of).collect();
         let touched: BTreeSet<GroupId> = records.iter().map(|it| it.group().clone()).collect();
         self.bury(outside, records)?;
-        touched.iter().for_each(|id| self.settle(id));
+        touched.iter().for_each(|id| self.weigh_offsets(id));
         Ok(())
     }
 
@@ -154,7 +154,9 @@ impl Coordinator {
             offset_tombstones(id, group.expired(now, retention_ms))
         };
         let records: Vec<Record> = self.groups.iter().flat_map(of).collect();
+        let touched: BTreeSet<GroupId> = records.iter().map(|it| it.group().clone()).collect();
         self.bury(outside, records)?;
+        touched.iter().for_each(|id| self.weigh_offsets(id));
         let is_over = |group: &Group| group.is_empty() && group.offsets.is_empty();
         let over = self.groups.iter().filter(|(_, group)| is_over(group));
         let over: Vec<GroupId> = over.map(|(id, _)| id.clone()).collect();

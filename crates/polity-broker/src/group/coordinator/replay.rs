@@ -22,6 +22,16 @@ use crate::journal::Entry;
 use crate::journal::fields::FieldError;
 use crate::now::Now;
 
+/// What a record found in the journal is to its group.
+#[derive(Debug, Clone, Copy)]
+enum Replayed {
+    Offset,
+    /// A classic group, whole.
+    Group,
+    /// One of the many records of a KIP-848 group.
+    Part,
+}
+
 impl Coordinator {
     /// A record found in the journal at that offset, of that producer's transaction if of any. All
     /// are replayed in order, with [`Coordinator::complete_transaction`] for each marker, before any
@@ -38,10 +48,26 @@ impl Coordinator {
     ) -> Result<(), FieldError> {
         if let Some(record) = Record::decode(entry)? {
             let id = record.group().clone();
+            let kind = match &record {
+                Record::Offset(..) => Replayed::Offset,
+                Record::Classic(..) => Replayed::Group,
+                _ => Replayed::Part,
+            };
             self.apply(offset, producer_id, record, now);
-            self.settle(&id);
+            self.settle_replayed(&id, kind);
         }
         Ok(())
+    }
+
+    /// A large group is many records, of which none should cost by the member: a timer that is too
+    /// early does no harm.
+    fn settle_replayed(&mut self, id: &GroupId, kind: Replayed) {
+        let is_timed = |group: &Group| group.timer.is_some() && !group.is_blank();
+        match kind {
+            Replayed::Offset => self.weigh_offsets(id),
+            Replayed::Part if self.groups.get(id).is_some_and(is_timed) => self.weigh(id),
+            Replayed::Part | Replayed::Group => self.settle(id),
+        }
     }
 
     /// Puts a record in force that is in the journal.

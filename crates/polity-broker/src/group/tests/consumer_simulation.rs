@@ -212,6 +212,7 @@ impl World {
         self.check_owners();
         let id = GroupId::from("g");
         let live = &self.harness.coordinator;
+        live.check_weight();
         let replayed = self.harness.replayed(&self.harness.journal.written);
         assert_eq!(replayed.consumer_snapshot(&id), live.consumer_snapshot(&id));
         let compacted = self.harness.replayed(&self.harness.journal.compacted());

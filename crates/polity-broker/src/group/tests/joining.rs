@@ -1,5 +1,7 @@
 //! How members come, are counted and share.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -332,4 +334,53 @@ fn who_joins_but_never_syncs_is_put_out() {
     harness.advance(Duration::from_secs(7));
     assert_eq!(harness.synced(waiting), Err(Error::RebalanceInProgress));
     assert_eq!(harness.heartbeat(&first), Err(Error::UnknownMemberId));
+}
+
+#[test]
+fn what_groups_take_is_bounded_and_given_back() {
+    let settings = Settings {
+        max_memory: 10_000,
+        ..Settings::default()
+    };
+    let mut harness = Harness::new(settings, 1);
+    let who = harness.lone_member(None);
+    let at = TopicPartition::new("t0", 0);
+    let commit = |harness: &mut Harness, who: &Who, metadata: usize| {
+        let mut commit = Harness::commit_request(who, &at, 1);
+        let more = NewOffset {
+            metadata: "m".repeat(metadata).into(),
+            ..commit.offsets.remove(0)
+        };
+        let at = |partition| TopicPartition::new("t0", partition);
+        let all = (0..4).map(|partition| NewOffset {
+            at: at(partition),
+            ..more.clone()
+        });
+        commit.offsets = all.collect();
+        harness.call(|it, outside| it.commit(outside, commit))
+    };
+    assert_eq!(commit(&mut harness, &who, 4000), Err(Error::TooManyGroups));
+    assert_eq!(commit(&mut harness, &who, 2000).map(|it| it.len()), Ok(4));
+    let big = |who: &Who| Join {
+        protocols: vec![("range".into(), Bytes::from(vec![0; 2000]))],
+        ..join_request(who)
+    };
+    let ticket = harness.join_with(Join {
+        group: "h".into(),
+        ..big(&Who::default())
+    });
+    assert_eq!(harness.refused(ticket).0, Error::TooManyGroups);
+    let ticket = harness.join_with(big(&who));
+    assert_eq!(harness.refused(ticket).0, Error::TooManyGroups);
+    // The same in the place of what was: smaller ones.
+    harness.leave(&who).unwrap();
+    harness
+        .call(|it, outside| it.delete(outside, &"g".into()))
+        .unwrap();
+    let ticket = harness.join_with(Join {
+        version: 3,
+        group: "h".into(),
+        ..big(&Who::default())
+    });
+    assert_eq!(harness.joined(ticket).generation, 1);
 }

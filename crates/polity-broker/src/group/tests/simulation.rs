@@ -210,7 +210,10 @@ impl World {
     fn mind(&mut self, client: usize, result: Result<(), Error>) {
         match result {
             Err(Error::UnknownMemberId | Error::FencedInstanceId) => self.forget(client),
-            Err(Error::IllegalGeneration) => self.clients[client].who.generation = -1,
+            Err(Error::IllegalGeneration) => {
+                self.clients[client].who.generation = -1;
+                self.clients[client].waits = None;
+            }
             _ => {}
         }
     }
@@ -224,6 +227,8 @@ impl World {
             ..Who::default()
         };
         client.leads = None;
+        // Whatever it waited for, it waits no more.
+        client.waits = None;
     }
 
     fn commit(&mut self, client: usize, partition: i32, producer: Option<i64>) {
@@ -373,6 +378,7 @@ impl World {
             compacted.snapshot(),
             "compaction changes something"
         );
+        live.check_weight();
         let (live, replayed) = (live.snapshot(), replayed.snapshot());
         for (id, (group, offsets)) in &live {
             let (replayed_group, replayed_offsets) = match replayed.get(id) {
