@@ -128,3 +128,66 @@ pub(crate) fn beyond(
         .map(|share| Place::take(beyond.clone(), share))
         .transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(text: &str) -> Plan {
+        let loaded = polity_plan::load(polity_plan::Source {
+            name: "polity.toml",
+            text,
+            environment: &|_| None,
+        });
+        loaded.plan.expect("a valid plan")
+    }
+
+    const TWO: &str = "[service.a]\nrun = \"a\"\nroute = \"/a\"\ncalls = [\"b\", \"c\"]\n\
+        [service.b]\nrun = \"b\"\nroute = \"/b\"\ncalls = [\"c\"]\n[service.c]\nrun = \"c\"\n";
+
+    #[test]
+    fn what_is_shared_is_what_there_is_less_of_among_those_with_routes() {
+        let check = |limits: &str, services: &str, expected: Option<(u64, u64)>| {
+            let plan = plan(&format!("[gateway.limits]\n{limits}\n{services}"));
+            let room = of_gateway(&plan, 1000).map(|room| (room.places, room.common));
+            assert_eq!(room, expected, "{limits}");
+        };
+        check("", TWO, Some((1000, 500)));
+        check("max_in_flight = 100", TWO, Some((100, 50)));
+        check("max_in_flight = false", TWO, Some((1000, 500)));
+        check("bulkhead = 0.25", TWO, Some((1000, 250)));
+        check("bulkhead = false", TWO, None);
+        let one =
+            "[service.a]\nrun = \"a\"\nroute = \"/a\"\ncalls = [\"b\"]\n[service.b]\nrun = \"b\"\n";
+        check("", one, None);
+    }
+
+    #[test]
+    fn a_caller_shares_its_calls_among_its_callees() {
+        let check = |lines: &str, caller: &str, expected: Option<(u64, u64)>| {
+            let plan = plan(&format!("{TWO}{lines}"));
+            let room = Calls::new(&plan, caller).room();
+            let room = room.map(|room| (room.places, room.common));
+            assert_eq!(room, expected, "{caller} {lines}");
+        };
+        check("", "a", Some((1024, 512)));
+        check(
+            "[gateway.limits]\nbulkhead = false",
+            "a",
+            Some((1024, 1024)),
+        );
+        // The only one may have all.
+        check("", "b", Some((1024, 1024)));
+    }
+
+    #[test]
+    fn a_limit_follows_the_plan() {
+        let calls = Calls::new(&plan(TWO), "a");
+        let few = TWO.replacen("run = \"a\"\n", "run = \"a\"\nmax_calls_in_flight = 6\n", 1);
+        calls.follow(&plan(&few), "a");
+        assert_eq!(calls.room(), Some(Room::new(6, 0.5)));
+        let any = few.replace("= 6", "= false");
+        calls.follow(&plan(&any), "a");
+        assert_eq!(calls.room(), None);
+    }
+}
