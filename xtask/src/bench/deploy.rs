@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// is anything to see.
     #[arg(long, default_value_t = 5)]
     start: u32,
+    /// Balances them so, rather than as the plan says.
+    #[arg(long, value_name = "POLICY")]
+    balance: Option<String>,
     /// Seconds before the deploy.
     #[arg(long, default_value_t = 20)]
     before: u64,
@@ -100,7 +103,7 @@ impl<'a> Shop<'a> {
         let (gateway, console) = (free_address()?, free_address()?);
         let example = fs::read_to_string(root.join(SHOP))?;
         let listen = format!("listen = \"{gateway}\"\n\n[console]\nlisten = \"{console}\"");
-        let plan = plan(&example, &listen, shop, options.replicas, options.start)?;
+        let plan = plan(&example, &listen, shop, options)?;
         fs::write(folder.path().join("polity.toml"), plan)?;
         let mut command = pinned(&cores.proxy, &programs.polity);
         command
@@ -203,13 +206,10 @@ fn since_1970() -> anyhow::Result<Duration> {
 
 /// The example's plan with addresses of its own, and programs that are there already: what is measured is
 /// the deploy, not a compiler beside it.
-fn plan(
-    example: &str,
-    listen: &str,
-    shop: &Path,
-    replicas: u32,
-    start: u32,
-) -> anyhow::Result<String> {
+fn plan(example: &str, listen: &str, shop: &Path, options: &Options) -> anyhow::Result<String> {
+    let balance = options.balance.as_ref();
+    let balance = balance.map_or(String::new(), |word| format!("\nbalance = \"{word}\""));
+    let start = options.start;
     let mut plan = String::new();
     let mut service = "";
     for line in example.lines() {
@@ -227,7 +227,7 @@ fn plan(
                 format!("run = [\"sh\", \"-c\", \"sleep {start} && exec ./shop-{service}\"]")
             }
             "run" => format!("run = \"./shop-{service}\""),
-            "replicas" => format!("replicas = {replicas}"),
+            "replicas" => format!("replicas = {}{balance}", options.replicas),
             _ => line.to_owned(),
         };
         plan.push('\n');
@@ -247,15 +247,22 @@ mod tests {
     fn the_example_is_run_with_programs_that_are_there() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
         let example = fs::read_to_string(root.expect("a workspace").join(SHOP));
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            options: Options,
+        }
+        let arguments = ["deploy", "--replicas=3", "--start=7", "--balance=random"];
+        let command: Command = clap::Parser::parse_from(arguments);
+        let (listen, shop) = ("listen = \"127.0.0.1:1\"", Path::new("/shop"));
         let plan = plan(
             &example.expect("the example"),
-            "listen = \"127.0.0.1:1\"",
-            Path::new("/shop"),
-            3,
-            7,
+            listen,
+            shop,
+            &command.options,
         );
         let plan = plan.expect("it is as it was");
-        assert!(plan.contains("replicas = 3"));
+        assert!(plan.contains("replicas = 3\nbalance = \"random\"\n"));
         assert!(plan.contains("sleep 7 && exec ./shop-orders"));
         assert!(plan.contains("build = \"cp -f /shop/shop-tracker shop-tracker\""));
         assert!(!plan.contains("cargo build --target-dir"), "{plan}");
