@@ -201,3 +201,53 @@ fn records_of_other_kinds_of_groups_are_passed_over() {
     };
     assert_eq!(Record::decode(entry), Ok(None));
 }
+
+/// Spelt out from the schema by hand.
+#[test]
+fn a_generation_has_kafkas_bytes() {
+    let member = ClassicMemberValue {
+        id: "m".into(),
+        instance: None,
+        client_id: "c".into(),
+        client_host: "h".into(),
+        rebalance_timeout_ms: 2,
+        session_timeout_ms: 3,
+        subscription: Bytes::from_static(b"s"),
+        assignment: Bytes::new(),
+    };
+    let value = ClassicValue {
+        protocol_type: "consumer".into(),
+        generation: 1,
+        protocol: Some("range".into()),
+        leader: Some("m".into()),
+        state_since_ms: 5,
+        members: vec![member],
+    };
+    let entry = Record::Classic("g".into(), Some(value)).encode();
+    assert_eq!(entry.key, &b"\0\x02\0\x01g"[..]);
+    let head = b"\0\x03\0\x08consumer\0\0\0\x01\0\x05range\0\x01m\0\0\0\0\0\0\0\x05\0\0\0\x01";
+    let member = b"\0\x01m\xff\xff\0\x01c\0\x01h\0\0\0\x02\0\0\0\x03\0\0\0\x01s\0\0\0\0";
+    assert_eq!(entry.value.unwrap(), [&head[..], &member[..]].concat());
+}
+
+/// Spelt out from the schema by hand.
+#[test]
+fn what_a_member_has_has_kafkas_bytes() {
+    let part = |partition| TopicPartitions {
+        topic: Uuid::from_u128(1),
+        partitions: vec![partition],
+    };
+    let value = CurrentValue {
+        epoch: 3,
+        previous_epoch: 2,
+        state: 1,
+        assigned: vec![part(4)],
+        revoking: vec![],
+    };
+    let entry = Record::Current("g".into(), "m".into(), Some(value)).encode();
+    assert_eq!(entry.key, &b"\0\x08\0\x01g\0\x01m"[..]);
+    let head = b"\0\0\0\0\0\x03\0\0\0\x02\x01\x02";
+    let assigned = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x02\0\0\0\x04\0";
+    let expected = [&head[..], &assigned[..], &b"\x01\0"[..]].concat();
+    assert_eq!(entry.value.unwrap(), expected);
+}

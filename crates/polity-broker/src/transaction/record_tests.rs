@@ -70,3 +70,26 @@ fn the_old_version_is_read() {
     assert_eq!(partitions, [4, 5]);
     assert_eq!((metadata.updated_at_ms, metadata.started_at_ms), (7, 6));
 }
+
+/// Spelt out from the schema by hand: version 1, with one of its tags.
+#[test]
+fn the_version_written_has_kafkas_bytes() {
+    let metadata = Metadata {
+        producer: ProducerIdentity { id: 9, epoch: 3 },
+        previous_producer_id: -1,
+        next_producer_id: -1,
+        client_version: 2,
+        timeout_ms: 1000,
+        state: State::PrepareCommit,
+        partitions: [TopicPartition::new("t", 4)].into(),
+        updated_at_ms: 7,
+        started_at_ms: 6,
+    };
+    let entry = encode("id", Some(&metadata));
+    assert_eq!(entry.key, &b"\0\0\0\x02id"[..]);
+    let head = b"\0\x01\0\0\0\0\0\0\0\x09\0\x03\0\0\x03\xe8\x02";
+    let partitions = b"\x02\x02t\x02\0\0\0\x04\0";
+    let tail = b"\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x06\x01\x02\x02\0\x02";
+    let expected = [&head[..], &partitions[..], &tail[..]].concat();
+    assert_eq!(entry.value.unwrap(), expected);
+}
