@@ -1,6 +1,8 @@
 //! The log: all topics in one folder.
 
 mod delete;
+#[cfg(test)]
+mod failing_tests;
 mod open;
 
 use std::collections::BTreeMap;
