@@ -9,6 +9,7 @@ use std::thread::{self, Thread};
 use polity_core::{ManualClock, TopicName};
 
 use crate::batch::{BatchBuilder, Header};
+use crate::disk::Disk;
 use crate::{Isolation, Log, Offset, Partition, RealDisk, Settings, TopicConfig, TopicId};
 
 pub(crate) const TOPIC: &str = "orders";
@@ -57,8 +58,8 @@ pub(crate) fn batch(records: usize, timestamp_ms: i64) -> Vec<u8> {
 }
 
 /// The batches a reader gets who reads all there is, `max_bytes` at a time.
-pub(crate) fn read_all(
-    partition: &Partition<RealDisk>,
+pub(crate) fn read_all<D: Disk>(
+    partition: &Partition<D>,
     max_bytes: usize,
 ) -> Vec<(Header, Vec<u8>)> {
     let mut at = partition.offsets().start;

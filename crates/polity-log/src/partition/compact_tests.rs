@@ -10,8 +10,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{BatchBuilder, ControlRecord, Outcome, Records};
 use crate::config::Cleanup;
+use crate::disk::simulated::SimulatedDisk;
 use crate::testing::{self, read_all};
-use crate::{AppendError, Isolation, Log, Origin, ProducerEpoch, ProducerId, RealDisk, Settings};
+use crate::{
+    AppendError, Isolation, Log, Origin, ProducerEpoch, ProducerId, RealDisk, Settings, TopicId,
+};
 
 fn config() -> TopicConfig {
     TopicConfig {
@@ -39,7 +42,7 @@ fn open(folder: &Path, clock: &Arc<ManualClock>) -> Log {
 type Records_ = Vec<(i64, Vec<u8>, Option<Vec<u8>>)>;
 
 /// Offsets, keys and values.
-fn records(partition: &Partition<RealDisk>) -> Records_ {
+fn records<D: Disk>(partition: &Partition<D>) -> Records_ {
     let mut all = Vec::new();
     for (header, batch) in read_all(partition, 500) {
         if header.attributes.is_control() {
@@ -235,6 +238,74 @@ fn a_record_without_a_key_is_refused() {
     let partition = testing::partition(&log, config());
     let refused = partition.append(&testing::batch(1, 0), Origin::Client);
     assert!(matches!(refused, Err(AppendError::Invalid(_))));
+}
+
+#[test]
+fn the_last_of_each_key_stays_wherever_the_power_goes() {
+    let settings = Settings {
+        flush_threads: 0,
+        ..Settings::default()
+    };
+    let open = |disk: &SimulatedDisk| {
+        let clock = Arc::new(ManualClock::new());
+        Log::open(disk.clone(), Path::new("events"), &settings, clock)
+            .expect("it opens")
+            .0
+    };
+    let find = |log: &Log<SimulatedDisk>| {
+        log.topic(testing::TOPIC).expect("it is there").partitions()[0].clone()
+    };
+    let mut compacted = 0;
+    for operations in 0..150 {
+        for seed in 0..4 {
+            let disk = SimulatedDisk::new(seed);
+            let log = open(&disk);
+            log.create_topic(
+                &testing::name(testing::TOPIC),
+                TopicId([1; 16]),
+                1,
+                config(),
+            )
+            .expect("made");
+            let partition = find(&log);
+            for at in 0..60 {
+                let batch = BatchBuilder::new().record(0, Some(&[at % 7]), Some(&[at; 50]));
+                let batch = batch
+                    .record(0, Some(&[at % 3 + 10]), Some(&[at; 10]))
+                    .build();
+                partition
+                    .append(&batch, Origin::Client)
+                    .expect("it is appended");
+            }
+            log.flush();
+            let all = records(&partition);
+            disk.cut_power_after(operations);
+            log.housekeep();
+            let disk = disk.power_cut();
+            drop((partition, log));
+            for _ in 0..2 {
+                let log = open(&disk);
+                let left = records(&find(&log));
+                assert!(left.iter().all(|record| all.contains(record)));
+                assert!(left.is_sorted_by_key(|it| it.0));
+                for key in all.iter().map(|it| &it.1) {
+                    let last = all.iter().rfind(|it| it.1 == *key);
+                    assert_eq!(
+                        left.iter().rfind(|it| it.1 == *key),
+                        last,
+                        "after {operations}"
+                    );
+                }
+                compacted += usize::from(left.len() < all.len());
+                log.housekeep();
+                assert!(
+                    records(&find(&log)).len() < all.len(),
+                    "it can be done again"
+                );
+            }
+        }
+    }
+    assert!(compacted > 100, "{compacted}");
 }
 
 #[test]
