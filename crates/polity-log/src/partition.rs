@@ -9,6 +9,8 @@ mod append;
 mod check;
 mod close;
 mod compact;
+#[cfg(test)]
+mod concurrent_tests;
 mod flush;
 mod mark;
 mod marker;
