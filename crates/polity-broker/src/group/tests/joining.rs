@@ -299,6 +299,34 @@ fn a_client_that_never_comes_back_with_its_id_leaves_nothing() {
 }
 
 #[test]
+fn a_rebalance_waits_for_those_who_are_about_to_come() {
+    let mut harness = Harness::default();
+    let who = harness.lone_member(None);
+    let mut second = Who::default();
+    let ticket = harness.join(&second);
+    second.member = harness.refused(ticket).1;
+    let first = harness.join(&who);
+    assert_eq!(harness.answer(first), None);
+    let ticket = harness.join(&second);
+    assert_eq!(harness.joined(first).members.len(), 2);
+    let generation = harness.joined(ticket).generation;
+    harness.sync(
+        &Who {
+            generation,
+            ..who.clone()
+        },
+        &[],
+    );
+    // But not for longer than their session.
+    let third = harness.join(&Who::default());
+    assert_eq!(harness.refused(third).0, Error::MemberIdRequired);
+    let tickets = [harness.join(&who), harness.join(&second)];
+    assert_eq!(harness.answer(tickets[0]), None);
+    harness.advance(Duration::from_secs(10));
+    assert_eq!(harness.joined(tickets[0]).members.len(), 2);
+}
+
+#[test]
 fn a_refused_join_leaves_no_group_behind() {
     let mut harness = Harness::default();
     let ticket = harness.join_with(Join {
