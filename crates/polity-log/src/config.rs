@@ -146,21 +146,23 @@ impl TopicConfig {
     ///
     /// Where there is no such key, or it has no such value.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        let refuse = |expected| ConfigError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            expected,
+        };
         let number = |least: i64, most: i64, expected| {
-            let number = value
-                .trim()
-                .parse()
-                .ok()
-                .filter(|it| (least..=most).contains(it));
-            number.ok_or_else(|| ConfigError::Value {
-                key: key.to_owned(),
-                value: value.to_owned(),
-                expected,
-            })
+            let number = value.trim().parse().ok();
+            number
+                .filter(|it| (least..=most).contains(it))
+                .ok_or_else(|| refuse(expected))
         };
         let time = || number(0, i64::MAX, "milliseconds");
         match key {
-            "cleanup.policy" => self.cleanup = Cleanup::parse(key, value)?,
+            "cleanup.policy" => {
+                self.cleanup = Cleanup::parse(value)
+                    .ok_or_else(|| refuse("delete, compact, or both with a comma"))?
+            }
             "delete.retention.ms" => self.delete_retention_ms = time()?,
             "index.interval.bytes" => {
                 self.index_interval_bytes = number(0, i64::from(i32::MAX), "bytes")? as u32;
@@ -175,8 +177,7 @@ impl TopicConfig {
                 self.timestamp_type = match value {
                     "CreateTime" => TimestampType::CreateTime,
                     "LogAppendTime" => TimestampType::LogAppendTime,
-                    _ => number(1, 0, "CreateTime or LogAppendTime")
-                        .map(|_| TimestampType::CreateTime)?,
+                    _ => return Err(refuse("CreateTime or LogAppendTime")),
                 }
             }
             "min.cleanable.dirty.ratio" => {
@@ -186,7 +187,7 @@ impl TopicConfig {
                     .ok()
                     .filter(|it| (0.0..=1.0).contains(it));
                 self.min_cleanable_dirty_ratio =
-                    ratio.map_or_else(|| number(1, 0, "a number from 0 to 1").map(|_| 0.0), Ok)?;
+                    ratio.ok_or_else(|| refuse("a number from 0 to 1"))?;
             }
             "min.compaction.lag.ms" => self.min_compaction_lag_ms = time()?,
             "retention.bytes" => {
@@ -212,7 +213,7 @@ impl TopicConfig {
 const MAX_BATCH: usize = 256 << 20;
 
 impl Cleanup {
-    fn parse(key: &str, value: &str) -> Result<Self, ConfigError> {
+    fn parse(value: &str) -> Option<Self> {
         let mut cleanup = Self {
             delete: false,
             compact: false,
@@ -221,16 +222,10 @@ impl Cleanup {
             match part {
                 "delete" => cleanup.delete = true,
                 "compact" => cleanup.compact = true,
-                _ => {
-                    return Err(ConfigError::Value {
-                        key: key.to_owned(),
-                        value: value.to_owned(),
-                        expected: "delete, compact, or both with a comma",
-                    });
-                }
+                _ => return None,
             }
         }
-        Ok(cleanup)
+        Some(cleanup)
     }
 }
 

@@ -68,8 +68,6 @@ fn check_attributes(header: &Header, origin: Origin) -> Result<(), AppendError> 
             "only compaction says when tombstones may go",
         ));
     }
-    // What compresses one record would need a length that is none.
-    debug_assert!(matches!(attributes.compression(), Some(Compression::None)) || header.count > 0);
     if header.is_idempotent() {
         if header.producer_epoch.0 < 0 {
             return Err(AppendError::Invalid(
