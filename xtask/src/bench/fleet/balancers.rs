@@ -16,7 +16,7 @@ pub(super) const START: Duration = Duration::from_secs(30);
 pub(super) struct Balancer {
     pub(super) name: &'static str,
     kind: Kind,
-    /// In its own words.
+    /// In its own words; of Polity, with what more its plan says of the service.
     policy: &'static str,
 }
 
@@ -36,7 +36,7 @@ const OUT: &str = "max_fails=5 fail_timeout=10s";
 /// with the others it has the choice.
 const IN: &str = "max_fails=0";
 
-pub(super) const BALANCERS: [Balancer; 13] = [
+pub(super) const BALANCERS: [Balancer; 15] = [
     polity("polity p2c", "\"p2c\""),
     polity(
         "polity p2c, not listening",
@@ -46,6 +46,11 @@ pub(super) const BALANCERS: [Balancer; 13] = [
     polity("polity least_connections", "\"least_connections\""),
     polity("polity least_response_time", "\"least_response_time\""),
     polity("polity peak_ewma", "\"peak_ewma\""),
+    polity("polity p2c, hedging", "\"p2c\"\nhedge = true"),
+    polity(
+        "polity least_connections, hedging",
+        "\"least_connections\"\nhedge = true",
+    ),
     peer("nginx round robin", Kind::Nginx(IN), ""),
     peer("nginx least_conn", Kind::Nginx(OUT), "least_conn;"),
     peer("nginx least_conn, all in", Kind::Nginx(IN), "least_conn;"),
