@@ -13,6 +13,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Message;
 use polity_broker::Durability;
 use polity_log::batch::BatchBuilder;
+use polity_log::{ProducerEpoch, ProducerId};
 use uuid::Uuid;
 
 use crate::common::{Client, Running, create_topic, topic_name};
@@ -160,6 +161,27 @@ fn what_is_not_a_batch_is_refused_and_the_next_is_taken() {
     assert_eq!(strange.error_code, 21, "INVALID_REQUIRED_ACKS");
     let taken = produce(&mut client, 12, id, batch(&["a"]));
     assert_eq!((taken.error_code, taken.base_offset), (0, 0));
+}
+
+#[test]
+fn a_batch_that_comes_twice_is_appended_once() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    let numbered = |epoch, sequence| {
+        let batch = BatchBuilder::new().producer(ProducerId(7), ProducerEpoch(epoch), sequence);
+        Bytes::from(batch.record(1000, None, Some(b"a")).build())
+    };
+    let mut outcome = |epoch, sequence| {
+        let produced = produce(&mut client, 12, id, numbered(epoch, sequence));
+        (produced.error_code, produced.base_offset)
+    };
+    assert_eq!(outcome(0, 0), (0, 0));
+    assert_eq!(outcome(0, 1), (0, 1));
+    assert_eq!(outcome(0, 0), (0, 0), "again");
+    assert_eq!(outcome(0, 5), (45, -1), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    assert_eq!(outcome(1, 0), (0, 2));
+    assert_eq!(outcome(0, 2), (47, -1), "INVALID_PRODUCER_EPOCH");
 }
 
 #[test]
