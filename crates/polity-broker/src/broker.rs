@@ -17,6 +17,9 @@ use crate::server;
 /// How long records are kept where nobody says, as in Kafka.
 const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// From one look for old records to the next (Kafka's `log.retention.check.interval.ms`).
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
 /// How a broker is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -131,8 +134,19 @@ impl Broker {
     pub async fn run(self, drain: Drain) {
         let node = self.node.clone();
         let timers = task::spawn("kafka-groups", async move { node.groups.run().await });
+        let node = self.node.clone();
+        let housekeeping = task::spawn("log-housekeeping", async move { keep_house(&node).await });
         server::run(self.listener, self.node, drain).await;
         timers.abort();
+        housekeeping.abort();
+    }
+}
+
+/// Lets the log do what time makes due; never ends.
+async fn keep_house(node: &Arc<Node>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
+        node.blocking(|node| node.log.housekeep()).await;
     }
 }
 

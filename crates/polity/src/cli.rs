@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, deploy, down, events, groups, init, logs, ps, restart, scale, schema, topics, up,
+    check, deploy, down, events, groups, init, logs, ps, restart, run, scale, schema, topics, up,
 };
 
 /// The whole microservices architecture in one binary
@@ -47,6 +47,7 @@ pub enum Command {
     Restart(restart::Restart),
     Scale(scale::Scale),
     Down(down::Down),
+    Run(run::Run),
     Schema(schema::Schema),
 }
 
@@ -67,6 +68,7 @@ impl Cli {
             Command::Restart(args) => restart::run(args, global),
             Command::Scale(args) => scale::run(args, global),
             Command::Down(args) => down::run(args, global),
+            Command::Run(args) => run::run(args, global),
             Command::Schema(args) => schema::run(args),
         }
     }

@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod commands;
 mod data;
+mod descriptors;
 mod kafka;
 mod plan_file;
 mod run_file;

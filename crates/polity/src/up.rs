@@ -8,7 +8,7 @@ mod external;
 mod reload;
 mod requirements;
 mod screen;
-mod signals;
+pub mod signals;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ use polity_supervisor::output::LogStore;
 use polity_supervisor::ports::FreePorts;
 use polity_supervisor::process::Host;
 use polity_supervisor::supervisor::parts::Logs;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 
 use crate::data::{DataFolder, DataLock};
+use crate::descriptors;
 use crate::plan_file::{PlanFile, PlanText};
 use crate::run_file::{self, RunFile};
 use crate::session_key;
@@ -49,9 +49,6 @@ use screen::Screen;
 
 /// The hidden first argument that makes this binary the guardian.
 pub const GUARDIAN: &str = "guardian";
-
-/// Files that may be open at once, if the system allows it. Services inherit it.
-const ENOUGH_DESCRIPTORS: u64 = 64 * 1024;
 
 /// What to run, and how.
 pub struct Options {
@@ -237,27 +234,9 @@ fn open_logs(data: &DataFolder) -> Result<LogStore> {
 }
 
 fn start_data_plane() -> Result<DataPlane> {
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     DataPlane::start(threads).context("could not start the data plane")
-}
-
-/// Raises the soft limit of open files to the hard one, or to what is plenty. The usual 1024 is there
-/// for programs that `select`, and would mean a few hundred clients.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let most = limit
-        .maximum
-        .map_or(ENOUGH_DESCRIPTORS, |most| most.min(ENOUGH_DESCRIPTORS));
-    if limit.current.is_some_and(|current| current < most) {
-        let raised = Rlimit {
-            current: Some(most),
-            ..limit
-        };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, "could not raise the limit of open files; fewer clients are served at once");
-        }
-    }
 }
 
 fn supervisor_config(

@@ -44,3 +44,34 @@ fn a_version_of_the_future_is_answered_in_the_oldest_form() {
     let again = client.call(0, &ApiVersionsRequest::default());
     assert_eq!(again.error_code, 0);
 }
+
+#[test]
+fn the_documentation_says_what_is_served() {
+    let page = include_str!("../../../../docs/kafka-compatibility.md");
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?, cells.next()?))
+    });
+    let told: Vec<_> = rows.filter(|(_, versions)| is_range(versions)).collect();
+    let broker = Running::start();
+    let response = broker.client().call(0, &ApiVersionsRequest::default());
+    let served = response.api_keys.iter().map(|api| {
+        let key = ApiKey::try_from(api.api_key).expect("a known API");
+        let range = key.valid_versions();
+        assert!(api.max_version <= range.max, "{key:?}");
+        // Produce is told from version 0 on, and answered from the first that can be decoded.
+        let from = api.min_version.max(range.min);
+        (format!("{key:?}"), format!("{from}-{}", api.max_version))
+    });
+    let served: Vec<_> = served.collect();
+    let served: Vec<_> = served
+        .iter()
+        .map(|(key, range)| (&key[..], &range[..]))
+        .collect();
+    assert_eq!(told, served);
+}
+
+fn is_range(text: &str) -> bool {
+    text.split_once('-')
+        .is_some_and(|(from, to)| [from, to].iter().all(|it| it.parse::<i16>().is_ok()))
+}

@@ -9,6 +9,7 @@ pub mod init;
 pub mod logs;
 pub mod ps;
 pub mod restart;
+pub mod run;
 pub mod scale;
 pub mod schema;
 pub mod topics;

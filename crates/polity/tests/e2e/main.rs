@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bad_input;
+mod broker;
 mod documentation;
 mod edits;
 mod examples;
