@@ -1,13 +1,20 @@
 //! The APIs: which are served in which versions, and one file for each.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod group_text;
@@ -17,12 +24,15 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 
 use std::sync::Arc;
 
@@ -34,6 +44,7 @@ use polity_log::Isolation;
 
 use crate::connection::Client;
 use crate::errors::Failure;
+use crate::group::TopicPartition;
 use crate::node::{Node, Partition};
 use crate::wire::answer::{Answer, EncodeError, Reply};
 use crate::wire::budget::Share;
@@ -41,6 +52,7 @@ use crate::wire::frame::Frame;
 use crate::wire::header;
 use crate::wire::shape::{Fault, Malformed};
 use crate::wire::shapes;
+use crate::{topics, transaction};
 
 /// An API that clients may use.
 #[derive(Debug, Clone, Copy)]
@@ -79,10 +91,22 @@ pub(crate) const SERVED: &[Served] = &[
     served(ApiKey::CreateTopics, 2, 7),
     served(ApiKey::DeleteTopics, 1, 6),
     served(ApiKey::InitProducerId, 0, 5),
+    served(ApiKey::OffsetForLeaderEpoch, 2, 4),
+    // From version 4 on it is for brokers among themselves.
+    served(ApiKey::AddPartitionsToTxn, 0, 3),
+    served(ApiKey::AddOffsetsToTxn, 0, 4),
+    served(ApiKey::EndTxn, 0, 5),
+    served(ApiKey::TxnOffsetCommit, 0, 5),
     served(ApiKey::DescribeConfigs, 1, 4),
+    served(ApiKey::AlterConfigs, 0, 2),
+    served(ApiKey::CreatePartitions, 0, 3),
     served(ApiKey::DeleteGroups, 0, 2),
+    served(ApiKey::IncrementalAlterConfigs, 0, 1),
     served(ApiKey::OffsetDelete, 0, 0),
     served(ApiKey::DescribeCluster, 0, 2),
+    served(ApiKey::DescribeProducers, 0, 0),
+    served(ApiKey::DescribeTransactions, 0, 0),
+    served(ApiKey::ListTransactions, 0, 1),
     served(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
@@ -238,7 +262,36 @@ pub(crate) async fn handle(
         }
         ApiKey::DeleteTopics => call.answer(&delete_topics::handle(node, call.decode()?).await),
         ApiKey::InitProducerId => {
-            call.answer(&init_producer_id::handle(node, call.decode()?).await)
+            call.answer(&init_producer_id::handle(node, call, call.decode()?).await)
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            call.answer(&offset_for_leader_epoch::handle(node, &call.decode()?))
+        }
+        ApiKey::AddPartitionsToTxn => {
+            call.answer(&add_partitions_to_txn::handle(node, call, call.decode()?).await)
+        }
+        ApiKey::AddOffsetsToTxn => {
+            call.answer(&add_offsets_to_txn::handle(node, call, call.decode()?).await)
+        }
+        ApiKey::EndTxn => call.answer(&end_txn::handle(node, call, call.decode()?).await),
+        ApiKey::TxnOffsetCommit => {
+            call.answer(&txn_offset_commit::handle(node, call, call.decode()?).await)
+        }
+        ApiKey::DescribeProducers => {
+            call.answer(&describe_producers::handle(node, &call.decode()?))
+        }
+        ApiKey::DescribeTransactions => {
+            call.answer(&describe_transactions::handle(node, call.decode()?).await)
+        }
+        ApiKey::ListTransactions => {
+            call.answer(&list_transactions::handle(node, call.decode()?).await)
+        }
+        ApiKey::AlterConfigs => call.answer(&alter_configs::all(node, call.decode()?).await),
+        ApiKey::IncrementalAlterConfigs => {
+            call.answer(&alter_configs::incremental(node, call.decode()?).await)
+        }
+        ApiKey::CreatePartitions => {
+            call.answer(&create_partitions::handle(node, call.decode()?).await)
         }
         ApiKey::DescribeConfigs => call.answer(&describe_configs::handle(node, call.decode()?)),
         ApiKey::DescribeCluster => {
@@ -269,6 +322,22 @@ fn check_leader_epoch(partition: &Partition, known: i32) -> Result<(), Failure> 
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Greater => Err(ResponseError::UnknownLeaderEpoch.into()),
     }
+}
+
+/// The code of a transaction's error: clients that do not know PRODUCER_FENCED are told
+/// INVALID_PRODUCER_EPOCH, as before there was one.
+fn producer_error(error: transaction::Error, knows_fenced: bool) -> i16 {
+    match error {
+        transaction::Error::ProducerFenced if !knows_fenced => {
+            ResponseError::InvalidProducerEpoch.code()
+        }
+        error => error.code(),
+    }
+}
+
+/// Where the offsets of every group are.
+fn offsets_partition() -> TopicPartition {
+    TopicPartition::new(topics::OFFSETS_TOPIC, 0)
 }
 
 /// A count or index as the protocol has it; none comes near the largest.

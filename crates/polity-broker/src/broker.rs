@@ -9,16 +9,21 @@ use std::time::Duration;
 use polity_core::SystemClock;
 use polity_log::{Durability, OpenError, RealDisk, Settings};
 use polity_runtime::{Drain, task};
+use tokio::task::JoinHandle;
 
 use crate::internal_topic::JournalError;
 use crate::node::{Log, Node};
-use crate::server;
+use crate::{server, transactions};
 
 /// How long records are kept where nobody says, as in Kafka.
 const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// From one look for old records to the next (Kafka's `log.retention.check.interval.ms`).
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// From one look whether the log is still in use to the next, and for how long.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a broker is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,15 +135,55 @@ impl Broker {
         self.address
     }
 
-    /// Serves clients until `drain` begins; what they asked until then is answered.
+    /// Serves clients until `drain` begins; what they asked until then is answered, and the log closed.
     pub async fn run(self, drain: Drain) {
-        let node = self.node.clone();
-        let timers = task::spawn("kafka-groups", async move { node.groups.run().await });
-        let node = self.node.clone();
-        let housekeeping = task::spawn("log-housekeeping", async move { keep_house(&node).await });
-        server::run(self.listener, self.node, drain).await;
-        timers.abort();
-        housekeeping.abort();
+        let Self { listener, node, .. } = self;
+        let tasks = [
+            background("kafka-groups", &node, |node| async move {
+                node.groups.run().await
+            }),
+            background("kafka-transactions", &node, |node| async move {
+                transactions::run(&node).await
+            }),
+            background("log-housekeeping", &node, |node| async move {
+                keep_house(&node).await
+            }),
+        ];
+        server::run(listener, node.clone(), &drain).await;
+        for task in tasks {
+            task.abort();
+        }
+        close(node).await;
+        // Whoever waits for the drain may open the log again.
+        drop(drain);
+    }
+}
+
+fn background<F>(
+    name: &'static str,
+    node: &Arc<Node>,
+    work: impl FnOnce(Arc<Node>) -> F,
+) -> JoinHandle<Option<()>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    task::spawn(name, work(node.clone()))
+}
+
+/// Closes the log, once nobody else has it.
+async fn close(node: Arc<Node>) {
+    let closing = async {
+        while Arc::strong_count(&node) > 1 {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    };
+    if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+        tracing::warn!("the log of events is still in use: its next start verifies it");
+    }
+    // Not joined, it would go on after the last word of this part.
+    let closed = tokio::task::spawn_blocking(move || drop(node)).await;
+    if let Err(error) = closed {
+        tracing::error!(%error, "the log of events was not closed");
     }
 }
 

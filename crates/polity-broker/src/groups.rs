@@ -4,11 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use polity_core::SplitMix64;
-use polity_log::Offset;
 use polity_log::batch::Outcome;
+use polity_log::{AppendError, Offset};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
@@ -16,11 +15,12 @@ use crate::group::settings::SWEEP_INTERVAL;
 use crate::group::{
     Answer, Context, Coordinator, Error, Join, JoinRefused, Joined, Settings, Sync, Synced, Ticket,
 };
-use crate::internal_topic::{JournalError, Replayed, TopicJournal, unix_ms};
-use crate::node::Log;
-use crate::now::Now;
+use crate::internal_topic::{JournalError, Replayed, TopicJournal};
+use crate::node::{Log, Partition};
 use crate::topic_index::TopicIndex;
 use crate::topics::OFFSETS_TOPIC;
+use crate::transaction::WriteMarkers;
+use crate::transactions::now;
 
 /// All consumer groups.
 #[derive(Debug)]
@@ -95,6 +95,44 @@ impl Groups {
     ) -> Result<T, Error> {
         let said = self.call(|machine, journal| machine.act(journal, &self.topics, act));
         self.settle(said).await
+    }
+
+    /// Asks the coordinator something at once. What it says may go on only when it is
+    /// [`Groups::settled`].
+    pub(crate) fn act<T>(
+        &self,
+        act: impl FnOnce(&mut Coordinator, &mut Context<'_>) -> T,
+    ) -> (T, Offset) {
+        let said = self.call(|machine, journal| machine.act(journal, &self.topics, act));
+        (said.what, said.end)
+    }
+
+    /// Waits until all before `end` outlives what it has to.
+    ///
+    /// # Errors
+    /// When it never will.
+    pub(crate) async fn settled(&self, end: Offset) -> Result<(), Error> {
+        Ok(self.journal.settled(end).await?)
+    }
+
+    /// Ends a transaction in the journal by `append`, and with it the offsets committed in it. Gives
+    /// the marker's place.
+    ///
+    /// # Errors
+    /// When the marker cannot be appended; nothing has changed then.
+    pub(crate) fn end_transaction(
+        &self,
+        append: impl FnOnce(&Arc<Partition>) -> Result<Option<Offset>, AppendError>,
+        markers: &WriteMarkers,
+    ) -> Result<Option<(Arc<Partition>, Offset)>, AppendError> {
+        // Under the lock, so that what is committed is in the same order here as in the journal.
+        let mut machine = self.lock();
+        let partition = self.journal.partition();
+        let last = append(partition)?;
+        machine
+            .coordinator
+            .complete_transaction(markers.producer.id, markers.is_commit);
+        Ok(last.map(|last| (partition.clone(), last)))
     }
 
     /// JoinGroup, which waits for other members.
@@ -217,12 +255,5 @@ impl Machine {
             }
         }
         Said { what, end }
-    }
-}
-
-fn now() -> Now {
-    Now {
-        instant: Instant::now(),
-        unix_ms: unix_ms(),
     }
 }

@@ -90,6 +90,11 @@ impl TopicJournal {
         Ok(Self { partition })
     }
 
+    /// The partition that it is in.
+    pub(crate) fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
+
     /// Where the next record goes.
     pub(crate) fn end(&self) -> Offset {
         self.partition.offsets().end

@@ -26,6 +26,7 @@ mod small_file;
 mod topic_index;
 mod topics;
 pub mod transaction;
+mod transactions;
 mod wire;
 
 pub use broker::{Advertised, Broker, Config, StartError};

@@ -13,8 +13,9 @@ use uuid::Uuid;
 use crate::connection::Client;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
-use crate::producer_ids::ProducerIds;
+use crate::producer_ids::IdFile;
 use crate::topic_index::TopicIndex;
+use crate::transactions::Transactions;
 use crate::wire::budget::Budget;
 use crate::{Config, StartError};
 
@@ -38,11 +39,11 @@ pub(crate) struct Node {
     /// Memory for requests.
     pub(crate) budget: Budget,
     pub(crate) fetch_sessions: FetchSessions,
-    pub(crate) producer_ids: ProducerIds,
     /// Tells this cluster from others.
     pub(crate) cluster_id: String,
     pub(crate) groups: Groups,
     pub(crate) topics: Arc<TopicIndex>,
+    pub(crate) transactions: Transactions,
     stopping: watch::Sender<bool>,
 }
 
@@ -64,7 +65,7 @@ impl Node {
             topics,
             budget: Budget::default(),
             fetch_sessions: FetchSessions::default(),
-            producer_ids: ProducerIds::open(&config.data)?,
+            transactions: Transactions::open(&log, IdFile::open(&config.data)?)?,
             cluster_id: crate::cluster_id::open(&config.data)?,
             log,
             config,

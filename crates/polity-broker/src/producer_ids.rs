@@ -1,29 +1,27 @@
-//! Ids for producers: never the same twice, whatever happens in between.
+//! Where blocks of producer ids are reserved: a number in a file beside the log.
 //!
-//! They are taken in blocks: the end of a block is on the disk before the first of it is given out,
-//! and after a crash what was left of the block is skipped.
+//! The end of a block is on the disk before the first of it is given out, and after a crash what was
+//! left of the block is skipped: no id is given twice.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::{io, ops::Range};
 
 use crate::StartError;
+use crate::journal::AppendError;
 use crate::small_file;
+use crate::transaction::IdBlocks;
 
 const FILE: &str = "producer.ids";
 
-/// Ids that are taken at once, as in Kafka.
-const BLOCK: i64 = 1000;
-
-/// Gives ids to producers.
+/// The blocks that are reserved already.
 #[derive(Debug)]
-pub(crate) struct ProducerIds {
+pub(crate) struct IdFile {
     path: PathBuf,
-    left: Mutex<Range<i64>>,
+    next: i64,
 }
 
-impl ProducerIds {
-    /// Goes on after the last block that was taken.
+impl IdFile {
+    /// Goes on after the last block that was reserved.
     ///
     /// # Errors
     /// When the file cannot be read, or is not a number.
@@ -37,27 +35,20 @@ impl ProducerIds {
             path: path.clone(),
             source,
         })?;
-        let left = Mutex::new(next..next);
-        Ok(Self { path, left })
+        Ok(Self { path, next })
     }
+}
 
-    /// An id that no producer has had.
-    ///
-    /// # Errors
-    /// When a new block is needed and cannot be written down.
-    pub(crate) fn next(&self) -> io::Result<i64> {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = left.next() {
-            return Ok(id);
+impl IdBlocks for IdFile {
+    fn reserve(&mut self, count: i64) -> Result<i64, AppendError> {
+        let first = self.next;
+        let end = first.checked_add(count).ok_or(AppendError::Unavailable)?;
+        if let Err(error) = small_file::replace(&self.path, &end.to_string()) {
+            tracing::error!(%error, "{} could not be written", self.path.display());
+            return Err(AppendError::Unavailable);
         }
-        let end = left
-            .end
-            .checked_add(BLOCK)
-            .ok_or(io::ErrorKind::QuotaExceeded)?;
-        small_file::replace(&self.path, &end.to_string())?;
-        *left = left.end..end;
-        left.next()
-            .ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+        self.next = end;
+        Ok(first)
     }
 }
 
@@ -66,17 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_id_is_given_twice_though_the_process_dies() {
+    fn no_block_is_given_twice_though_the_process_dies() {
         let folder = tempfile::tempdir().expect("a folder");
-        let open = || ProducerIds::open(folder.path()).expect("it opens");
-        let mut given = Vec::new();
-        for _ in 0..3 {
-            let ids = open();
-            given.extend((0..=BLOCK).map(|_| ids.next().expect("an id")));
-        }
-        let count = given.len();
-        given.sort_unstable();
-        given.dedup();
-        assert_eq!(given.len(), count);
+        let open = || IdFile::open(folder.path()).expect("it opens");
+        let mut ids = open();
+        assert_eq!((ids.reserve(10), ids.reserve(10)), (Ok(0), Ok(10)));
+        assert_eq!(open().reserve(5), Ok(20));
+        assert_eq!(open().reserve(5), Ok(25));
     }
 }

@@ -31,7 +31,7 @@ impl Activity {
 
 /// Accepts connections and serves them until `drain` begins; then each answers what it was asked, for a
 /// few seconds at most.
-pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, drain: Drain) {
+pub(crate) async fn run(listener: TcpListener, node: Arc<Node>, drain: &Drain) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! Produce: record batches into partitions, kept as they come.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,20 +8,28 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
-use polity_log::{Appended, Offset, Origin};
+use kafka_protocol::protocol::StrBytes;
+use polity_log::batch::Header;
+use polity_log::{AppendError, Appended, Offset, Origin};
 use tokio::time::timeout;
 
-use crate::api::{Call, Refused};
+use super::group_text::text;
+use crate::api::{self, Call, Refused};
 use crate::errors::Failure;
+use crate::group::TopicPartition;
+use crate::journal::ProducerIdentity;
 use crate::node::{Node, Partition, Topic};
-use crate::topics;
 use crate::wire::answer::{Answer, Reply};
+use crate::{topics, transaction};
 
 /// Answer when all replicas have the records: here, when they count.
 const ALL: i16 = -1;
 
 /// Do not answer.
 const NONE: i16 = 0;
+
+/// The first version that adds partitions to the transaction by itself (KIP-890).
+const ADDS: i16 = 12;
 
 /// What became of one partition's batch.
 type Outcome = Result<(Arc<Partition>, Appended), Failure>;
@@ -33,7 +42,14 @@ pub(crate) fn handle(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
         let refused = |_: &_, _: &_| Err(ResponseError::InvalidRequiredAcks.into());
         return reply(call, &respond(node, &request, refused));
     }
-    let appended = respond(node, &request, append);
+    let transactional_id = request.transactional_id.as_ref().map(|id| text(id));
+    let writer = Writer {
+        node,
+        version: call.version,
+        transactional_id: transactional_id.as_deref(),
+        decided: Cell::new(None),
+    };
+    let appended = respond(node, &request, |topic, data| writer.append(topic, data));
     if request.acks == NONE {
         // The client can only learn of a failure by losing the connection, and asks anew where to go.
         let failed = appended
@@ -45,12 +61,20 @@ pub(crate) fn handle(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
             Ok(Answer::None)
         };
     }
-    if request.acks != ALL || appended.iter().all(TopicOutcome::counts) {
+    let decided = writer.decided.get();
+    let is_settled = request.acks != ALL || appended.iter().all(TopicOutcome::counts);
+    if is_settled && decided.is_none() {
         return reply(call, &appended);
     }
     let patience = Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into());
-    let (correlation, version) = (call.correlation, call.version);
+    let (correlation, version, node) = (call.correlation, call.version, node.clone());
     Ok(Answer::Later(Box::pin(async move {
+        if let Some(decided) = decided
+            && let Err(error) = node.transactions.settled(decided).await
+        {
+            // It is the same log that the records are in: waiting for those tells the client.
+            tracing::warn!(%error, "partitions of a transaction could not be written down");
+        }
         let appended = wait(appended, patience).await;
         Reply::encode(correlation, version, &response(&appended))
     })))
@@ -126,14 +150,80 @@ fn find(node: &Node, data: &TopicProduceData) -> Result<Arc<Topic>, Failure> {
     Ok(topic)
 }
 
-fn append(topic: &Topic, data: &PartitionProduceData) -> Outcome {
-    let partition = topic
-        .partition(data.index)
-        .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let batch = data.records.as_ref().ok_or(ResponseError::InvalidRecord)?;
-    let appended = partition.append(batch, Origin::Client);
-    let appended = appended.map_err(|error| Failure::from(&error))?;
-    Ok((partition.clone(), appended))
+/// Who produces, and how.
+struct Writer<'a> {
+    node: &'a Node,
+    version: i16,
+    transactional_id: Option<&'a str>,
+    /// The end of the coordinator's journal with what this request has added to its transaction.
+    decided: Cell<Option<Offset>>,
+}
+
+impl Writer<'_> {
+    fn append(&self, topic: &Topic, data: &PartitionProduceData) -> Outcome {
+        let partition = topic.partition(data.index);
+        let partition = partition.ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let batch = data.records.as_ref().ok_or(ResponseError::InvalidRecord)?;
+        let appended = match Header::parse(batch) {
+            Ok(header) if header.attributes.is_transactional() => {
+                self.append_in_transaction(partition, batch, &header)?
+            }
+            // What is no batch at all is refused by the partition.
+            _ => partition.append(batch, Origin::Client),
+        };
+        let appended = appended.map_err(|error| Failure::from(&error))?;
+        Ok((partition.clone(), appended))
+    }
+
+    /// Appends under the transaction coordinator's lock: a batch that comes after its transaction has
+    /// been ended would begin another one that nobody ends (KIP-890).
+    fn append_in_transaction(
+        &self,
+        partition: &Arc<Partition>,
+        batch: &[u8],
+        header: &Header,
+    ) -> Result<Result<Appended, AppendError>, Failure> {
+        let id = self
+            .transactional_id
+            .ok_or(ResponseError::InvalidTxnState)?;
+        let producer = ProducerIdentity {
+            id: header.producer_id.0,
+            epoch: header.producer_epoch.0,
+        };
+        let at = TopicPartition::new(partition.topic().as_str(), api::number(partition.index()));
+        let is_added = self.version >= ADDS;
+        let (appended, decided) = self.node.transactions.act(|transactions, outside| {
+            if is_added {
+                transactions.add_partitions(outside, id, producer, std::slice::from_ref(&at))?;
+            } else {
+                transactions.verify(id, producer, &at)?;
+            }
+            Ok(partition.append(batch, Origin::Client))
+        });
+        if is_added {
+            self.decided.set(Some(decided));
+        }
+        appended.map_err(|error| self.refused(error))
+    }
+
+    /// Clients that do not know the codes of KIP-890 are told what they do know.
+    fn refused(&self, error: transaction::Error) -> Failure {
+        let code = match error {
+            transaction::Error::TransactionAbortable if self.version < ADDS => {
+                ResponseError::InvalidTxnState.code()
+            }
+            // It may be tried again, which for Produce has no code of its own.
+            transaction::Error::ConcurrentTransactions if self.version < ADDS => {
+                ResponseError::NotEnoughReplicas.code()
+            }
+            transaction::Error::ProducerFenced => ResponseError::InvalidProducerEpoch.code(),
+            error => error.code(),
+        };
+        Failure {
+            code,
+            message: Some(StrBytes::from_string(error.to_string())),
+        }
+    }
 }
 
 /// Waits until all that was appended counts, or the client's patience is at its end.

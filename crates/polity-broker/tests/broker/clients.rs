@@ -48,3 +48,11 @@ fn librdkafka_consumers_share_and_their_offsets_last() {
     let broker = broker.restart();
     python("groups.py", &[&broker.address.to_string(), "second"]);
 }
+
+#[test]
+fn librdkafka_writes_in_transactions() {
+    let broker = Running::start();
+    python("transactions.py", &[&broker.address.to_string(), "first"]);
+    let broker = broker.restart();
+    python("transactions.py", &[&broker.address.to_string(), "second"]);
+}

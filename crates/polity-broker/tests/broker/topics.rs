@@ -222,6 +222,104 @@ fn settings_are_described_in_every_version() {
     }
 }
 
+fn setting(broker: &Running, name: &str) -> String {
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text("t"))
+        .with_configuration_keys(Some(vec![text(name)]));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let mut results = broker.client().call(4, &request).results;
+    results
+        .remove(0)
+        .configs
+        .remove(0)
+        .value
+        .expect("a value")
+        .to_string()
+}
+
+#[test]
+fn settings_are_changed_in_every_version_and_last() {
+    use alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let broker = Running::start();
+    let mut client = broker.client();
+    assert_eq!(create_one(&mut client, create("t", 1)), 0);
+    for version in 0..=AlterConfigsRequest::VERSIONS.max {
+        let entry = AlterableConfig::default()
+            .with_name(text("retention.ms"))
+            .with_value(Some(text(&format!("{}", 1000 + version))));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("t"))
+            .with_configs(vec![entry]);
+        let request = AlterConfigsRequest::default().with_resources(vec![resource]);
+        assert_eq!(client.call(version, &request).responses[0].error_code, 0);
+        assert_eq!(
+            setting(&broker, "retention.ms"),
+            format!("{}", 1000 + version)
+        );
+    }
+    let mut change = |version, operation, name: &str, value: Option<&str>| {
+        use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+        let entry = AlterableConfig::default()
+            .with_name(text(name))
+            .with_config_operation(operation)
+            .with_value(value.map(text));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("t"))
+            .with_configs(vec![entry]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        client.call(version, &request).responses[0].error_code
+    };
+    assert_eq!(change(0, 0, "segment.bytes", Some("2048")), 0);
+    assert_eq!(
+        setting(&broker, "retention.ms"),
+        "1002",
+        "what is not given stays"
+    );
+    assert_eq!(change(1, 2, "cleanup.policy", Some("compact")), 0);
+    assert_eq!(setting(&broker, "cleanup.policy"), "compact,delete");
+    assert_eq!(change(1, 3, "cleanup.policy", Some("delete")), 0);
+    assert_eq!(setting(&broker, "cleanup.policy"), "compact");
+    assert_eq!(change(1, 1, "retention.ms", None), 0);
+    assert_eq!(setting(&broker, "retention.ms"), "604800000");
+    assert_eq!(
+        change(1, 0, "retention.ms", Some("soon")),
+        40,
+        "INVALID_CONFIG"
+    );
+    assert_eq!(change(1, 2, "retention.ms", Some("1")), 40, "it is no list");
+    let broker = broker.restart();
+    assert_eq!(setting(&broker, "segment.bytes"), "2048");
+    assert_eq!(setting(&broker, "cleanup.policy"), "compact");
+}
+
+#[test]
+fn a_topic_gets_more_partitions_and_never_fewer() {
+    use create_partitions_request::CreatePartitionsTopic;
+    let broker = Running::start();
+    let mut client = broker.client();
+    assert_eq!(create_one(&mut client, create("t", 1)), 0);
+    let mut grow = |version, name, count| {
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic_name(name))
+            .with_count(count)
+            .with_assignments(None);
+        let request = CreatePartitionsRequest::default().with_topics(vec![topic]);
+        client.call(version, &request).results[0].error_code
+    };
+    for version in 0..=CreatePartitionsRequest::VERSIONS.max {
+        assert_eq!(grow(version, "t", 2 + i32::from(version)), 0);
+    }
+    assert_eq!(grow(3, "t", 5), 37, "INVALID_PARTITIONS");
+    assert_eq!(grow(3, "t", i32::MAX), 37, "INVALID_PARTITIONS");
+    assert_eq!(grow(3, "u", 2), 3, "UNKNOWN_TOPIC_OR_PARTITION");
+    let broker = broker.restart();
+    let response = metadata(&mut broker.client(), 12, &["t"]);
+    assert_eq!(response.topics[0].partitions.len(), 5);
+}
+
 #[test]
 fn the_cluster_and_its_coordinator_are_this_node() {
     let broker = Running::start();
