@@ -1,8 +1,9 @@
 //! `cargo xtask setup`: what the end-to-end tests use beyond Rust.
 
-use std::env;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::{env, fs};
 
 /// Each program and the Debian package it comes in.
 const TOOLS: [(&str, &str); 6] = [
@@ -11,6 +12,7 @@ const TOOLS: [(&str, &str); 6] = [
     ("wrk", "wrk"),
     ("python3", "python3"),
     ("node", "nodejs"),
+    ("npm", "npm"),
     ("go", "golang-go"),
 ];
 
@@ -47,24 +49,24 @@ fn install(missing: &[(&str, &str)]) {
 /// The Kafka clients that the broker is tested with, in the versions that its tests name, beside what
 /// is built.
 fn kafka_clients() {
-    let Some(target) = env::current_exe()
-        .ok()
-        .and_then(|it| Some(it.ancestors().nth(2)?.to_owned()))
-    else {
+    let executable = env::current_exe().ok();
+    let Some(target) = executable.as_deref().and_then(|it| it.ancestors().nth(2)) else {
         return;
     };
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/polity-broker/tests/broker");
-    let wanted = tests.join("clients/requirements.txt");
-    let python = target.join("clients/python");
-    let installed = python.join("requirements.txt");
-    let read = |path| std::fs::read(path).unwrap_or_default();
-    if read(&installed) == read(&wanted) {
-        return;
+    let (wanted, installed) = (tests.join("clients"), target.join("clients"));
+    if !python_client(&wanted.join("requirements.txt"), &installed.join("python")) {
+        println!(
+            "setup: Kafka's Python client is not installed: it takes python3 with venv and pip, and a network"
+        );
     }
-    let run = |program: &Path, arguments: &[&Path]| {
-        let ran = Command::new(program).args(arguments).status();
-        ran.is_ok_and(|status| status.success())
-    };
+    if !node_client(&wanted.join("package.json"), &installed.join("node")) {
+        println!("setup: Kafka's Node client is not installed: it takes npm, and a network");
+    }
+}
+
+fn python_client(wanted: &Path, folder: &Path) -> bool {
+    let note = folder.join("requirements.txt");
     let pip = [
         "-m",
         "pip",
@@ -75,18 +77,35 @@ fn kafka_clients() {
         "-r",
     ]
     .map(Path::new);
-    let is_done = run(
-        Path::new("python3"),
-        &[Path::new("-m"), Path::new("venv"), &python],
-    ) && run(
-        &python.join("bin/python3"),
-        &[&pip[..], &[&wanted]].concat(),
-    ) && std::fs::copy(&wanted, &installed).is_ok();
-    if !is_done {
-        println!(
-            "setup: Kafka's Python clients are not installed: python3 with venv and pip, and a network, are needed"
-        );
-    }
+    is_same(wanted, &note)
+        || succeeds("python3", &[Path::new("-m"), Path::new("venv"), folder])
+            && succeeds(folder.join("bin/python3"), &[&pip[..], &[wanted]].concat())
+            && fs::copy(wanted, note).is_ok()
+}
+
+fn node_client(wanted: &Path, folder: &Path) -> bool {
+    let note = folder.join("package.json");
+    let npm = [
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--prefix",
+    ];
+    is_same(wanted, &note) && folder.join("node_modules").is_dir()
+        || fs::create_dir_all(folder).is_ok()
+            && fs::copy(wanted, note).is_ok()
+            && succeeds("npm", &[&npm.map(Path::new)[..], &[folder]].concat())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn succeeds(program: impl AsRef<OsStr>, arguments: &[&Path]) -> bool {
+    let ran = Command::new(program).args(arguments).status();
+    ran.is_ok_and(|status| status.success())
 }
 
 fn is_installed(program: &str) -> bool {

@@ -4,9 +4,12 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -90,6 +93,7 @@ pub(crate) const SERVED: &[Served] = &[
     served(ApiKey::ApiVersions, 0, 4),
     served(ApiKey::CreateTopics, 2, 7),
     served(ApiKey::DeleteTopics, 1, 6),
+    served(ApiKey::DeleteRecords, 0, 2),
     served(ApiKey::InitProducerId, 0, 5),
     served(ApiKey::OffsetForLeaderEpoch, 2, 4),
     // From version 4 on it is for brokers among themselves.
@@ -107,6 +111,8 @@ pub(crate) const SERVED: &[Served] = &[
     served(ApiKey::DescribeProducers, 0, 0),
     served(ApiKey::DescribeTransactions, 0, 0),
     served(ApiKey::ListTransactions, 0, 1),
+    served(ApiKey::ConsumerGroupHeartbeat, 0, 1),
+    served(ApiKey::ConsumerGroupDescribe, 0, 1),
     served(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
@@ -114,6 +120,9 @@ pub(crate) const SERVED: &[Served] = &[
 /// describe, act as the cluster, describe and alter the configuration, write idempotently.
 /// Everybody may do everything.
 pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+
+/// Operations on a group, numbered likewise: read, delete, describe.
+const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
 
 const fn served(key: ApiKey, from: i16, to: i16) -> Served {
     Served {
@@ -251,6 +260,17 @@ pub(crate) async fn handle(
         ApiKey::OffsetCommit => call.answer(&offset_commit::handle(node, call.decode()?).await),
         ApiKey::OffsetFetch => call.answer(&offset_fetch::handle(node, call, call.decode()?).await),
         ApiKey::OffsetDelete => call.answer(&offset_delete::handle(node, call.decode()?).await),
+        ApiKey::ConsumerGroupHeartbeat => {
+            call.answer(&consumer_group_heartbeat::handle(node, client, call, call.decode()?).await)
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            call.answer(&consumer_group_describe::handle(node, call, call.decode()?).await)
+        }
+        ApiKey::DeleteRecords => {
+            let request = call.decode()?;
+            let deleted = node.blocking(move |node| delete_records::handle(node, &request));
+            call.answer(&deleted.await)
+        }
         ApiKey::DescribeGroups => {
             call.answer(&describe_groups::handle(node, call, call.decode()?).await)
         }

@@ -6,12 +6,9 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId as WireId};
 
 use super::group_text::{id, on_wire};
-use crate::api::Call;
+use crate::api::{Call, GROUP_OPERATIONS};
 use crate::group::{DescribedMember, Description, Error, GroupId, State};
 use crate::node::Node;
-
-/// Operations on a group, one bit each by its number in Kafka's `AclOperation`: read, delete, describe.
-const OPERATIONS: i32 = 0b1_0100_1000;
 
 /// The first version that says that there is no such group.
 const NOT_FOUND: i16 = 6;
@@ -40,7 +37,7 @@ pub(crate) async fn handle(
         asked.iter().map(failed).collect()
     });
     let operations = match request.include_authorized_operations {
-        true => OPERATIONS,
+        true => GROUP_OPERATIONS,
         false => i32::MIN,
     };
     let groups = groups

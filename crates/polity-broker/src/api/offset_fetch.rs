@@ -39,13 +39,7 @@ pub(crate) async fn handle(
     let found = node.groups.ask(|groups, _| {
         let asked = request.groups.iter();
         asked
-            .map(|group| {
-                (
-                    group,
-                    fetch(groups, &id(&group.group_id), asked_of(group), is_stable),
-                )
-            })
-            .map(|(group, found)| of_group(group, found))
+            .map(|group| of_group(groups, group, is_stable))
             .collect()
     });
     let groups = found.await.unwrap_or_else(|error| {
@@ -113,7 +107,17 @@ fn asked_of(group: &OffsetFetchRequestGroup) -> Asked {
     Some(group.topics.as_ref()?.iter().map(read).collect())
 }
 
-fn of_group(group: &OffsetFetchRequestGroup, found: Found) -> OffsetFetchResponseGroup {
+fn of_group(
+    groups: &Coordinator,
+    group: &OffsetFetchRequestGroup,
+    is_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let name: GroupId = id(&group.group_id);
+    let member = group.member_id.as_ref().map(id).unwrap_or_default();
+    if let Err(error) = groups.validate_fetch(&name, &member, group.member_epoch) {
+        return failed(group, error);
+    }
+    let found = fetch(groups, &name, asked_of(group), is_stable);
     let topics = found.into_iter().map(|(name, partitions)| {
         OffsetFetchResponseTopics::default()
             .with_name(on_wire(&name).into())

@@ -5,20 +5,27 @@ use std::process::Command;
 
 use crate::common::Running;
 
-/// Runs a script of `clients/` against a broker, and shows what it printed if it fails.
+/// Runs a script of `clients/` with Python.
 fn python(script: &str, arguments: &[&str]) {
-    let interpreter = installed().join("python/bin/python3");
-    assert!(
-        interpreter.is_file(),
-        "{} is not there: `cargo xtask setup` installs the clients",
-        interpreter.display()
+    run(
+        Command::new(needed("python/bin/python3")),
+        script,
+        arguments,
     );
+}
+
+/// Runs a script of `clients/` with Node.
+fn node(script: &str, arguments: &[&str]) {
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", needed("node/node_modules"));
+    run(command, script, arguments);
+}
+
+/// Runs a script against a broker, and shows what it printed if it fails.
+fn run(mut command: Command, script: &str, arguments: &[&str]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/broker/clients");
-    let ran = Command::new(interpreter)
-        .arg(folder.join(script))
-        .args(arguments)
-        .output()
-        .expect("python runs");
+    let ran = command.arg(folder.join(script)).args(arguments).output();
+    let ran = ran.expect("`cargo xtask setup` installs what scripts are run with");
     assert!(
         ran.status.success(),
         "{script}: {}\n{}{}",
@@ -26,6 +33,18 @@ fn python(script: &str, arguments: &[&str]) {
         String::from_utf8_lossy(&ran.stdout),
         String::from_utf8_lossy(&ran.stderr)
     );
+}
+
+/// A path that is there once clients are installed.
+fn needed(path: &str) -> PathBuf {
+    let path = installed().join(path);
+    let found = path.exists();
+    assert!(
+        found,
+        "{} is not there: `cargo xtask setup` installs the clients",
+        path.display()
+    );
+    path
 }
 
 /// Where `cargo xtask setup` installs clients: beside what is built.
@@ -50,9 +69,21 @@ fn librdkafka_consumers_share_and_their_offsets_last() {
 }
 
 #[test]
+fn librdkafka_consumers_share_by_the_new_protocol() {
+    let broker = Running::start();
+    python("groups_848.py", &[&broker.address.to_string()]);
+}
+
+#[test]
 fn librdkafka_writes_in_transactions() {
     let broker = Running::start();
     python("transactions.py", &[&broker.address.to_string(), "first"]);
     let broker = broker.restart();
     python("transactions.py", &[&broker.address.to_string(), "second"]);
+}
+
+#[test]
+fn kafkajs_administers_produces_consumes_and_commits() {
+    let broker = Running::start();
+    node("kafkajs.js", &[&broker.address.to_string()]);
 }

@@ -419,3 +419,40 @@ fn offsets_are_found_by_place_and_by_time() {
         assert_eq!(find(-3), (0, 1, 3000));
     }
 }
+
+#[test]
+fn records_are_deleted_from_the_beginning_for_good() {
+    use delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    for _ in 0..5 {
+        assert_eq!(produce(&mut client, 12, id, batch(&["a"])).error_code, 0);
+    }
+    let delete = |broker: &Running, version, offset| {
+        let partition = DeleteRecordsPartition::default().with_offset(offset);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition]);
+        let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
+        let result = broker
+            .client()
+            .call(version, &request)
+            .topics
+            .remove(0)
+            .partitions
+            .remove(0);
+        (result.error_code, result.low_watermark)
+    };
+    assert_eq!(delete(&broker, 0, 1), (0, 1));
+    assert_eq!(delete(&broker, 1, 2), (0, 2));
+    assert_eq!(delete(&broker, 2, 9), (1, -1), "OFFSET_OUT_OF_RANGE");
+    assert_eq!(
+        fetch(&mut client, 12, id, 1).error_code,
+        1,
+        "OFFSET_OUT_OF_RANGE"
+    );
+    let broker = broker.restart();
+    assert_eq!(fetch(&mut broker.client(), 12, id, 2).log_start_offset, 2);
+    assert_eq!(delete(&broker, 2, -1), (0, 5), "all that counts");
+}
