@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 /// Each program and the Debian package it comes in.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("make", "make"),
     ("wrk", "wrk"),

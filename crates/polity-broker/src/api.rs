@@ -4,6 +4,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
+mod call;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
@@ -34,87 +35,24 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod served;
 mod sync_group;
 mod txn_offset_commit;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use polity_log::Isolation;
 
 use crate::connection::Client;
 use crate::errors::Failure;
 use crate::group::TopicPartition;
 use crate::node::{Node, Partition};
-use crate::wire::answer::{Answer, EncodeError, Reply};
-use crate::wire::budget::Share;
-use crate::wire::frame::Frame;
-use crate::wire::header;
-use crate::wire::shape::{Fault, Malformed};
-use crate::wire::shapes;
+use crate::wire::answer::Answer;
 use crate::{topics, transaction};
 
-/// An API that clients may use.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Served {
-    pub(crate) key: ApiKey,
-    /// The first version that is told to clients.
-    pub(crate) told_from: i16,
-    /// The first version that is answered.
-    pub(crate) from: i16,
-    /// The last version that is answered.
-    pub(crate) to: i16,
-}
-
-/// Every API that is served, by its key.
-///
-/// Only what is here is told to clients, and only what is right is here.
-pub(crate) const SERVED: &[Served] = &[
-    // librdkafka before 2.11.1 does not compress where version 0 is not told of.
-    Served {
-        told_from: 0,
-        ..served(ApiKey::Produce, 3, 13)
-    },
-    served(ApiKey::Fetch, 4, 18),
-    served(ApiKey::ListOffsets, 1, 10),
-    served(ApiKey::Metadata, 0, 13),
-    served(ApiKey::OffsetCommit, 2, 9),
-    served(ApiKey::OffsetFetch, 1, 9),
-    served(ApiKey::FindCoordinator, 0, 6),
-    served(ApiKey::JoinGroup, 0, 9),
-    served(ApiKey::Heartbeat, 0, 4),
-    served(ApiKey::LeaveGroup, 0, 5),
-    served(ApiKey::SyncGroup, 0, 5),
-    served(ApiKey::DescribeGroups, 0, 6),
-    served(ApiKey::ListGroups, 0, 5),
-    served(ApiKey::ApiVersions, 0, 4),
-    served(ApiKey::CreateTopics, 2, 7),
-    served(ApiKey::DeleteTopics, 1, 6),
-    served(ApiKey::DeleteRecords, 0, 2),
-    served(ApiKey::InitProducerId, 0, 5),
-    served(ApiKey::OffsetForLeaderEpoch, 2, 4),
-    // From version 4 on it is for brokers among themselves.
-    served(ApiKey::AddPartitionsToTxn, 0, 3),
-    served(ApiKey::AddOffsetsToTxn, 0, 4),
-    served(ApiKey::EndTxn, 0, 5),
-    served(ApiKey::TxnOffsetCommit, 0, 5),
-    served(ApiKey::DescribeConfigs, 1, 4),
-    served(ApiKey::AlterConfigs, 0, 2),
-    served(ApiKey::CreatePartitions, 0, 3),
-    served(ApiKey::DeleteGroups, 0, 2),
-    served(ApiKey::IncrementalAlterConfigs, 0, 1),
-    served(ApiKey::OffsetDelete, 0, 0),
-    served(ApiKey::DescribeCluster, 0, 2),
-    served(ApiKey::DescribeProducers, 0, 0),
-    served(ApiKey::DescribeTransactions, 0, 0),
-    served(ApiKey::ListTransactions, 0, 1),
-    served(ApiKey::ConsumerGroupHeartbeat, 0, 1),
-    served(ApiKey::ConsumerGroupDescribe, 0, 1),
-    served(ApiKey::DescribeTopicPartitions, 0, 0),
-];
+pub(crate) use call::{Call, Refused};
 
 /// Operations on the cluster, one bit each by its number in Kafka's `AclOperation`: create, alter,
 /// describe, act as the cluster, describe and alter the configuration, write idempotently.
@@ -124,106 +62,6 @@ pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 /// Operations on a group, numbered likewise: read, delete, describe.
 const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
 
-const fn served(key: ApiKey, from: i16, to: i16) -> Served {
-    Served {
-        key,
-        told_from: from,
-        from,
-        to,
-    }
-}
-
-/// One request, known to be of its shape.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) key: ApiKey,
-    pub(crate) version: i16,
-    pub(crate) correlation: i32,
-    /// What the client calls itself.
-    pub(crate) client_id: Option<StrBytes>,
-    body: Bytes,
-    /// Held until the request has been handled.
-    _share: Share,
-}
-
-/// Why a request is not handled. The connection it came by is closed: after a request that is
-/// not understood, nothing on it can be.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("there is no API {0}")]
-    UnknownApi(i16),
-    #[error("{0:?} has no version {1} here")]
-    UnknownVersion(ApiKey, i16),
-    #[error("the header of a {0:?} request is malformed: {1}")]
-    Header(ApiKey, Fault),
-    #[error("a {0:?} request of version {1} is malformed: {2}")]
-    Malformed(ApiKey, i16, Malformed),
-    #[error("a {0:?} request of version {1} cannot be decoded: {2}")]
-    Undecodable(ApiKey, i16, String),
-    /// How a client that wants no answers learns that something is wrong.
-    #[error("a Produce that is not to be answered failed")]
-    Unacknowledged,
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
-
-impl Call {
-    /// Checks a request's header and shape.
-    pub(crate) fn read(frame: Frame) -> Result<Self, Refused> {
-        let prefix = frame.prefix;
-        let version = prefix.version;
-        let key = ApiKey::try_from(prefix.key).map_err(|()| Refused::UnknownApi(prefix.key))?;
-        let served = SERVED.iter().find(|served| served.key == key);
-        let served = served.ok_or(Refused::UnknownApi(prefix.key))?;
-        if !(served.from..=served.to).contains(&version) {
-            return match key {
-                // Clients ask by the newest version they know, and must learn which ones there are.
-                ApiKey::ApiVersions => Ok(Self::without_body(frame, key)),
-                _ => Err(Refused::UnknownVersion(key, version)),
-            };
-        }
-        let is_flexible = key.request_header_version(version) >= 2;
-        let header = header::read_rest(&frame.bytes, is_flexible);
-        let (client_id, body) = header.map_err(|fault| Refused::Header(key, fault))?;
-        let body = frame.bytes.slice(body..);
-        let shape = shapes::of(key).ok_or(Refused::UnknownApi(prefix.key))?;
-        shape
-            .check(version, &body)
-            .map_err(|malformed| Refused::Malformed(key, version, malformed))?;
-        Ok(Self {
-            client_id,
-            body,
-            ..Self::without_body(frame, key)
-        })
-    }
-
-    fn without_body(frame: Frame, key: ApiKey) -> Self {
-        Self {
-            key,
-            version: frame.prefix.version,
-            correlation: frame.prefix.correlation,
-            client_id: None,
-            body: Bytes::new(),
-            _share: frame.share,
-        }
-    }
-
-    /// Whether the request is taken up while those before it wait for the disk.
-    pub(crate) fn is_pipelined(&self) -> bool {
-        self.key == ApiKey::Produce
-    }
-
-    fn decode<R: Decodable>(&self) -> Result<R, Refused> {
-        R::decode(&mut self.body.clone(), self.version)
-            .map_err(|error| Refused::Undecodable(self.key, self.version, error.to_string()))
-    }
-
-    fn answer<B: Encodable + HeaderVersion>(&self, body: &B) -> Result<Answer, Refused> {
-        let reply = Reply::encode(self.correlation, self.version, body)?;
-        Ok(Answer::Now(reply))
-    }
-}
-
 /// Handles a request.
 ///
 /// # Errors
@@ -231,9 +69,8 @@ impl Call {
 pub(crate) async fn handle(
     node: &Arc<Node>,
     client: &Client,
-    call: Call,
+    call: &Call,
 ) -> Result<Answer, Refused> {
-    let call = &call;
     match call.key {
         ApiKey::Produce => produce::handle(node, call),
         ApiKey::Fetch => fetch::handle(node, call).await,
@@ -241,6 +78,14 @@ pub(crate) async fn handle(
             let (request, version) = (call.decode()?, call.version);
             let listed = node.blocking(move |node| list_offsets::handle(node, version, &request));
             call.answer(&listed.await)
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            call.answer(&offset_for_leader_epoch::handle(node, &call.decode()?))
+        }
+        ApiKey::DeleteRecords => {
+            let request = call.decode()?;
+            let deleted = node.blocking(move |node| delete_records::handle(node, &request));
+            call.answer(&deleted.await)
         }
         ApiKey::Metadata => {
             call.answer(&metadata::handle(node, client, call, call.decode()?).await)
@@ -251,6 +96,24 @@ pub(crate) async fn handle(
             call,
             call.decode()?,
         )),
+        ApiKey::ApiVersions => api_versions::handle(call),
+        ApiKey::DescribeCluster => {
+            call.answer(&describe_cluster::handle(node, client, &call.decode()?))
+        }
+        ApiKey::DescribeTopicPartitions => {
+            call.answer(&describe_topic_partitions::handle(node, &call.decode()?))
+        }
+        _ => handle_of_group(node, client, call).await,
+    }
+}
+
+/// Requests of consumer groups; the others go on.
+async fn handle_of_group(
+    node: &Arc<Node>,
+    client: &Client,
+    call: &Call,
+) -> Result<Answer, Refused> {
+    match call.key {
         ApiKey::JoinGroup => {
             call.answer(&join_group::handle(node, client, call, call.decode()?).await)
         }
@@ -266,26 +129,20 @@ pub(crate) async fn handle(
         ApiKey::ConsumerGroupDescribe => {
             call.answer(&consumer_group_describe::handle(node, call, call.decode()?).await)
         }
-        ApiKey::DeleteRecords => {
-            let request = call.decode()?;
-            let deleted = node.blocking(move |node| delete_records::handle(node, &request));
-            call.answer(&deleted.await)
-        }
         ApiKey::DescribeGroups => {
             call.answer(&describe_groups::handle(node, call, call.decode()?).await)
         }
         ApiKey::ListGroups => call.answer(&list_groups::handle(node, call, call.decode()?).await),
         ApiKey::DeleteGroups => call.answer(&delete_groups::handle(node, call.decode()?).await),
-        ApiKey::ApiVersions => api_versions::handle(call),
-        ApiKey::CreateTopics => {
-            call.answer(&create_topics::handle(node, call, call.decode()?).await)
-        }
-        ApiKey::DeleteTopics => call.answer(&delete_topics::handle(node, call.decode()?).await),
+        _ => handle_of_producer(node, call).await,
+    }
+}
+
+/// Requests about producers and their transactions; the others go on.
+async fn handle_of_producer(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
+    match call.key {
         ApiKey::InitProducerId => {
             call.answer(&init_producer_id::handle(node, call, call.decode()?).await)
-        }
-        ApiKey::OffsetForLeaderEpoch => {
-            call.answer(&offset_for_leader_epoch::handle(node, &call.decode()?))
         }
         ApiKey::AddPartitionsToTxn => {
             call.answer(&add_partitions_to_txn::handle(node, call, call.decode()?).await)
@@ -306,19 +163,24 @@ pub(crate) async fn handle(
         ApiKey::ListTransactions => {
             call.answer(&list_transactions::handle(node, call.decode()?).await)
         }
-        ApiKey::AlterConfigs => call.answer(&alter_configs::all(node, call.decode()?).await),
-        ApiKey::IncrementalAlterConfigs => {
-            call.answer(&alter_configs::incremental(node, call.decode()?).await)
+        _ => handle_of_admin(node, call).await,
+    }
+}
+
+/// Requests that change or describe topics and their settings.
+async fn handle_of_admin(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
+    match call.key {
+        ApiKey::CreateTopics => {
+            call.answer(&create_topics::handle(node, call, call.decode()?).await)
         }
+        ApiKey::DeleteTopics => call.answer(&delete_topics::handle(node, call.decode()?).await),
         ApiKey::CreatePartitions => {
             call.answer(&create_partitions::handle(node, call.decode()?).await)
         }
         ApiKey::DescribeConfigs => call.answer(&describe_configs::handle(node, call.decode()?)),
-        ApiKey::DescribeCluster => {
-            call.answer(&describe_cluster::handle(node, client, &call.decode()?))
-        }
-        ApiKey::DescribeTopicPartitions => {
-            call.answer(&describe_topic_partitions::handle(node, &call.decode()?))
+        ApiKey::AlterConfigs => call.answer(&alter_configs::all(node, call.decode()?).await),
+        ApiKey::IncrementalAlterConfigs => {
+            call.answer(&alter_configs::incremental(node, call.decode()?).await)
         }
         _ => Err(Refused::UnknownApi(call.key as i16)),
     }

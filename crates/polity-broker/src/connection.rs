@@ -87,7 +87,7 @@ async fn read(
                 let room = answers.reserve_many(MAX_PENDING_ANSWERS).await;
                 room.map_err(|_| Closed::Unanswered)?;
             }
-            Ok(Some(api::handle(node, client, call).await?))
+            Ok(Some(api::handle(node, client, &call).await?))
         };
         match handled.await {
             Ok(Some(Answer::None)) => {}

@@ -31,7 +31,7 @@ pub(crate) async fn all(node: &Arc<Node>, request: AlterConfigsRequest) -> Alter
     let mut responses = Vec::new();
     for asked in request.resources {
         let change = |_: &Topic| {
-            let mut config = TopicConfig::default();
+            let mut config = node.default_topic();
             for entry in &asked.configs {
                 set(
                     &mut config,
@@ -71,7 +71,7 @@ pub(crate) async fn incremental(
         let change = |topic: &Topic| {
             let mut config = TopicConfig::clone(&topic.config());
             for entry in &asked.configs {
-                apply(&mut config, entry)?;
+                apply(&mut config, &node.default_topic(), entry)?;
             }
             Ok(config)
         };
@@ -129,12 +129,16 @@ fn given<'a>(name: &StrBytes, value: Option<&'a StrBytes>) -> Result<&'a StrByte
     value.ok_or_else(none)
 }
 
-fn apply(config: &mut TopicConfig, entry: &AlterableConfig) -> Result<(), Failure> {
+fn apply(
+    config: &mut TopicConfig,
+    default: &TopicConfig,
+    entry: &AlterableConfig,
+) -> Result<(), Failure> {
     let name = entry.name.as_str();
     let invalid = |why: String| Err(Failure::because(ResponseError::InvalidConfig, why));
     match entry.config_operation {
         operation::SET => set(config, name, given(&entry.name, entry.value.as_ref())?),
-        operation::DELETE => match TopicConfig::default().get(name) {
+        operation::DELETE => match default.get(name) {
             Some(default) => set(config, name, &default),
             // It may be one that is taken and means nothing.
             None => set(config, name, ""),

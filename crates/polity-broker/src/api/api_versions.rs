@@ -4,13 +4,14 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 
-use crate::api::{Call, Refused, SERVED};
+use super::served::{SERVED, Served};
+use crate::api::{Call, Refused};
 use crate::wire::answer::{Answer, Reply};
 
 /// A version that is not served is answered in the form of version 0, which every client reads,
 /// with the versions that are: the client then asks again (KIP-511).
 pub(crate) fn handle(call: &Call) -> Result<Answer, Refused> {
-    let is_served = |served: &&super::Served| {
+    let is_served = |served: &&Served| {
         served.key == ApiKey::ApiVersions && (served.from..=served.to).contains(&call.version)
     };
     if !SERVED.iter().any(|served| is_served(&served)) {

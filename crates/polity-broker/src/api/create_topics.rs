@@ -59,7 +59,7 @@ pub(crate) async fn handle(
             .with_name(topic.name.clone())
             .with_error_message(None);
         results.push(match created {
-            Ok((wanted, id)) => describe(call, result, &wanted, id),
+            Ok((wanted, id)) => describe(node, call, result, &wanted, id),
             Err(failure) => result
                 .with_error_code(failure.code)
                 .with_error_message(failure.message)
@@ -155,6 +155,7 @@ fn partitions(node: &Node, topic: &CreatableTopic) -> Result<u32, Failure> {
 }
 
 fn describe(
+    node: &Node,
     call: &Call,
     result: CreatableTopicResult,
     wanted: &Wanted,
@@ -163,7 +164,7 @@ fn describe(
     if call.version < 5 {
         return result;
     }
-    let configs = describe_configs::entries(&wanted.config).map(|entry| {
+    let configs = describe_configs::entries(node, &wanted.config).map(|entry| {
         CreatableTopicConfigs::default()
             .with_name(StrBytes::from_static_str(entry.name))
             .with_value(Some(StrBytes::from_string(entry.value)))

@@ -35,8 +35,8 @@ pub(crate) struct Entry {
 }
 
 /// The settings of a topic: which are its own, and which are the defaults.
-pub(crate) fn entries(config: &TopicConfig) -> impl Iterator<Item = Entry> {
-    let default = TopicConfig::default();
+pub(crate) fn entries(node: &Node, config: &TopicConfig) -> impl Iterator<Item = Entry> {
+    let default = node.default_topic();
     let entries: Vec<_> = config.entries().collect();
     entries.into_iter().map(move |(name, value)| Entry {
         source: if default.get(name).as_ref() == Some(&value) {
@@ -116,7 +116,7 @@ fn find(node: &Node, asked: &DescribeConfigsResource) -> Result<Vec<Entry>, Fail
         resource::TOPIC => {
             let topic = node.log.topic(&asked.resource_name);
             let topic = topic.ok_or(ResponseError::UnknownTopicOrPartition)?;
-            Ok(entries(&topic.config()).collect())
+            Ok(entries(node, &topic.config()).collect())
         }
         // No name is what all nodes have in common.
         resource::BROKER if asked.resource_name.is_empty() => Ok(Vec::new()),

@@ -1,0 +1,104 @@
+//! One request, from its frame to the types of its API.
+
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
+
+use super::served::SERVED;
+use crate::wire::answer::{Answer, EncodeError, Reply};
+use crate::wire::budget::Share;
+use crate::wire::frame::Frame;
+use crate::wire::header;
+use crate::wire::shape::{Fault, Malformed};
+use crate::wire::shapes;
+
+/// One request, known to be of its shape.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) key: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) correlation: i32,
+    /// What the client calls itself.
+    pub(crate) client_id: Option<StrBytes>,
+    body: Bytes,
+    /// Held until the request has been handled.
+    _share: Share,
+}
+
+/// Why a request is not handled. The connection it came by is closed: after a request that is
+/// not understood, nothing on it can be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("there is no API {0}")]
+    UnknownApi(i16),
+    #[error("{0:?} has no version {1} here")]
+    UnknownVersion(ApiKey, i16),
+    #[error("the header of a {0:?} request is malformed: {1}")]
+    Header(ApiKey, Fault),
+    #[error("a {0:?} request of version {1} is malformed: {2}")]
+    Malformed(ApiKey, i16, Malformed),
+    #[error("a {0:?} request of version {1} cannot be decoded: {2}")]
+    Undecodable(ApiKey, i16, String),
+    /// How a client that wants no answers learns that something is wrong.
+    #[error("a Produce that is not to be answered failed")]
+    Unacknowledged,
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Call {
+    /// Checks a request's header and shape.
+    pub(crate) fn read(frame: Frame) -> Result<Self, Refused> {
+        let prefix = frame.prefix;
+        let version = prefix.version;
+        let key = ApiKey::try_from(prefix.key).map_err(|()| Refused::UnknownApi(prefix.key))?;
+        let served = SERVED.iter().find(|served| served.key == key);
+        let served = served.ok_or(Refused::UnknownApi(prefix.key))?;
+        if !(served.from..=served.to).contains(&version) {
+            return match key {
+                // Clients ask by the newest version they know, and must learn which ones there are.
+                ApiKey::ApiVersions => Ok(Self::without_body(frame, key)),
+                _ => Err(Refused::UnknownVersion(key, version)),
+            };
+        }
+        let is_flexible = key.request_header_version(version) >= 2;
+        let header = header::read_rest(&frame.bytes, is_flexible);
+        let (client_id, body) = header.map_err(|fault| Refused::Header(key, fault))?;
+        let body = frame.bytes.slice(body..);
+        let shape = shapes::of(key).ok_or(Refused::UnknownApi(prefix.key))?;
+        shape
+            .check(version, &body)
+            .map_err(|malformed| Refused::Malformed(key, version, malformed))?;
+        Ok(Self {
+            client_id,
+            body,
+            ..Self::without_body(frame, key)
+        })
+    }
+
+    fn without_body(frame: Frame, key: ApiKey) -> Self {
+        Self {
+            key,
+            version: frame.prefix.version,
+            correlation: frame.prefix.correlation,
+            client_id: None,
+            body: Bytes::new(),
+            _share: frame.share,
+        }
+    }
+
+    /// Whether the request is taken up while those before it wait for the disk.
+    pub(crate) fn is_pipelined(&self) -> bool {
+        self.key == ApiKey::Produce
+    }
+
+    pub(super) fn decode<R: Decodable>(&self) -> Result<R, Refused> {
+        R::decode(&mut self.body.clone(), self.version)
+            .map_err(|error| Refused::Undecodable(self.key, self.version, error.to_string()))
+    }
+
+    pub(super) fn answer<B: Encodable + HeaderVersion>(&self, body: &B) -> Result<Answer, Refused> {
+        let reply = Reply::encode(self.correlation, self.version, body)?;
+        Ok(Answer::Now(reply))
+    }
+}
