@@ -100,7 +100,11 @@ impl Events {
             .await
             .with_context(|| {
                 let brokers = kafka.brokers.join(",");
-                format!("could not make the plan's topics in the Kafka at {brokers}")
+                let key = match &plan.broker {
+                    Broker::Kafka(_) => " (`events.kafka`)",
+                    Broker::Embedded(_) => "",
+                };
+                format!("could not make the plan's topics at {brokers}{key}")
             })?;
         changed.remarks.extend(remarks);
         next.kafka = Some(kafka);

@@ -6,6 +6,7 @@ mod bad_input;
 mod broker;
 mod documentation;
 mod edits;
+mod events;
 mod examples;
 mod flood;
 mod http;

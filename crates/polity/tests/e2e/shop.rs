@@ -142,6 +142,12 @@ fn an_order_reserves_and_ships() {
 
     let shipped = wait_for_shipment(&system, id);
     assert_eq!(get(gateway, "/orders").json(), json!([shipped]));
+    wait::until("the tracker is said to have consumed all there is", || {
+        let said = system.succeeds(&["groups", "tracker", "--json"]);
+        let group: Value = serde_json::from_str(&said.stdout).unwrap();
+        let done = json!([group["state"], group["members"], group["lag"]]);
+        (done == json!(["Stable", 1, 0])).then_some(())
+    });
     assert_eq!(
         get(gateway, &format!("/shipments?order={id}")).json(),
         json!([{"order": id, "item": "gopher", "quantity": 2}])
