@@ -94,6 +94,8 @@ pub struct Partition<D: Disk> {
     watchers: Arc<Watchers>,
     /// Whether segments have come whose names are not durable.
     is_folder_dirty: AtomicBool,
+    /// Whether a transaction was ever aborted: who reads what is committed has to look for them.
+    has_aborted: AtomicBool,
     flush: flush::State,
     /// To be written once all before it is durable.
     checkpoint: Mutex<Option<Checkpoint>>,

@@ -127,6 +127,7 @@ impl<D: Disk> Partition<D> {
                     is_undone: true,
                 })
             })?;
+            self.has_aborted.store(true, Ordering::Release);
         }
         let bytes = header.encode();
         // As little as has changed, so that nothing else is copied twice.

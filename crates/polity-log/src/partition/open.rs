@@ -128,6 +128,7 @@ impl<D: Disk> Place<'_, D> {
             .first()
             .map_or(Offset::ZERO, |segment| segment.base);
         let start = retain::clamp(start, first, writer.mark());
+        let has_aborted = segments.iter().any(|segment| segment.aborted.length() > 0);
         let bounds = Bounds::new(start, writer.mark(), transactions);
         Arc::new(Partition {
             topic: self.topic.clone(),
@@ -141,6 +142,7 @@ impl<D: Disk> Place<'_, D> {
             recent: Mutex::new(Recent::default()),
             watchers: Arc::new(Watchers::default()),
             is_folder_dirty: AtomicBool::new(false),
+            has_aborted: AtomicBool::new(has_aborted),
             flush: flush::State::default(),
             checkpoint: Mutex::new(None),
             checkpointed: Mutex::new(checkpointed),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::mark::{Mark, View};
 use super::{Partition, lock};
@@ -129,6 +130,9 @@ impl<D: Disk> Partition<D> {
     /// The transactions aborted of which records are from one offset to before another.
     fn aborted(&self, from: Offset, to: Offset) -> io::Result<Vec<AbortedTransaction>> {
         let mut aborted = Vec::new();
+        if !self.has_aborted.load(Ordering::Acquire) {
+            return Ok(aborted);
+        }
         for segment in self.segments_from(from, Offset(i64::MAX)) {
             for entry in segment.aborted.all()? {
                 if entry.last >= from && entry.first < to {
@@ -245,15 +249,25 @@ impl<D: Disk> Partition<D> {
         })
     }
 
-    /// The segments from the one with `offset` to the one that begins at `last`.
-    pub(super) fn segments_from(&self, offset: Offset, last: Offset) -> Vec<Arc<Segment<D>>> {
-        self.with_segments(|segments| {
-            let after = segments.partition_point(|segment| segment.base <= offset);
-            let from = segments.get(after.saturating_sub(1)..).unwrap_or_default();
-            from.iter()
-                .take_while(|segment| segment.base <= last)
-                .cloned()
-                .collect()
+    /// The segments from the one with `offset` to the one that begins at `last`, each looked up when it is
+    /// asked for: there may be many, and most readers need one.
+    pub(super) fn segments_from(
+        &self,
+        offset: Offset,
+        last: Offset,
+    ) -> impl Iterator<Item = Arc<Segment<D>>> {
+        let mut before: Option<Offset> = None;
+        std::iter::from_fn(move || {
+            let next = self.with_segments(|segments| {
+                let after = |offset| segments.partition_point(|segment| segment.base <= offset);
+                let number = match before {
+                    Some(before) => after(before),
+                    None => after(offset).saturating_sub(1),
+                };
+                segments.get(number).cloned()
+            });
+            before = next.as_ref().map(|segment| segment.base).or(before);
+            next.filter(|segment| segment.base <= last)
         })
     }
 }
