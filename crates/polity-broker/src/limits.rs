@@ -34,6 +34,10 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long the rest of a request, or a reader of an answer, may be without a byte moving.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes of a request in a second, at least, once [`STALL_TIMEOUT`] is over: it holds memory that
+/// others wait for.
+pub(crate) const MIN_PACE: usize = 64 * 1024;
+
 /// Produce requests of one connection that wait for the disk at once.
 pub(crate) const MAX_PENDING_ANSWERS: usize = 64;
 

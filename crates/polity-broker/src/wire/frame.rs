@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::limits::{
-    IDLE_TIMEOUT, LARGE_FRAME, MAX_FRAME, MAX_PRODUCE_FRAME, READ_CHUNK, STALL_TIMEOUT,
+    IDLE_TIMEOUT, LARGE_FRAME, MAX_FRAME, MAX_PRODUCE_FRAME, MIN_PACE, READ_CHUNK, STALL_TIMEOUT,
 };
 use crate::wire::budget::{Budget, Share};
 use crate::wire::header::{FIXED, Prefix};
@@ -40,6 +40,9 @@ pub(crate) enum FrameError {
         "a request of {0} bytes: the most is {MAX_PRODUCE_FRAME} for Produce and {MAX_FRAME} for others"
     )]
     Length(i64),
+    /// It held its share of the memory for too long.
+    #[error("a request did not come whole within {} s", .0.as_secs())]
+    Slow(Duration),
     /// Nothing came for too long.
     #[error("nothing came for {} s", .0.as_secs())]
     Timeout(Duration),
@@ -69,7 +72,9 @@ impl<'a> FrameReader<'a> {
         let (length, prefix) = self.measure()?;
         let share = self.budget.take(length).await;
         // A large request gets room as it comes: its length alone is only a claim.
-        self.fill(LENGTH + length, LARGE_FRAME).await?;
+        let patience = STALL_TIMEOUT + Duration::from_secs((length / MIN_PACE) as u64);
+        let filled = timeout(patience, self.fill(LENGTH + length, LARGE_FRAME)).await;
+        filled.map_err(|_| FrameError::Slow(patience))??;
         let mut bytes = self.buffer.split_to(LENGTH + length).freeze();
         bytes.advance(LENGTH);
         Ok(Some(Frame {

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::ApiVersionsRequest;
 
-use crate::common::Running;
+use crate::common::{Running, create_topic};
 
 #[test]
 fn what_is_not_a_request_closes_its_connection_alone() {
@@ -75,4 +75,33 @@ fn half_a_request_is_waited_for() {
         client.send_bytes(&[byte]);
     }
     assert!(client.receive_frame().is_some());
+}
+
+#[test]
+fn many_that_stall_within_their_requests_hold_up_nobody() {
+    let broker = Running::start();
+    let claims: &[(usize, [u8; 12])] = &[
+        // Two megabytes of Metadata, and a hundred of Produce.
+        (150, [0, 0x1f, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1]),
+        (50, [6, 0x40, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]),
+    ];
+    let mut stalled = Vec::new();
+    for (count, claim) in claims {
+        for _ in 0..*count {
+            let mut client = broker.client();
+            client.send_bytes(claim);
+            client.send_bytes(&[0; 500]);
+            stalled.push(client);
+        }
+    }
+    let mut bystander = broker.client();
+    for _ in 0..100 {
+        assert_eq!(
+            bystander.call(0, &ApiVersionsRequest::default()).error_code,
+            0
+        );
+    }
+    // And what is small is produced.
+    let id = create_topic(&mut bystander, "t", 1);
+    assert!(!id.is_nil());
 }
