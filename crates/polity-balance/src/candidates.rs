@@ -215,13 +215,14 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
         })
     }
 
-    /// The better of two that are [drawn](Self::draw_rated): the one of the lower rating, the first
-    /// where they are equal, which is as good as random.
-    pub(crate) fn better_of_two<R: PartialOrd>(
+    /// The better of two that are [drawn](Self::draw_rated): the first, which is as good as random,
+    /// unless the other one is better.
+    pub(crate) fn better_of_two<R>(
         &self,
         rng: &mut dyn Rng,
         rate: impl Fn(&Endpoint, State) -> R,
         fits: impl Fn(&R) -> bool,
+        is_better: impl Fn(&R, &R) -> bool,
     ) -> Option<usize> {
         let (first, rating) = self.draw_rated(rng, None, &rate, &fits)?;
         if self.places == 1 {
@@ -231,7 +232,11 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
             return Some(first);
         };
         // Which is better is nothing that a processor can foretell.
-        Some(select_unpredictable(other < rating, second, first))
+        Some(select_unpredictable(
+            is_better(&other, &rating),
+            second,
+            first,
+        ))
     }
 
     /// The same as drawing, by looking at all.

@@ -25,7 +25,7 @@ pub(crate) fn peak_ewma<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     rng: &mut dyn Rng,
 ) -> Option<usize> {
     let rate = |endpoint: &Endpoint, state| wait(endpoint, state, candidates.now);
-    candidates.better_of_two(rng, rate, |_| true)
+    candidates.better_of_two(rng, rate, |_| true, |other, first| other < first)
 }
 
 /// The best of all, by the average; as long as nothing tells them apart, at random.
@@ -63,12 +63,26 @@ fn with_failures(wait: f32, endpoint: &Endpoint, now: Moment) -> f32 {
 /// What the answers to those in flight and one more take there, one after the other, in milliseconds,
 /// as far as anything is known of that.
 #[inline]
-pub(super) fn answers(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
+fn answers(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
     let line = state.in_flight() + 1;
     match endpoint.latency().times(line, now) {
         Some(known) => known,
-        // Never heard of, or not for so long that it may be tried again.
-        None if line == 1 && endpoint.failing(now).is_none() => UNTRIED,
-        None => UNKNOWN * line as f32,
+        None => unknown(endpoint, state, now) * line as f32,
     }
+}
+
+/// What an answer is taken to last of one that was never heard of, or not for so long that it may be
+/// tried again.
+fn unknown(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
+    match state.in_flight() == 0 && endpoint.failing(now).is_none() {
+        true => UNTRIED,
+        false => UNKNOWN,
+    }
+}
+
+/// What the next answer takes there by itself, in milliseconds, as far as anything is known of that.
+#[inline]
+pub(super) fn answer(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
+    let known = endpoint.latency().times(1, now);
+    known.unwrap_or_else(|| unknown(endpoint, state, now))
 }

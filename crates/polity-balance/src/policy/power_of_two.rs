@@ -2,7 +2,7 @@
 
 use polity_core::Rng;
 
-use super::latency::answers;
+use super::latency::answer;
 use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, State};
@@ -18,8 +18,8 @@ const FEW: usize = 8;
 
 /// What makes an endpoint better than another, after Netflix's edge balancer: how busy it is with
 /// requests of ours, how well it has been, and how busy it says it is; and after Finagle's, how long its
-/// answers took lately. Netflix's formula is not public; this one compares by ratios, so that it means
-/// the same for services of any size.
+/// answers took lately, once that is more than chance. Netflix's formula is not public; this one compares by ratios, so
+/// that it means the same for services of any size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Factors {
     /// Endpoints that fail more often than this, 0 to 1, are passed over while others are found.
@@ -51,36 +51,86 @@ impl Default for Factors {
 impl Factors {
     #[inline]
     fn rate(&self, endpoint: &Endpoint, state: State, now: Moment) -> Rating {
-        let mut cost = answers(endpoint, state, now) * endpoint.inverse_weight();
+        let line = state.in_flight() + 1;
+        let mut load = line as f32 * endpoint.inverse_weight();
         // One that was never heard of is on probation: it has to answer one request first.
         let mut is_misfit = !state.is_heard() && state.in_flight() > 0;
         if let Some(failures) = endpoint.failing(now) {
-            cost *= 1.0 + self.failure_cost * failures;
+            load *= 1.0 + self.failure_cost * failures;
             is_misfit |= failures > self.failure_limit;
         }
         let utilization = endpoint.utilization(now);
         // Squared, as a line grows faster than what makes it wait.
-        cost *= 1.0 + self.utilization_cost * utilization * utilization;
+        load *= 1.0 + self.utilization_cost * utilization * utilization;
         Rating {
-            cost: cost.to_bits() & !MISFIT | u32::from(is_misfit) << 31,
+            load,
+            answer: answer(endpoint, state, now),
+            is_misfit,
             is_full: utilization > self.utilization_limit,
         }
     }
 }
 
 /// What is known of one that was looked at.
-#[derive(PartialEq, PartialOrd)]
+#[derive(Clone, Copy)]
 struct Rating {
-    /// What a request more would cost there: the bits of an `f32` that is not negative, which are in
-    /// the order of the numbers, and above them whether it may be taken only after all others.
-    cost: u32,
+    /// What a request more would add to, all but how long answers take counted.
+    load: f32,
+    /// How long an answer takes there, in milliseconds.
+    answer: f32,
+    /// Whether it may be taken only after all others.
+    is_misfit: bool,
     /// Whether others are to be drawn first; among those drawn it is no worse than what it costs.
     is_full: bool,
 }
 
+impl Rating {
+    /// What a request more would cost there, in the order of numbers.
+    #[inline]
+    fn cost(&self, pace: Pace) -> u32 {
+        // The bits of an `f32` that is not negative are in the order of the numbers.
+        let cost = self.load * pace.excess(self.answer);
+        cost.to_bits() & !MISFIT | u32::from(self.is_misfit) << 31
+    }
+}
+
 const MISFIT: u32 = 1 << 31;
 
-/// The first drawn wins a tie, which is as good as random.
+/// Answers count as slow that take more than so many times as long as the fastest. Whoever is less apart
+/// is as good: what is left between equals is chance, and to follow it would give everything to
+/// one, which is then the only one that anything is known of.
+const SLACK: f32 = 2.0;
+
+/// What is faster, in milliseconds, is taken for as fast as this: a scheduler adds as much.
+const FAST: f32 = 1.0;
+
+/// How long answers may take, by those that are compared.
+#[derive(Clone, Copy)]
+struct Pace {
+    slow: f32,
+    inverse: f32,
+}
+
+impl Pace {
+    fn of(fastest: f32) -> Self {
+        let fastest = fastest.max(FAST);
+        Self {
+            slow: fastest * SLACK,
+            inverse: 1.0 / fastest,
+        }
+    }
+
+    /// By how much one that takes so long is worse than the fastest.
+    #[inline]
+    fn excess(self, answer: f32) -> f32 {
+        if answer > self.slow {
+            answer * self.inverse
+        } else {
+            1.0
+        }
+    }
+}
+
 pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     factors: &Factors,
@@ -89,14 +139,35 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     let rate = |endpoint: &Endpoint, state| factors.rate(endpoint, state, candidates.now);
     if candidates.places() <= FEW {
         let first = candidates.draw(rng)?;
-        let mut least = u64::from(u32::MAX) << 32;
-        for (place, endpoint, state) in candidates.with_grown(first) {
-            let cost = rate(endpoint, state).cost;
-            // In one number, as which is the least is nothing that a processor can foretell.
-            least = least.min(u64::from(cost) << 32 | (place ^ first) as u64);
-        }
-        return Some(least as u32 as usize ^ first);
+        return Some(best_of_few(candidates, first, rate));
     }
-    let fits = |rating: &Rating| rating.cost & MISFIT == 0 && !rating.is_full;
-    candidates.better_of_two(rng, rate, fits)
+    let fits = |rating: &Rating| !rating.is_misfit && !rating.is_full;
+    // The first drawn wins a tie, which is as good as random.
+    candidates.better_of_two(rng, rate, fits, |other, first| {
+        let pace = Pace::of(other.answer.min(first.answer));
+        other.cost(pace) < first.cost(pace)
+    })
+}
+
+/// The one that costs least; among equals `first`, which was drawn, or one that is as good as random.
+fn best_of_few<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
+    candidates: &Candidates<'_, E, F>,
+    first: usize,
+    rate: impl Fn(&Endpoint, State) -> Rating,
+) -> usize {
+    let mut ratings = [None; FEW];
+    let mut fastest = f32::INFINITY;
+    for (place, endpoint, state) in candidates.with_grown(first) {
+        let rating = rate(endpoint, state);
+        fastest = fastest.min(rating.answer);
+        ratings[place] = Some(rating);
+    }
+    let pace = Pace::of(fastest);
+    let mut least = u64::from(u32::MAX) << 32;
+    for (place, rating) in ratings.iter().enumerate() {
+        let Some(rating) = rating else { continue };
+        // In one number, as which is the least is nothing that a processor can foretell.
+        least = least.min(u64::from(rating.cost(pace)) << 32 | (place ^ first) as u64);
+    }
+    least as u32 as usize ^ first
 }

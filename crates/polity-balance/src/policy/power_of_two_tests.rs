@@ -151,6 +151,42 @@ fn the_slower_is_worse_as_if_it_had_so_many_times_the_requests() {
     assert_eq!(chosen(&endpoints, NOW), [0, 1_000], "5 * 10 ms > 40 ms");
 }
 
+/// A difference that is chance must not decide: the one that it favours would be given everything.
+#[test]
+fn those_about_as_fast_as_the_fastest_are_given_as_much() {
+    for times in [[10, 11, 12, 18], [1, 1, 2, 2]] {
+        let endpoints = endpoints(4);
+        for (endpoint, time) in endpoints.iter().zip(times) {
+            answers(endpoint, time);
+        }
+        let counts = chosen(&endpoints, NOW);
+        assert!(
+            counts.iter().all(|it| (180..320).contains(it)),
+            "{counts:?}"
+        );
+    }
+}
+
+/// With its memory the reason fades why it is given none, so that it is found out when it is well again.
+#[test]
+fn one_that_was_slow_is_tried_again_by_and_by() {
+    let endpoints = endpoints(4);
+    endpoints.iter().for_each(|it| answers(it, 10));
+    answers(&endpoints[3], 200);
+    let later = Moment(NOW.0 + 28_000);
+    let answer = Observation {
+        failed: false,
+        latency: Some(Duration::from_millis(10)),
+    };
+    let balancer = balancer(Policy::default());
+    for well in &endpoints[..3] {
+        balancer.observe(well, &answer, later);
+    }
+    assert_eq!(chosen(&endpoints, Moment(NOW.0 + 1_000))[3], 0);
+    let tried = chosen(&endpoints, later)[3];
+    assert!((180..320).contains(&tried), "{tried}");
+}
+
 #[test]
 fn of_a_few_the_best_is_chosen_and_of_many_the_better_of_two() {
     for (count, expected) in [(8, 1_000..=1_000), (9, 150..=300)] {
