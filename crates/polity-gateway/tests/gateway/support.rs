@@ -129,6 +129,23 @@ impl System {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+
+    /// The first line of the access log that is `wanted`, once there is one: threads write theirs in any
+    /// order.
+    pub(crate) async fn line(
+        &self,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let find = || {
+            let text = std::fs::read_to_string(&self.log).unwrap();
+            let mut lines = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            lines.find(&wanted)
+        };
+        until(|| find().is_some()).await;
+        find().unwrap()
+    }
 }
 
 /// Polls `condition` until it holds.
