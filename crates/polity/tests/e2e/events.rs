@@ -160,3 +160,23 @@ fn an_edit_that_asks_for_events_starts_them_and_tells_the_services() {
     assert_eq!(topics[0]["name"], "t");
     assert_eq!(topics[0]["published_by"], json!(["told"]));
 }
+
+#[test]
+fn an_edit_makes_topics_and_changes_those_there_are() {
+    let system = alone("[topic.a]\nretention = \"1h\"\n");
+    let hour = topic(&system, "a");
+    assert_eq!(hour["retention_ms"], 3_600_000);
+    let edited = "partitions = 2\n[topic.a]\npartitions = 3\ncleanup = \"compact\"\n[topic.b]\n";
+    edit(&system, &plan(edited));
+    let changed = wait::until("the topics are as edited", || {
+        let topics = json(&system, &["topics"]);
+        (topics.len() == 2 && topics[0]["partitions"] == 3).then(|| topic(&system, "a"))
+    });
+    assert_eq!(changed["cleanup"], "compact");
+    // What the plan does not say any more is as by default.
+    assert_eq!(changed["retention_ms"], 7 * 24 * 3_600_000);
+    assert_eq!(
+        changed["configs"],
+        json!([{"name": "cleanup.policy", "value": "compact"}])
+    );
+}
