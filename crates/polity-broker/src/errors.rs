@@ -52,9 +52,10 @@ impl From<&AppendError> for Failure {
             AppendError::Transaction(_) => E::InvalidTxnState,
             AppendError::Coordinator { .. } => E::TransactionCoordinatorFenced,
             // Both may be tried again: there may be room, or a broker with another disk, by then.
-            AppendError::DiskFull | AppendError::Poisoned(_) | AppendError::Closed => {
-                E::KafkaStorageError
-            }
+            AppendError::DiskFull
+            | AppendError::Exhausted(_)
+            | AppendError::Poisoned(_)
+            | AppendError::Closed => E::KafkaStorageError,
             AppendError::Deleted => E::UnknownTopicOrPartition,
         };
         Self::because(code, error)

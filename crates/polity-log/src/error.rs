@@ -109,6 +109,9 @@ pub enum AppendError {
     /// There is no room. It may be tried again (KAFKA_STORAGE_ERROR, or a retriable one).
     #[error("the disk is full")]
     DiskFull,
+    /// There are no more file descriptors, or no memory for one. Nothing was written; it may be tried again.
+    #[error("the system has no room for another open file, raise `ulimit -n`: {0}")]
+    Exhausted(String),
     /// The disk failed before: nothing is written until the log is opened anew (KAFKA_STORAGE_ERROR).
     #[error(
         "the log takes no more writes since its disk failed: {0}; mend the disk and start again"

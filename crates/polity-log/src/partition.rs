@@ -182,12 +182,25 @@ impl<D: Disk> Partition<D> {
         Some((*found, *end))
     }
 
-    /// Refuses appends from now on; what is being read can be read to its end.
+    /// Refuses appends from now on, and removes nothing more; what is being read can be read to its end.
     pub(crate) fn mark_deleted(&self) {
-        self.refuse(DELETED);
+        // Who removes goes by names, which may soon be those of a new topic's files.
+        let _none_removes = lock(&self.removing);
+        self.enter(DELETED);
     }
 
-    fn refuse(&self, stage: u8) {
+    /// Takes appends again: it was not deleted after all.
+    pub(crate) fn mark_kept(&self) {
+        self.enter(OPEN);
+    }
+
+    /// Before anything is taken away; none where the topic is deleted.
+    fn begin_removing(&self) -> Option<MutexGuard<'_, ()>> {
+        let one = lock(&self.removing);
+        (self.stage() != DELETED).then_some(one)
+    }
+
+    fn enter(&self, stage: u8) {
         // With the lock, no append is under way after this.
         let writer = lock(&self.writer);
         self.stage.store(stage, Ordering::Release);

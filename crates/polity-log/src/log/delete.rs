@@ -28,7 +28,8 @@ impl<D: Disk> Log<D> {
     ///
     /// # Errors
     ///
-    /// Where there is no such topic, or the disk fails.
+    /// Where there is no such topic, or the disk fails. If it fails before the deletion is written down,
+    /// the topic is as it was.
     pub fn delete_topic(&self, name: &TopicName) -> Result<(), TopicError> {
         let _changing = self.change()?;
         let topic = self.known(name)?;
@@ -36,10 +37,6 @@ impl<D: Disk> Log<D> {
             .partitions
             .iter()
             .for_each(|partition| partition.mark_deleted());
-        {
-            let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::make_mut(&mut topics).remove(name);
-        }
         let disk = &self.shared.files.disk;
         let count = topic.partitions.len() as u32;
         let deletion = Deletion {
@@ -47,8 +44,19 @@ impl<D: Disk> Log<D> {
             name,
             partitions: count,
         };
+        if let Err(error) = deletion.begin(disk, &self.root) {
+            topic
+                .partitions
+                .iter()
+                .for_each(|partition| partition.mark_kept());
+            return Err(IoError::at(&self.root)(error).into());
+        }
+        {
+            let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut topics).remove(name);
+        }
         let done = deletion
-            .begin(disk, &self.root)
+            .rename_folders(disk, &self.root)
             .and_then(|()| deletion.finish(disk, &self.root));
         Ok(done.map_err(IoError::at(&self.root))?)
     }
@@ -92,6 +100,7 @@ struct Deletion<'a> {
 }
 
 impl Deletion<'_> {
+    /// Writes down that the topic is deleted, and takes its file away. After an error that is still there.
     fn begin<D: Disk>(&self, disk: &D, root: &Path) -> io::Result<()> {
         let note = root.join(self.note());
         let file = disk.create(&note)?;
@@ -99,12 +108,12 @@ impl Deletion<'_> {
         crate::disk::File::write_at(&file, [text.as_bytes(), &[]], 0)?;
         crate::disk::File::sync(&file)?;
         disk.sync_folder(root)?;
-        disk.remove(&root.join(format!("{}{}", self.name, topic::ending())))?;
-        disk.sync_folder(root)?;
-        self.rename_folders(disk, root)
+        disk.remove(&root.join(format!("{}{}", self.name, topic::ending())))
     }
 
     fn rename_folders<D: Disk>(&self, disk: &D, root: &Path) -> io::Result<()> {
+        // The topic's file has gone before, whatever happens to these.
+        disk.sync_folder(root)?;
         for partition in 0..self.partitions {
             let from = root.join(format!("{}-{partition}", self.name));
             match disk.rename(&from, &root.join(self.folder(partition))) {

@@ -107,6 +107,24 @@ fn a_full_disk_refuses_and_recovers_by_itself() {
     assert!(log.poisoned().is_none());
 }
 
+#[test]
+fn a_topic_that_cannot_be_deleted_for_want_of_room_is_as_it_was() {
+    let disk = SimulatedDisk::new(3);
+    let log = open(&disk);
+    let partition = create(&log, 1).expect("it is made").partitions()[0].clone();
+    let end = append(&partition).expect("it is appended");
+    disk.leave_room(Some(0));
+    assert!(matches!(
+        log.delete_topic(&name(TOPIC)),
+        Err(TopicError::Io(_))
+    ));
+    disk.leave_room(None);
+    assert!(matches!(create(&log, 2), Err(TopicError::Exists(_))));
+    assert_eq!(append(&partition).expect("it goes on"), end.next());
+    log.delete_topic(&name(TOPIC)).expect("there is room again");
+    assert!(log.topic(TOPIC).is_none());
+}
+
 /// Does something with the power going after every number of operations in turn, until it is done before.
 fn at_every_operation(
     prepare: impl Fn(&Log<SimulatedDisk>),

@@ -10,7 +10,7 @@ use crate::batch::{
 };
 use crate::checkpoint::Checkpoint;
 use crate::config::TopicConfig;
-use crate::disk::{Disk, is_full};
+use crate::disk::{Disk, is_exhausted, is_full};
 use crate::error::AppendError;
 use crate::id::Offset;
 use crate::producer::Change;
@@ -186,6 +186,9 @@ impl<D: Disk> Partition<D> {
     fn failed(&self, failure: WriteError) -> AppendError {
         if is_full(&failure.error) && failure.is_undone {
             return AppendError::DiskFull;
+        }
+        if is_exhausted(&failure.error) && failure.is_undone {
+            return AppendError::Exhausted(failure.error.to_string());
         }
         let why = format!(
             "cannot write to {}: {}",

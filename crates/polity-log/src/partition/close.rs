@@ -13,7 +13,7 @@ use crate::segment;
 impl<D: Disk> Partition<D> {
     /// Takes no more appends, and makes a checkpoint at the end, so that the next start verifies nothing.
     pub(crate) fn close(&self) {
-        self.refuse(CLOSED);
+        self.enter(CLOSED);
         self.flush();
         if self.shared.poison.get().is_some() {
             return;

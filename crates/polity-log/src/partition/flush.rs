@@ -23,8 +23,12 @@ impl<D: Disk> Partition<D> {
     /// Makes durable what has been appended so far.
     pub(crate) fn flush(&self) {
         let _one = lock(&self.flush.one);
-        let is_over = self.shared.poison.get().is_some() || self.stage() == DELETED;
-        if !is_over && let Err(error) = self.sync() {
+        let is_over = || self.shared.poison.get().is_some() || self.stage() == DELETED;
+        // Its files may have been taken away meanwhile.
+        if !is_over()
+            && let Err(error) = self.sync()
+            && !is_over()
+        {
             let why = format!("cannot make it durable: {error}");
             self.shared.poison.set(why);
         }

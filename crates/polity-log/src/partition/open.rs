@@ -46,6 +46,11 @@ impl<D: Disk> Partition<D> {
         let folder = place.folder();
         let shared = place.shared;
         let make = || {
+            // What a topic of that name has left there is nobody's.
+            match shared.files.disk.remove_folder(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
             shared.files.disk.create_folder(&folder)?;
             let first = Segment::create(&shared.files, &folder, Offset::ZERO)
                 .map_err(|failure| failure.error)?;

@@ -205,6 +205,10 @@ impl<'a, D: Disk> Replay<'a, D> {
                 || self.has_gaps && segment.base > state.writer.end;
             let checked = match follows {
                 true => {
+                    if at > 0 {
+                        // What is vouched for is not replayed, and later batches may be of earlier times.
+                        segment.largest_timestamp_ms()?;
+                    }
                     state.writer.active = segment.clone();
                     state.writer.end = state.writer.end.max(segment.base);
 

@@ -74,7 +74,9 @@ impl<D: Disk> Partition<D> {
             false => Ok(()),
         });
         let removed = compacted.and_then(|()| {
-            let _one = lock(&self.removing);
+            let Some(_one) = self.begin_removing() else {
+                return Ok(());
+            };
             self.remove_gone()
         });
         if let Err(error) = removed {
@@ -127,7 +129,9 @@ impl<D: Disk> Partition<D> {
     /// Has the partition begin at an offset. Where there is no room to write that down and `or_unwritten`,
     /// it is done all the same: it makes room, and a start finds it by the files that are left.
     fn begin_at(&self, start: Offset, or_unwritten: bool) -> Result<(), IoError> {
-        let _one = lock(&self.removing);
+        let Some(_one) = self.begin_removing() else {
+            return Ok(());
+        };
         if start <= self.offsets().start {
             return Ok(());
         }

@@ -62,6 +62,52 @@ fn fill(partition: &Arc<Partition<RealDisk>>, batches: i64) {
 }
 
 #[test]
+fn what_a_deleted_topic_still_does_leaves_the_next_of_its_name_alone() {
+    let place = Place::new();
+    let deleted = place.partition(config());
+    fill(&deleted, 60);
+    place.log.flush();
+    place
+        .log
+        .delete_topic(&testing::name(testing::TOPIC))
+        .expect("it is there");
+    fill(&place.partition(config()), 60);
+    place.log.flush();
+    deleted.delete_records(None).expect("it reads");
+    deleted.housekeep();
+    let place = place.reopen();
+    let read = offsets(&read_all(&place.partition(config()), usize::MAX));
+    assert_eq!((read[0].0, read[read.len() - 1].1), (0, 119));
+}
+
+#[test]
+fn late_records_of_early_times_after_a_start_take_no_new_ones_with_them() {
+    let config = || TopicConfig {
+        retention_ms: Some(1000),
+        ..TopicConfig::default()
+    };
+    let place = Place::new();
+    place.clock.advance(Duration::from_secs(100));
+    let now_ms = 100_000;
+    let fresh = |partition: &Arc<Partition<RealDisk>>, at| {
+        partition
+            .append(&batch(2, at), Origin::Client)
+            .expect("it is appended");
+    };
+    fresh(&place.partition(config()), now_ms);
+    let place = {
+        let Place { folder, clock, log } = place;
+        drop(log);
+        let log = open(folder.path(), &clock);
+        Place { folder, clock, log }
+    };
+    let partition = place.partition(config());
+    fresh(&partition, 0);
+    place.log.housekeep();
+    assert_eq!(partition.offsets().start, Offset(0));
+}
+
+#[test]
 fn the_oldest_go_when_there_are_too_many() {
     let place = Place::new();
     let partition = place.partition(TopicConfig {
