@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Partition, lock};
 use crate::batch::Header;
-use crate::compaction::{Keys, Rules, rewrite};
+use crate::compaction::{Keys, Rewriter, Rules, is_aborted};
 use crate::config::TopicConfig;
 use crate::disk::{Disk, read_small, write_atomically};
 use crate::id::Offset;
@@ -40,22 +40,22 @@ impl<D: Disk> Partition<D> {
         {
             return Ok(());
         }
-        let (keys, end) = note_keys(&segments, clean, config, now_ms)?;
+        let aborted = self.aborted_in(&segments)?;
+        let (keys, end) = note_keys(&segments, &aborted, clean, config, now_ms)?;
         if end <= clean {
             return Ok(());
         }
         // Before the first gap: a start must not take one for the end.
         write_compacted(disk, &self.folder, clean)?;
-        let aborted = self.aborted_in(&segments)?;
         let horizon_ms = now_ms.saturating_sub(config.delete_retention_ms);
-        let rules = Rules {
+        let mut rewriter = Rewriter::new(Rules {
             keys: &keys,
             aborted: &aborted,
             clean,
             horizon_ms,
-        };
+        });
         for segment in segments.iter().take_while(|segment| segment.base < end) {
-            self.clean(segment, &rules, config)?;
+            self.clean(segment, &mut rewriter, config)?;
         }
         write_compacted(disk, &self.folder, end)
     }
@@ -86,7 +86,7 @@ impl<D: Disk> Partition<D> {
     fn clean(
         &self,
         old: &Arc<Segment<D>>,
-        rules: &Rules<'_>,
+        rewriter: &mut Rewriter<'_>,
         config: &TopicConfig,
     ) -> io::Result<()> {
         let (files, folder) = (&self.shared.files, self.folder.join(CLEANING));
@@ -97,7 +97,7 @@ impl<D: Disk> Partition<D> {
         let verified = old.verify(0, old.size(), |header, _, batch| {
             end = in_order(old, end, header)?;
             if result.is_ok()
-                && let Some(kept) = rewrite(rules, header, batch)
+                && let Some(kept) = rewriter.rewrite(header, batch)
             {
                 let header = Header {
                     length: kept.len(),
@@ -147,9 +147,10 @@ impl<D: Disk> Partition<D> {
     }
 }
 
-/// Notes the last record of each key from `clean` on, and up to where there was room for it.
+/// Notes the last record that counts of each key from `clean` on, and up to where there was room for it.
 fn note_keys<D: Disk>(
     segments: &[Arc<Segment<D>>],
+    aborted: &[Aborted],
     clean: Offset,
     config: &TopicConfig,
     now_ms: i64,
@@ -165,7 +166,9 @@ fn note_keys<D: Disk>(
         let mut last = segment.base;
         let mut has_room = true;
         let verified = segment.verify(0, segment.size(), |header, _, batch| {
-            has_room &= keys.note(header, batch);
+            if !is_aborted(aborted, header) {
+                has_room &= keys.note(header, batch);
+            }
             last = in_order(segment, last, header)?;
             Ok(())
         })?;

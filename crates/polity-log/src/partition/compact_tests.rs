@@ -16,6 +16,9 @@ use crate::{
     AppendError, Isolation, Log, Origin, ProducerEpoch, ProducerId, RealDisk, Settings, TopicId,
 };
 
+#[path = "compact_dependent_tests.rs"]
+mod dependent;
+
 fn config() -> TopicConfig {
     TopicConfig {
         cleanup: Cleanup {
