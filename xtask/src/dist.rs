@@ -19,6 +19,20 @@ use toolchain::Toolchain;
 /// What is linked into each kind of page is kept apart: the linker would else mix it again.
 const LINKING: &str = "-Clink-arg=-Wl,-z,keep-text-section-prefix";
 
+/// What the binary and the work it is laid out by are made of.
+const SOURCES: [&str; 7] = [
+    "crates",
+    "bench",
+    "xtask/src/dist",
+    "xtask/src/dist.rs",
+    ".cargo",
+    "Cargo.toml",
+    "Cargo.lock",
+];
+
+/// The file that says of which commit the binary beside it is.
+const COMMIT: &str = "commit";
+
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -27,11 +41,26 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The binary, made anew only where it is of another commit than what is checked out.
+pub(crate) fn current(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = target(root).join("dist");
+    let (binary, made_of) = (
+        folder.join("polity"),
+        fs::read_to_string(folder.join(COMMIT)),
+    );
+    match (made_of, commit(root)) {
+        (Ok(made_of), Some(commit)) if made_of == commit && binary.exists() => Ok(binary),
+        _ => make(root),
+    }
+}
+
 /// Builds Polity so that it counts what it does, has it do that, and builds it anew by the counts; gives
 /// where the binary is.
-pub(crate) fn make(root: &Path) -> anyhow::Result<PathBuf> {
+fn make(root: &Path) -> anyhow::Result<PathBuf> {
     let toolchain = Toolchain::find()?;
     let folder = target(root).join("dist");
+    let made_of = commit(root);
+    remove(&folder.join(COMMIT))?;
     let counts = folder.join("counts");
     // Those of other code would be refused, or worse, believed.
     remove(&counts)?;
@@ -54,7 +83,24 @@ pub(crate) fn make(root: &Path) -> anyhow::Result<PathBuf> {
     let built = build(root, &toolchain, &optimised, &flags)?;
     let binary = folder.join("polity");
     fs::copy(&built, &binary).with_context(|| format!("could not write {}", binary.display()))?;
+    if let Some(commit) = made_of {
+        fs::write(folder.join(COMMIT), commit)?;
+    }
     Ok(binary)
+}
+
+/// The commit that last changed what the binary is made of; none where something of it is changed
+/// and not committed.
+fn commit(root: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        let output = command.args(arguments).arg("--").args(SOURCES);
+        let output = output.current_dir(root).output().ok()?;
+        output.status.success().then_some(output.stdout)
+    };
+    let is_clean = git(&["status", "--porcelain"])?.is_empty();
+    let commit = String::from_utf8(git(&["log", "-1", "--format=%H"])?).ok()?;
+    (is_clean && !commit.is_empty()).then_some(commit)
 }
 
 fn flag(name: &str, path: &Path) -> OsString {
@@ -103,10 +149,11 @@ pub(crate) fn target(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    match fs::exists(folder)? {
-        true => fs::remove_dir_all(folder)
-            .with_context(|| format!("could not remove {}", folder.display())),
-        false => Ok(()),
-    }
+fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false if !fs::exists(path)? => Ok(()),
+        false => fs::remove_file(path),
+    };
+    removed.with_context(|| format!("could not remove {}", path.display()))
 }

@@ -40,7 +40,7 @@ impl<'a> Polity<'a> {
 pub(super) fn programs(root: &Path, polity: Polity<'_>) -> anyhow::Result<Programs> {
     let (polity, kind) = match polity {
         Polity::Release => (build(root, "polity")?, "built by `cargo build --release`"),
-        Polity::Dist => (dist::make(root)?, "built by `cargo xtask dist`"),
+        Polity::Dist => (dist::current(root)?, "built by `cargo xtask dist`"),
         Polity::Given(polity) => {
             let found = fs::canonicalize(polity);
             let found = found.with_context(|| format!("could not find {}", polity.display()))?;
