@@ -5,16 +5,20 @@
 //! decompressed, to store or to send it.
 
 mod builder;
+mod compression;
 mod control;
 mod header;
+mod keys;
 mod record;
 mod varint;
 
 pub use builder::BatchBuilder;
 pub(crate) use builder::seal;
+pub(crate) use compression::{compress, decompress};
 pub use control::{ControlRecord, Outcome};
 pub use header::{Attributes, Compression, HEADER, Header, MIN_PREFIX, TimestampType};
 pub(crate) use header::{PATCHED, checksum_with, sequence_after};
+pub(crate) use keys::have_keys;
 pub use record::{Record, RecordHeader, Records};
 
 /// Why bytes are not a batch.

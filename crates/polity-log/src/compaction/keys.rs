@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::batch::{Compression, Header, Records};
+use super::plain;
+use crate::batch::{Header, Records};
 use crate::id::Offset;
 
 /// Bytes of keys that are held at the same time.
@@ -21,16 +22,11 @@ pub(crate) struct Keys {
 impl Keys {
     /// Takes note of a batch's records. Says whether there is room for more.
     pub(crate) fn note(&mut self, header: &Header, batch: &[u8]) -> bool {
-        if header.attributes.is_control()
-            || header.attributes.compression() != Some(Compression::None)
-        {
+        if header.attributes.is_control() {
             return true;
         }
-        for record in Records::of(header, batch)
-            .into_iter()
-            .flatten()
-            .map_while(Result::ok)
-        {
+        let plain = plain(header, batch).unwrap_or_default();
+        for record in Records::new(&plain, header.count).map_while(Result::ok) {
             let Some(key) = record.key else { continue };
             let offset = record.offset(header);
             match self.last.get_mut(key) {

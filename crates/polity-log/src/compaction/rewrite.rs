@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::Keys;
-use crate::batch::{ControlRecord, HEADER, Header, Outcome, Record, Records, seal};
+use super::{Keys, plain};
+use crate::batch::{
+    Compression, ControlRecord, HEADER, Header, Outcome, Record, Records, compress, seal,
+};
 use crate::id::{Offset, ProducerId};
 use crate::segment::Aborted;
 
@@ -58,7 +60,13 @@ impl<'a> Rewriter<'a> {
     }
 
     fn rewrite_records(&mut self, header: &Header, batch: &[u8]) -> Option<Vec<u8>> {
-        let Some(records) = read(header, batch) else {
+        let plain = plain(header, batch);
+        let records = plain.as_ref().and_then(|plain| {
+            Records::new(plain, header.count)
+                .collect::<Result<Vec<_>, _>>()
+                .ok()
+        });
+        let Some(records) = records else {
             // It was taken as it is, and is kept as it is.
             self.has_unknown_keys = true;
             return Some(batch.to_vec());
@@ -73,7 +81,12 @@ impl<'a> Rewriter<'a> {
         match kept.len() {
             0 => None,
             all if all == records.len() => Some(batch.to_vec()),
-            _ => Some(with_records(header, &kept)),
+            _ => {
+                let rewritten = with_records(header, &kept);
+                // An outdated value that stays may be what a later tombstone is about.
+                self.has_unknown_keys |= rewritten.is_none();
+                Some(rewritten.unwrap_or_else(|| batch.to_vec()))
+            }
         }
     }
 
@@ -99,25 +112,25 @@ fn is_commit(header: &Header, batch: &[u8]) -> bool {
     matches!(marker, Ok(Some(it)) if it.outcome == Outcome::Commit)
 }
 
-/// The records of a batch; None where they are compressed or malformed.
-fn read<'a>(header: &Header, batch: &'a [u8]) -> Option<Vec<Record<'a>>> {
-    Records::of(header, batch)
-        .ok()?
-        .collect::<Result<_, _>>()
-        .ok()
-}
-
-/// The batch with these of its records. Its offsets, times and sequence numbers stay those of the whole.
-fn with_records(header: &Header, records: &[&Record<'_>]) -> Vec<u8> {
+/// The batch with these of its records, compressed as it was. Its offsets, times and sequence numbers stay those of the
+/// whole. None where that cannot be.
+fn with_records(header: &Header, records: &[&Record<'_>]) -> Option<Vec<u8>> {
+    let records_bytes = || records.iter().map(|record| record.bytes());
     let mut bytes = vec![0; HEADER];
-    for record in records {
-        bytes.extend_from_slice(record.bytes());
+    match header.attributes.compression()? {
+        Compression::None => records_bytes().for_each(|it| bytes.extend_from_slice(it)),
+        compression => {
+            let plain: Vec<u8> = records_bytes().flatten().copied().collect();
+            bytes.extend(compress(compression, &plain).ok()?);
+        }
     }
+    // Fewer records may take more bytes, compressed by another's code.
+    let is_smaller = bytes.len() < header.length;
     let header = Header {
         count: records.len() as i32,
         length: bytes.len(),
         ..*header
     };
     seal(header, &mut bytes);
-    bytes
+    is_smaller.then_some(bytes)
 }

@@ -1,7 +1,7 @@
 //! What a batch must be like to be appended.
 
 use super::Origin;
-use crate::batch::{BatchError, Compression, Header, Records, TimestampType};
+use crate::batch::{BatchError, Compression, HEADER, Header, TimestampType, decompress, have_keys};
 use crate::config::TopicConfig;
 use crate::error::AppendError;
 
@@ -33,19 +33,24 @@ pub(super) fn check(
     Ok(Header::parse_checked(batch)?)
 }
 
-/// Checks that each record has a key, by which it can be compacted. What is compressed is not opened for it.
+/// Checks that each record has a key, by which it can be compacted. What is compressed is opened for it, a
+/// piece at a time.
 pub(super) fn check_keys(header: &Header, batch: &[u8]) -> Result<(), AppendError> {
-    if header.attributes.compression() != Some(Compression::None) {
-        return Ok(());
-    }
-    for record in Records::of(header, batch)? {
-        if record?.key.is_none() {
-            return Err(AppendError::Invalid(
-                "a record of a compacted topic has a key",
-            ));
+    let records = batch.get(HEADER..header.length).unwrap_or_default();
+    let compression = header.attributes.compression().unwrap_or(Compression::None);
+    let have_keys = decompress(compression, records).and_then(|it| have_keys(it, header.count));
+    match have_keys {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(AppendError::Invalid(
+            "a record of a compacted topic has a key",
+        )),
+        Err(error) => {
+            tracing::debug!("a batch for a compacted topic cannot be read: {error}");
+            Err(AppendError::Invalid(
+                "the keys of a batch for a compacted topic cannot be read",
+            ))
         }
     }
-    Ok(())
 }
 
 fn check_attributes(header: &Header, origin: Origin) -> Result<(), AppendError> {

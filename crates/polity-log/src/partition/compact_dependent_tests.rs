@@ -1,7 +1,7 @@
 //! What decides over other records stays as long as they do, and what does not count decides nothing.
 
 use super::*;
-use crate::batch::seal;
+use crate::batch::{Compression, HEADER, compress, decompress, seal};
 
 struct Fixture {
     _folder: tempfile::TempDir,
@@ -73,15 +73,94 @@ impl Fixture {
     }
 }
 
-fn compressed(key: &[u8]) -> Vec<u8> {
-    let mut batch = BatchBuilder::new()
-        .record(0, Some(key), Some(b"value"))
-        .build();
-    let mut header = Header::parse(&batch).expect("it is one");
-    // Nobody looks into it, so it need not be true.
+const CODECS: [(i16, Compression); 4] = [
+    (1, Compression::Gzip),
+    (2, Compression::Snappy),
+    (3, Compression::Lz4),
+    (4, Compression::Zstd),
+];
+
+/// The same batch with its records compressed.
+fn compressed(plain: &[u8], (number, compression): (i16, Compression)) -> Vec<u8> {
+    let mut header = Header::parse(plain).expect("it is one");
+    let records = compress(compression, &plain[HEADER..]).expect("it is compressed");
+    let mut batch = [&[0; HEADER], &records[..]].concat();
+    header.attributes.0 |= number;
+    header.length = batch.len();
+    seal(header, &mut batch);
+    batch
+}
+
+/// The same batch, said to be compressed, which it is not.
+fn unreadable(plain: &[u8]) -> Vec<u8> {
+    let mut header = Header::parse(plain).expect("it is one");
+    let mut batch = plain.to_vec();
     header.attributes.0 |= 3;
     seal(header, &mut batch);
     batch
+}
+
+fn one(key: &[u8], value: &[u8]) -> Vec<u8> {
+    BatchBuilder::new()
+        .record(0, Some(key), Some(value))
+        .build()
+}
+
+/// The keys that are left of those not for filling.
+fn keys(all: &Fixture) -> Vec<Vec<u8>> {
+    let batches = read_all(&all.partition, 500);
+    let keys = batches.iter().flat_map(|(header, batch)| {
+        let compression = header.attributes.compression().expect("it is known");
+        let mut plain = Vec::new();
+        let mut reader = decompress(compression, &batch[HEADER..]).expect("it is read");
+        reader.read_to_end(&mut plain).expect("it is read");
+        let keys = Records::new(&plain, header.count)
+            .map(|record| record.expect("it is well").key.map(<[u8]>::to_vec));
+        keys.flatten().collect::<Vec<_>>()
+    });
+    keys.filter(|key| key.len() > 1).collect()
+}
+
+#[test]
+fn what_is_compressed_is_compacted_and_stays_compressed() {
+    for codec in CODECS {
+        let all = Fixture::new();
+        let many = (0..20).fold(BatchBuilder::new(), |builder, at: u8| {
+            builder.record(0, Some(&[at, 1]), Some(&[at; 20]))
+        });
+        all.append(&compressed(&many.build(), codec));
+        all.append(&compressed(&one(b"gone", b"value"), codec));
+        all.append(&compressed(&one(b"gone", b"newer"), codec));
+        for at in 0..19 {
+            all.send(&[at, 1], Some(b"newer"));
+        }
+        all.compact();
+        let left = keys(&all);
+        assert_eq!(left.len(), 21, "{codec:?}: {left:?}");
+        assert_eq!(left[..2], [vec![19, 1], b"gone".to_vec()], "{codec:?}");
+        let compressed = all.offsets(|header| header.attributes.compression() == Some(codec.1));
+        assert_eq!(compressed, [0, 21], "{codec:?}");
+    }
+}
+
+#[test]
+fn a_record_without_a_key_is_found_in_what_is_compressed() {
+    let all = Fixture::new();
+    let without = BatchBuilder::new()
+        .record(0, Some(b"key"), Some(b"value"))
+        .record(0, None, Some(b"value"))
+        .build();
+    for codec in CODECS {
+        let refused = all
+            .partition
+            .append(&compressed(&without, codec), Origin::Client);
+        let why = refused.expect_err("it is refused").to_string();
+        assert_eq!(why, "a record of a compacted topic has a key", "{codec:?}");
+    }
+    let refused = all
+        .partition
+        .append(&unreadable(&one(b"key", b"value")), Origin::Client);
+    assert!(matches!(refused, Err(AppendError::Invalid(_))));
 }
 
 #[test]
@@ -142,10 +221,18 @@ fn an_abort_stays_as_long_as_readers_are_told_of_it() {
 }
 
 #[test]
-fn a_tombstone_stays_after_what_is_compressed() {
+fn a_tombstone_stays_after_what_cannot_be_read() {
     let all = Fixture::new();
     all.send(b"before", None);
-    all.append(&compressed(b"key"));
+    // As it may have come before the topic was compacted.
+    let mut kept_all = config();
+    kept_all.cleanup.compact = false;
+    let topic = testing::name(testing::TOPIC);
+    let configured = all.log.configure_topic(&topic, kept_all);
+    configured.expect("it is there");
+    all.append(&unreadable(&one(b"key", b"value")));
+    let configured = all.log.configure_topic(&topic, config());
+    configured.expect("it is there");
     all.send(b"key", None);
     all.compact_for_days();
     let first = all.offsets(|header| header.base_offset.0 < 3);
