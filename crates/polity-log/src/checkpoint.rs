@@ -5,6 +5,7 @@
 //! log is closed, always after all that it vouches for has been synced. A start believes the newest
 //! one that is whole, and replays the batches after it.
 
+use std::io;
 use std::path::Path;
 
 use crate::disk::{Disk, read_small, write_atomically};
@@ -46,6 +47,17 @@ impl Epochs {
                 self.0.remove(0);
             }
             self.0.push((epoch, at));
+        }
+    }
+
+    /// The last epoch up to this one, which is not the latest, and where it ended: where the next began, or
+    /// at `end` where nothing came since. An epoch before all that are known has ended where they begin.
+    pub(crate) fn end_of(&self, epoch: LeaderEpoch, end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        let after = self.0.partition_point(|(begun, _)| *begun <= epoch);
+        let next = self.0.get(after).map(|(_, begin)| *begin);
+        match after.checked_sub(1).and_then(|at| self.0.get(at)) {
+            Some((found, _)) => Some((*found, next.unwrap_or(end))),
+            None => next.map(|begin| (epoch, begin)),
         }
     }
 
@@ -106,13 +118,20 @@ impl Checkpoint {
         })
     }
 
-    pub(crate) fn write<D: Disk>(&self, disk: &D, path: &Path) -> std::io::Result<()> {
+    pub(crate) fn write<D: Disk>(&self, disk: &D, path: &Path) -> io::Result<()> {
         write_atomically(disk, path, &self.encode())
     }
 
     /// None where there is none, or it is damaged: all can be had from the batches.
-    pub(crate) fn read<D: Disk>(disk: &D, path: &Path) -> Option<Self> {
-        Self::decode(&read_small(disk, path, MAX_FILE).ok()??)
+    pub(crate) fn read<D: Disk>(disk: &D, path: &Path) -> io::Result<Option<Self>> {
+        let Some(bytes) = read_small(disk, path, MAX_FILE)? else {
+            return Ok(None);
+        };
+        let checkpoint = Self::decode(&bytes);
+        if checkpoint.is_none() {
+            tracing::warn!("{} is damaged, and goes for not there", path.display());
+        }
+        Ok(checkpoint)
     }
 }
 
@@ -195,6 +214,28 @@ mod tests {
             Checkpoint::decode(&checkpoint().encode()),
             Some(checkpoint())
         );
+    }
+
+    #[test]
+    fn an_epoch_ends_where_the_next_begins() {
+        let mut epochs = Epochs::default();
+        let end_of = |epochs: &Epochs, epoch| {
+            let found = epochs.end_of(LeaderEpoch(epoch), Offset(90));
+            found.map(|(epoch, end)| (epoch.0, end.0))
+        };
+        assert_eq!(end_of(&epochs, 0), None);
+        epochs.saw(LeaderEpoch(2), Offset(20));
+        epochs.saw(LeaderEpoch(5), Offset(50));
+        // Before any that is known, at one, between two, and after the last with a batch.
+        for (epoch, expected) in [
+            (1, (1, 20)),
+            (2, (2, 50)),
+            (4, (2, 50)),
+            (5, (5, 90)),
+            (7, (5, 90)),
+        ] {
+            assert_eq!(end_of(&epochs, epoch), Some(expected), "{epoch}");
+        }
     }
 
     #[test]

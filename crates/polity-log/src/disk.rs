@@ -93,7 +93,8 @@ pub(crate) fn write_atomically<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> 
 /// What the names of half-written files end in.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
-/// The whole of a file that must not be longer than `max`; None if there is none.
+/// A small file's bytes; None if there is none. Of one that is longer than `max`, and so damaged, no more than
+/// shows it.
 pub(crate) fn read_small<D: Disk>(
     disk: &D,
     path: &Path,
@@ -103,9 +104,8 @@ pub(crate) fn read_small<D: Disk>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    let length = file.length()?;
-    let length = usize::try_from(length).ok().filter(|length| *length <= max);
-    let mut bytes = vec![0; length.ok_or(io::ErrorKind::FileTooLarge)?];
+    let length = usize::try_from(file.length()?).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; length.min(max + 1)];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     Ok(Some(bytes))

@@ -41,6 +41,12 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+    /// All of a partition is missing.
+    #[error("cannot open the log: {} is missing; put it back, or make an empty folder of that name for the partition to begin anew", folder.display())]
+    Partition {
+        /// Where it was.
+        folder: PathBuf,
+    },
     /// A file is not what a segment can be.
     #[error("cannot open the log: {} {why}", path.display())]
     Segment {

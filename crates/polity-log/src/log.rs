@@ -3,6 +3,8 @@
 mod delete;
 #[cfg(test)]
 mod failing_tests;
+#[cfg(test)]
+mod interleaved_tests;
 mod open;
 
 use std::collections::BTreeMap;
@@ -32,7 +34,8 @@ pub const MAX_PARTITIONS: u32 = 10_000;
 pub struct Settings {
     /// When an append counts.
     pub durability: Durability,
-    /// Threads that wait for the disk. Without any, nothing is made durable but by [`Log::flush`].
+    /// Threads that wait for the disk. Without any, nothing is made durable but by [`Log::flush`], and
+    /// partitions are opened one after the other.
     pub flush_threads: usize,
     /// Files that may be open at the same time, roughly: those with bytes to make durable stay open.
     pub max_open_files: usize,
@@ -113,8 +116,8 @@ impl<D: Disk> Log<D> {
             queue: FlushQueue::default(),
             clock,
         });
-        let mut opened = Opened::default();
-        let topics = open::open_topics(&shared, root, &mut opened)?;
+        let threads = settings.flush_threads;
+        let (topics, opened) = open::open_topics(&shared, root, threads)?;
         let flusher = Flusher::start(&shared, settings.flush_threads);
         let flusher = flusher.map_err(IoError::at(root))?;
         let log = Self {
@@ -278,7 +281,7 @@ impl<D: Disk> Log<D> {
         numbers: std::ops::Range<u32>,
     ) -> Result<Vec<Arc<Partition<D>>>, IoError> {
         let (shared, root) = (&self.shared, self.root.as_path());
-        numbers
+        let made = numbers
             .map(|index| {
                 Partition::create(&Place {
                     shared,
@@ -288,10 +291,16 @@ impl<D: Disk> Log<D> {
                     root,
                 })
             })
-            .collect()
+            .collect::<Result<_, _>>()?;
+        // Before the topic's file says that they are there: one that is missing then was lost.
+        shared
+            .files
+            .disk
+            .sync_folder(root)
+            .map_err(IoError::at(root))?;
+        Ok(made)
     }
 
-    /// With this, the names of new partitions' folders are durable too.
     fn write_topic(&self, name: &TopicName, file: &TopicFile) -> Result<(), IoError> {
         let path = self.root.join(format!("{name}{}", topic::ending()));
         let written = write_atomically(&self.shared.files.disk, &path, file.encode().as_bytes());

@@ -14,6 +14,7 @@ mod concurrent_tests;
 mod flush;
 mod mark;
 mod marker;
+mod offset_file;
 mod open;
 mod read;
 mod recover;
@@ -32,11 +33,11 @@ pub use flush::Committed;
 pub(crate) use mark::Mark;
 pub use mark::Offsets;
 pub use marker::ProducerSummary;
-pub(crate) use open::Place;
+pub(crate) use open::{Place, Recovery};
 pub use read::{AbortedTransaction, Isolation, Read, Slice};
 pub use time::TimedOffset;
 
-use crate::checkpoint::{Checkpoint, Epochs};
+use crate::checkpoint::Checkpoint;
 use crate::config::TopicConfig;
 use crate::disk::{Disk, Files};
 use crate::flusher::FlushQueue;
@@ -79,6 +80,10 @@ impl<D: Disk> std::fmt::Debug for Shared<D> {
 /// What a topic's partitions share, and can change.
 pub(crate) type ConfigCell = Arc<RwLock<Arc<TopicConfig>>>;
 
+/// In the order of their offsets, never empty; the last is appended to. It is another one after each change,
+/// so that who goes from segment to segment sees them all as of one moment.
+type Segments<D> = Arc<Vec<Arc<Segment<D>>>>;
+
 /// One partition of a topic.
 pub struct Partition<D: Disk> {
     topic: TopicName,
@@ -86,9 +91,11 @@ pub struct Partition<D: Disk> {
     folder: PathBuf,
     shared: Arc<Shared<D>>,
     config: ConfigCell,
+    /// Of the leader that appends, from one start to the next.
+    leader_epoch: LeaderEpoch,
+    /// No reader takes it: who has it may be waiting for the disk.
     writer: Mutex<Writer<D>>,
-    /// In the order of their offsets, never empty; the last is appended to.
-    segments: RwLock<Vec<Arc<Segment<D>>>>,
+    segments: RwLock<Segments<D>>,
     bounds: Mutex<Bounds>,
     recent: Mutex<Recent>,
     watchers: Arc<Watchers>,
@@ -116,8 +123,6 @@ const CLOSED: u8 = 2;
 struct Writer<D: Disk> {
     active: Arc<Segment<D>>,
     end: Offset,
-    leader_epoch: LeaderEpoch,
-    epochs: Epochs,
     producers: Producers,
     /// Of the first batch in the active segment.
     first_timestamp_ms: Option<i64>,
@@ -141,12 +146,12 @@ impl<D: Disk> Partition<D> {
 
     /// Bytes of its batches on the disk.
     pub fn size(&self) -> u64 {
-        self.with_segments(|segments| segments.iter().map(|it| u64::from(it.size())).sum())
+        self.segments().iter().map(|it| u64::from(it.size())).sum()
     }
 
     /// Of the leader that appends now.
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        lock(&self.writer).leader_epoch
+        self.leader_epoch
     }
 
     /// Has this one woken, once, when an offset of the partition next moves, or when the disk fails.
@@ -163,23 +168,15 @@ impl<D: Disk> Partition<D> {
     }
 
     /// The last leader's epoch up to this one that has batches, and the offset after its last; None
-    /// where there is none, or nobody has had this epoch yet.
+    /// where nobody has had this epoch yet, or there are no batches.
     pub fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let writer = lock(&self.writer);
-        if epoch == writer.leader_epoch {
-            return Some((epoch, writer.end));
+        let bounds = self.bounds();
+        let end = bounds.end.offset;
+        match epoch.cmp(&self.leader_epoch) {
+            std::cmp::Ordering::Less => bounds.epochs.end_of(epoch, end),
+            std::cmp::Ordering::Equal => Some((epoch, end)),
+            std::cmp::Ordering::Greater => None,
         }
-        let after = writer
-            .epochs
-            .0
-            .partition_point(|(begun, _)| *begun <= epoch);
-        let (found, _) = writer.epochs.0.get(after.checked_sub(1)?)?;
-        let (_, end) = writer
-            .epochs
-            .0
-            .get(after)
-            .filter(|_| epoch < writer.leader_epoch)?;
-        Some((*found, *end))
     }
 
     /// Refuses appends from now on, and removes nothing more; what is being read can be read to its end.
@@ -220,8 +217,17 @@ impl<D: Disk> Partition<D> {
         lock(&self.bounds)
     }
 
-    fn with_segments<T>(&self, look: impl FnOnce(&[Arc<Segment<D>>]) -> T) -> T {
-        look(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
+    fn segments(&self) -> Segments<D> {
+        let segments = self.segments.read();
+        segments.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change_segments<T>(&self, change: impl FnOnce(&mut Vec<Arc<Segment<D>>>) -> T) -> T {
+        let mut segments = self
+            .segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut segments))
     }
 }
 

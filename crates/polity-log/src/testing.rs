@@ -1,5 +1,7 @@
 //! What tests of the log share.
 
+mod interleaved;
+
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use polity_core::{ManualClock, TopicName};
+
+pub(crate) use interleaved::{Interleaved, Moment};
 
 use crate::batch::{BatchBuilder, Header};
 use crate::disk::Disk;

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Disk;
+use super::{Disk, File};
 
 /// The disk, and which of its files are open: those used least lately are closed first, roughly
 /// (the clock algorithm).
@@ -23,9 +23,27 @@ pub(crate) struct Handle<D: Disk> {
     path: PathBuf,
     file: Mutex<Option<Arc<D::File>>>,
     used: AtomicBool,
-    /// Whether it has been written to and not been synced. It is not closed then: a failed write that
-    /// the kernel makes later is reported to who has the file open.
-    dirty: AtomicBool,
+    writes: Writes,
+    /// Whether another file has its name now, so that it cannot be opened again.
+    is_pinned: AtomicBool,
+}
+
+/// Counts writes to a file, to tell whether one is not synced. The file is not closed then: a failed
+/// write that the kernel makes later is reported to who has the file open.
+///
+/// A write may begin or end at any moment of a sync, which is sure to have made durable only those that
+/// had ended when it began.
+#[derive(Debug, Default)]
+struct Writes {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    synced: AtomicU64,
+}
+
+impl Writes {
+    fn are_synced(&self) -> bool {
+        self.begun.load(Ordering::SeqCst) == self.synced.load(Ordering::SeqCst)
+    }
 }
 
 impl<D: Disk> Files<D> {
@@ -43,7 +61,8 @@ impl<D: Disk> Files<D> {
             path,
             file: Mutex::default(),
             used: AtomicBool::new(false),
-            dirty: AtomicBool::new(false),
+            writes: Writes::default(),
+            is_pinned: AtomicBool::new(false),
         })
     }
 
@@ -69,6 +88,26 @@ impl<D: Disk> Files<D> {
         Ok(file)
     }
 
+    /// Has the file written to. It stays open until that is synced.
+    pub(crate) fn write<T>(
+        &self,
+        handle: &Arc<Handle<D>>,
+        write: impl FnOnce(&D::File) -> T,
+    ) -> io::Result<T> {
+        handle.writes.begun.fetch_add(1, Ordering::SeqCst);
+        let written = self.open(handle).map(|file| write(&file));
+        handle.writes.ended.fetch_add(1, Ordering::SeqCst);
+        written
+    }
+
+    /// Makes durable what has been written to the file.
+    pub(crate) fn sync(&self, handle: &Arc<Handle<D>>) -> io::Result<()> {
+        let ended = handle.writes.ended.load(Ordering::SeqCst);
+        self.open(handle)?.sync()?;
+        handle.writes.synced.fetch_max(ended, Ordering::SeqCst);
+        Ok(())
+    }
+
     fn opened(&self, handle: &Arc<Handle<D>>) {
         let mut open = lock(&self.open);
         open.push_back(Arc::downgrade(handle));
@@ -92,29 +131,23 @@ impl<D: Disk> Handle<D> {
         &self.path
     }
 
-    /// Keeps it open until it is synced.
-    pub(crate) fn mark_dirty(&self) {
-        self.dirty.store(true, Ordering::Relaxed);
-    }
-
-    /// It was synced.
-    pub(crate) fn mark_clean(&self) {
-        self.dirty.store(false, Ordering::Relaxed);
+    /// Keeps it open, once it is, as long as there is this handle.
+    pub(crate) fn pin(&self) {
+        self.is_pinned.store(true, Ordering::SeqCst);
     }
 
     /// Whether it could be closed now. Who is just opening another file does not wait for who is just
     /// opening this one.
     fn close(&self) -> bool {
-        if self.dirty.load(Ordering::Relaxed) {
+        let Ok(mut slot) = self.file.try_lock() else {
             return false;
+        };
+        // With the lock: who writes has counted that before it asks for the file.
+        let may_close = self.writes.are_synced() && !self.is_pinned.load(Ordering::SeqCst);
+        if may_close {
+            *slot = None;
         }
-        match self.file.try_lock() {
-            Ok(mut slot) => {
-                *slot = None;
-                true
-            }
-            Err(_) => false,
-        }
+        may_close
     }
 }
 
@@ -125,7 +158,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{File, RealDisk};
+    use crate::disk::RealDisk;
+    use crate::testing::Interleaved;
 
     #[test]
     fn files_used_least_lately_are_closed_and_come_back() {
@@ -152,27 +186,53 @@ mod tests {
         assert_eq!(handles.iter().filter(|it| is_open(it)).count(), 2);
     }
 
+    /// Opens others, until all are closed that may be.
+    fn crowd_out(files: &Files<RealDisk>, folder: &Path) {
+        for name in ["a", "b", "c", "d"] {
+            let other = files.handle(folder.join(name));
+            files.create(&other).expect("it is made");
+        }
+    }
+
     #[test]
     fn a_file_that_is_not_synced_stays_open() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = Files::new(RealDisk, 1);
-        let dirty = files.handle(folder.path().join("dirty"));
-        files.create(&dirty).expect("it is made");
-        dirty.mark_dirty();
-        for name in ["a", "b", "c"] {
-            files
-                .create(&files.handle(folder.path().join(name)))
-                .expect("it is made");
-        }
-        assert!(lock(&dirty.file).is_some());
+        let handle = files.handle(folder.path().join("dirty"));
+        files.create(&handle).expect("it is made");
+        let is_open = || lock(&handle.file).is_some();
+        let write = |file: &crate::disk::RealFile| file.write_at([b"a", &[]], 0);
+        files
+            .write(&handle, write)
+            .expect("it opens")
+            .expect("it is written");
+        crowd_out(&files, folder.path());
+        assert!(is_open());
         assert!(lock(&files.open).len() <= 2);
-        dirty.mark_clean();
-        files
-            .create(&files.handle(folder.path().join("d")))
-            .expect("it is made");
-        files
-            .create(&files.handle(folder.path().join("e")))
-            .expect("it is made");
-        assert!(lock(&dirty.file).is_none());
+        files.sync(&handle).expect("it syncs");
+        crowd_out(&files, folder.path());
+        assert!(!is_open());
+    }
+
+    #[test]
+    fn a_file_stays_open_that_is_written_to_while_it_is_synced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = Interleaved::new(RealDisk);
+        let files = Arc::new(Files::new(disk.clone(), 1));
+        let handle = files.handle(folder.path().join("dirty"));
+        files.create(&handle).expect("it is made");
+        let write = |files: &Files<Interleaved<RealDisk>>, handle: &Arc<Handle<_>>| {
+            let written = files.write(handle, |file| file.write_at([b"a", &[]], 0));
+            written.expect("it opens").expect("it is written");
+        };
+        write(&files, &handle);
+        let (others, same) = (files.clone(), handle.clone());
+        disk.after_sync(move || write(&others, &same));
+        files.sync(&handle).expect("it syncs");
+        for name in ["a", "b", "c", "d"] {
+            let other = files.handle(folder.path().join(name));
+            files.create(&other).expect("it is made");
+        }
+        assert!(lock(&handle.file).is_some());
     }
 }

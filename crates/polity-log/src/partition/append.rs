@@ -67,7 +67,7 @@ impl<D: Disk> Partition<D> {
             });
         }
         header.base_offset = writer.end;
-        header.leader_epoch = writer.leader_epoch;
+        header.leader_epoch = self.leader_epoch;
         let append_time_ms = self.stamp(&mut header, batch, &config);
         self.write(&mut writer, &header, None, batch, &config)?;
         drop(writer);
@@ -121,12 +121,7 @@ impl<D: Disk> Partition<D> {
         if let Some(aborted) = &aborted {
             // Before the marker, as it must not be missing; a start drops it if the marker does not follow.
             let noted = writer.active.aborted.push(aborted);
-            noted.map_err(|error| {
-                self.failed(WriteError {
-                    error,
-                    is_undone: true,
-                })
-            })?;
+            noted.map_err(|error| self.failed(WriteError::refused(error)))?;
             self.has_aborted.store(true, Ordering::Release);
         }
         let bytes = header.encode();
@@ -139,13 +134,16 @@ impl<D: Disk> Partition<D> {
         let written = writer
             .active
             .append(header, parts, config.index_interval_bytes);
-        if written.is_err() && aborted.is_some() {
-            writer.active.aborted.pop();
+        if let Err(mut failure) = written {
+            if aborted.is_some() {
+                failure.is_undone &= writer.active.aborted.pop().is_ok();
+            }
+            return Err(self.failed(failure));
         }
-        written.map_err(|error| self.failed(error))?;
         let change = writer.wrote(header, marker);
         let mut bounds = self.bounds();
         bounds.end = writer.mark();
+        bounds.epochs.saw(header.leader_epoch, at.offset);
         bounds.transactions.apply(change, at);
         bounds.settle(self.shared.durability);
         Ok(())
@@ -161,15 +159,11 @@ impl<D: Disk> Partition<D> {
         let active = made.map_err(|failure| self.failed(failure))?;
         let active = Arc::new(active);
         self.is_folder_dirty.store(true, Ordering::Release);
-        let segments = self.segments.write();
-        segments
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(active.clone());
+        self.change_segments(|segments| segments.push(active.clone()));
         writer.active = active;
         writer.first_timestamp_ms = None;
-        let at = writer.mark();
-        self.bounds().end = at;
-        *lock(&self.checkpoint) = Some(writer.checkpoint());
+        self.bounds().end = writer.mark();
+        *lock(&self.checkpoint) = Some(self.checkpoint(writer));
         // What is full is made durable even where nobody waits for it: a start has less to verify.
         self.shared.queue.push(self);
         Ok(())
@@ -180,6 +174,16 @@ impl<D: Disk> Partition<D> {
         match self.shared.durability {
             Durability::Fsync => self.shared.queue.push(self),
             Durability::Os => self.watchers.wake(),
+        }
+    }
+
+    /// What follows from all before the end.
+    pub(super) fn checkpoint(&self, writer: &Writer<D>) -> Checkpoint {
+        Checkpoint {
+            at: writer.mark(),
+            index_entries: writer.active.index_entries(),
+            producers: writer.producers.clone(),
+            epochs: self.bounds().epochs.clone(),
         }
     }
 
@@ -219,16 +223,6 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    /// What follows from all before the end.
-    pub(super) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint {
-            at: self.mark(),
-            index_entries: self.active.index_entries(),
-            producers: self.producers.clone(),
-            epochs: self.epochs.clone(),
-        }
-    }
-
     /// The transaction that a marker aborts.
     pub(super) fn aborted_by(
         &self,
@@ -253,7 +247,6 @@ impl<D: Disk> Writer<D> {
         self.first_timestamp_ms
             .get_or_insert(header.max_timestamp_ms);
         self.end = header.last_offset().next();
-        self.epochs.saw(header.leader_epoch, header.base_offset);
         self.producers.apply(header, marker)
     }
 }

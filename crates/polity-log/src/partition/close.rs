@@ -26,7 +26,7 @@ impl<D: Disk> Partition<D> {
                 return Ok(());
             }
             writer.active.finish()?;
-            self.write_checkpoint(&writer.checkpoint())
+            self.write_checkpoint(&self.checkpoint(&writer))
         };
         if let Err(error) = close() {
             tracing::warn!("{self:?} will be verified at the next start: {error}");

@@ -1,14 +1,17 @@
 //! Compacting a partition's full segments, one after the other.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+mod replace;
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::offset_file::OffsetFile;
 use super::{Partition, lock};
 use crate::batch::Header;
 use crate::compaction::{Keys, Rewriter, Rules, is_aborted};
 use crate::config::TopicConfig;
-use crate::disk::{Disk, read_small, write_atomically};
+use crate::disk::Disk;
 use crate::id::Offset;
 use crate::segment::{Aborted, Segment, Verified};
 
@@ -16,23 +19,32 @@ use crate::segment::{Aborted, Segment, Verified};
 #[path = "compact_tests.rs"]
 mod tests;
 
-/// Up to where it was compacted: an offset and its checksum. That it is there says that there may be gaps.
-const COMPACTED: &str = "compacted-offset";
-const COMPACTED_FILE: usize = 12;
+pub(super) use replace::{end_replacing, is_replacing, remove_replaced};
 
-/// Where segments are written anew.
-const CLEANING: &str = "cleaning";
+/// Up to where it was compacted. That it is there says that there may be gaps.
+const COMPACTED: OffsetFile = OffsetFile("compacted-offset");
+
+/// A segment that nothing is appended to any more, and where the next one begins.
+struct Full<D: Disk> {
+    segment: Arc<Segment<D>>,
+    end: Offset,
+}
 
 impl<D: Disk> Partition<D> {
     /// Compacts, if enough has come since the last time.
     pub(crate) fn compact(&self, config: &TopicConfig, now_ms: i64) -> io::Result<()> {
-        let _one = lock(&self.removing);
+        let Some(_one) = self.begin_removing() else {
+            return Ok(());
+        };
+        if self.shared.poison.get().is_some() {
+            return Ok(());
+        }
         let disk = &self.shared.files.disk;
-        let clean = read_compacted(disk, &self.folder).unwrap_or(Offset::ZERO);
-        let segments = self.cleanable();
+        let clean = COMPACTED.read(disk, &self.folder)?.unwrap_or(Offset::ZERO);
+        let mut segments = self.cleanable();
         let size = |from: Offset| -> u64 {
-            let counted = segments.iter().filter(|it| it.base >= from);
-            counted.map(|it| u64::from(it.size())).sum()
+            let counted = segments.iter().filter(|it| it.segment.base >= from);
+            counted.map(|it| u64::from(it.segment.size())).sum()
         };
         let dirty = size(clean);
         if dirty == 0
@@ -46,7 +58,7 @@ impl<D: Disk> Partition<D> {
             return Ok(());
         }
         // Before the first gap: a start must not take one for the end.
-        write_compacted(disk, &self.folder, clean)?;
+        COMPACTED.write(disk, &self.folder, clean)?;
         let horizon_ms = now_ms.saturating_sub(config.delete_retention_ms);
         let mut rewriter = Rewriter::new(Rules {
             keys: &keys,
@@ -54,26 +66,30 @@ impl<D: Disk> Partition<D> {
             clean,
             horizon_ms,
         });
-        for segment in segments.iter().take_while(|segment| segment.base < end) {
-            self.clean(segment, &mut rewriter, config)?;
+        segments.retain(|it| it.segment.base < end);
+        for group in replace::groups(segments, config.segment_bytes) {
+            self.clean(&group, &mut rewriter, config)?;
         }
-        write_compacted(disk, &self.folder, end)
+        COMPACTED.write(disk, &self.folder, end)
     }
 
     /// Segments that are full, durable, and in no open transaction.
-    fn cleanable(&self) -> Vec<Arc<Segment<D>>> {
+    fn cleanable(&self) -> Vec<Full<D>> {
         let vouched = lock(&self.checkpointed).map_or(Offset::ZERO, |at| at.segment);
-        let end = vouched.min(self.offsets().last_stable);
-        self.with_segments(|segments| {
-            let ended = segments.windows(2).take_while(|pair| pair[1].base <= end);
-            ended.map(|pair| pair[0].clone()).collect()
-        })
+        let limit = vouched.min(self.offsets().last_stable);
+        let segments = self.segments();
+        let full = segments.windows(2).map_while(|pair| match pair {
+            [segment, next] => Some(Full {
+                segment: segment.clone(),
+                end: next.base,
+            }),
+            _ => None,
+        });
+        full.take_while(|it| it.end <= limit).collect()
     }
 
-    fn aborted_in(&self, segments: &[Arc<Segment<D>>]) -> io::Result<Vec<Aborted>> {
-        let first = segments
-            .first()
-            .map_or(Offset::ZERO, |segment| segment.base);
+    fn aborted_in(&self, segments: &[Full<D>]) -> io::Result<Vec<Aborted>> {
+        let first = segments.first().map_or(Offset::ZERO, |it| it.segment.base);
         let mut aborted = Vec::new();
         // The marker of a transaction may be in a later segment.
         for segment in self.segments_from(first, Offset(i64::MAX)) {
@@ -81,75 +97,11 @@ impl<D: Disk> Partition<D> {
         }
         Ok(aborted)
     }
-
-    /// Writes a segment anew and puts it in the place of the old one.
-    fn clean(
-        &self,
-        old: &Arc<Segment<D>>,
-        rewriter: &mut Rewriter<'_>,
-        config: &TopicConfig,
-    ) -> io::Result<()> {
-        let (files, folder) = (&self.shared.files, self.folder.join(CLEANING));
-        files.disk.create_folder(&folder)?;
-        let new = Segment::create(files, &folder, old.base).map_err(|failure| failure.error)?;
-        let mut result = Ok(());
-        let mut end = old.base;
-        let verified = old.verify(0, old.size(), |header, _, batch| {
-            end = in_order(old, end, header)?;
-            if result.is_ok()
-                && let Some(kept) = rewriter.rewrite(header, batch)
-            {
-                let header = Header {
-                    length: kept.len(),
-                    ..*header
-                };
-                let appended = new.append(&header, [&kept, &[]], config.index_interval_bytes);
-                result = appended.map_err(|failure| failure.error);
-            }
-            Ok(())
-        })?;
-        result?;
-        refuse_damaged(verified)?;
-        if new.size() == old.size() {
-            return files.disk.remove_folder(&folder);
-        }
-        new.finish()?;
-        new.sync()?;
-        new.sync_indexes()?;
-        self.replace(old, &new)?;
-        files.disk.remove_folder(&folder)
-    }
-
-    /// Each file takes the old one's name in one step. After a crash between, an index may be the old one:
-    /// it is found out when it is used.
-    fn replace(&self, old: &Arc<Segment<D>>, new: &Segment<D>) -> io::Result<()> {
-        let disk = &self.shared.files.disk;
-        // Who has found something in the old one reads it from the old file.
-        old.pin()?;
-        for (from, to) in new.paths().into_iter().zip(old.paths()).take(3) {
-            disk.rename(from, to)?;
-        }
-        disk.sync_folder(&self.folder)?;
-        let [offsets, times] = new.index_entries();
-        let (offsets, times) = (u64::from(offsets) * 8, u64::from(times) * 12);
-        let aborted = old.aborted.length();
-        let lengths = [u64::from(new.size()), offsets, times, aborted];
-        let replaced = Segment::adopt(&self.shared.files, &self.folder, old.base, lengths)?;
-        replaced.mark_finished();
-        let mut segments = self
-            .segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = segments.iter_mut().find(|segment| segment.base == old.base) {
-            *place = Arc::new(replaced);
-        }
-        Ok(())
-    }
 }
 
 /// Notes the last record that counts of each key from `clean` on, and up to where there was room for it.
 fn note_keys<D: Disk>(
-    segments: &[Arc<Segment<D>>],
+    segments: &[Full<D>],
     aborted: &[Aborted],
     clean: Offset,
     config: &TopicConfig,
@@ -157,7 +109,8 @@ fn note_keys<D: Disk>(
 ) -> io::Result<(Keys, Offset)> {
     let mut keys = Keys::default();
     let mut end = clean;
-    for segment in segments.iter().filter(|segment| segment.base >= clean) {
+    let segments = segments.iter().map(|it| &it.segment);
+    for segment in segments.filter(|segment| segment.base >= clean) {
         let is_young =
             now_ms.saturating_sub(segment.largest_timestamp_ms()?) < config.min_compaction_lag_ms;
         if is_young {
@@ -198,25 +151,7 @@ fn refuse_damaged(verified: Verified) -> io::Result<()> {
     }
 }
 
-fn path(folder: &Path) -> PathBuf {
-    folder.join(COMPACTED)
-}
-
-fn write_compacted<D: Disk>(disk: &D, folder: &Path, offset: Offset) -> io::Result<()> {
-    let offset = offset.0.to_be_bytes();
-    let checksum = crc32c::crc32c(&offset).to_be_bytes();
-    write_atomically(disk, &path(folder), &[&offset[..], &checksum].concat())
-}
-
-/// Up to where a partition was compacted; None if never, or nobody knows.
-fn read_compacted<D: Disk>(disk: &D, folder: &Path) -> Option<Offset> {
-    let bytes = read_small(disk, &path(folder), COMPACTED_FILE).ok()??;
-    let (offset, checksum) = bytes.split_first_chunk::<8>()?;
-    let is_right = crc32c::crc32c(offset).to_be_bytes() == *checksum;
-    is_right.then_some(Offset(i64::from_be_bytes(*offset)))
-}
-
 /// Whether a partition was ever compacted, and so may have gaps.
-pub(super) fn has_gaps<D: Disk>(disk: &D, folder: &Path) -> bool {
-    disk.open(&path(folder)).is_ok()
+pub(super) fn has_gaps<D: Disk>(disk: &D, folder: &Path) -> io::Result<bool> {
+    COMPACTED.is_there(disk, folder)
 }

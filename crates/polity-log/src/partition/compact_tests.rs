@@ -87,7 +87,7 @@ fn first_from(partition: &Partition<RealDisk>, at: i64) -> Option<i64> {
 
 /// What is before the last segment, and what is in it.
 fn tail(partition: &Partition<RealDisk>) -> i64 {
-    partition.with_segments(|segments| segments.last().map_or(0, |last| last.base.0))
+    partition.segments().last().map_or(0, |last| last.base.0)
 }
 
 proptest! {
@@ -136,7 +136,7 @@ proptest! {
             for (at, key, _) in left.iter().filter(|it| it.0 < full) {
                 prop_assert_eq!(last[key], *at, "an outdated one is left");
             }
-            prop_assert!(left.is_sorted_by_key(|it| it.0));
+            prop_assert!(left.is_sorted_by(|one, next| one.0 < next.0));
             Ok(())
         };
         check(&partition)?;
@@ -200,6 +200,54 @@ fn tombstones_go_when_they_have_been_seen_for_long_enough() {
 }
 
 #[test]
+fn segments_that_have_become_small_become_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Arc::new(ManualClock::new());
+    let log = open(folder.path(), &clock);
+    let partition = testing::partition(&log, config());
+    for key in 0..100 {
+        fill(&partition, key, 2);
+        fill(&partition, 200, 5);
+    }
+    log.flush();
+    let before = partition.segments().len();
+    log.housekeep();
+    let left = records(&partition);
+    fill(&partition, 200, 40);
+    log.flush();
+    log.housekeep();
+    // Each as full as it may be, but for what has come since.
+    let (segments, size) = (partition.segments().len(), partition.size());
+    assert!(before > 80, "{before}");
+    let full = size / u64::from(config().segment_bytes);
+    assert!(segments as u64 <= full + 10, "{segments} with {size} bytes");
+    for (at, _, _) in left.iter().filter(|it| it.1 != [200]) {
+        assert_eq!(first_from(&partition, *at), Some(*at));
+    }
+    drop((partition, log));
+    let log = open(folder.path(), &clock);
+    let partition = testing::partition(&log, config());
+    assert_eq!(partition.segments().len(), segments);
+}
+
+#[test]
+fn what_compaction_has_emptied_does_not_hold_up_retention() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Arc::new(ManualClock::new());
+    let log = open(folder.path(), &clock);
+    let mut config = config();
+    (config.cleanup.delete, config.retention_ms) = (true, Some(1000));
+    let partition = testing::partition(&log, config);
+    fill(&partition, 1, 40);
+    log.flush();
+    log.housekeep();
+    assert_eq!(partition.segments()[0].size(), 0);
+    clock.advance(Duration::from_secs(2));
+    log.housekeep();
+    assert_eq!(partition.offsets().start, Offset(40));
+}
+
+#[test]
 fn what_was_aborted_goes_and_what_is_open_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = open(folder.path(), &Arc::new(ManualClock::new()));
@@ -259,7 +307,7 @@ fn the_last_of_each_key_stays_wherever_the_power_goes() {
         log.topic(testing::TOPIC).expect("it is there").partitions()[0].clone()
     };
     let mut compacted = 0;
-    for operations in 0..150 {
+    for operations in 0..200 {
         for seed in 0..4 {
             let disk = SimulatedDisk::new(seed);
             let log = open(&disk);
@@ -271,26 +319,40 @@ fn the_last_of_each_key_stays_wherever_the_power_goes() {
             )
             .expect("made");
             let partition = find(&log);
-            for at in 0..60 {
-                let batch = BatchBuilder::new().record(0, Some(&[at % 7]), Some(&[at; 50]));
-                let batch = batch
-                    .record(0, Some(&[at % 3 + 10]), Some(&[at; 10]))
-                    .build();
-                partition
-                    .append(&batch, Origin::Client)
-                    .expect("it is appended");
+            let fill = |numbers: std::ops::Range<u8>| {
+                for at in numbers {
+                    let batch = BatchBuilder::new().record(0, Some(&[at % 7]), Some(&[at; 50]));
+                    let batch = batch
+                        .record(0, Some(&[at % 3 + 10]), Some(&[at; 10]))
+                        .record(0, Some(&[at, 1]), None)
+                        .build();
+                    partition
+                        .append(&batch, Origin::Client)
+                        .expect("it is appended");
+                }
+                log.flush();
+                records(&partition)
+            };
+            let mut all = fill(0..60);
+            if seed % 2 == 1 {
+                // So that there are small segments to put together.
+                log.housekeep();
+                let more = fill(60..120);
+                all.extend(more.into_iter().filter(|it| it.0 >= 180));
             }
-            log.flush();
-            let all = records(&partition);
             disk.cut_power_after(operations);
             log.housekeep();
             let disk = disk.power_cut();
             drop((partition, log));
             for _ in 0..2 {
                 let log = open(&disk);
+                for pair in find(&log).segments().windows(2) {
+                    let last = pair[0].last_offset().expect("it reads");
+                    assert!(last < Some(pair[1].base), "records are there twice");
+                }
                 let left = records(&find(&log));
                 assert!(left.iter().all(|record| all.contains(record)));
-                assert!(left.is_sorted_by_key(|it| it.0));
+                assert!(left.is_sorted_by(|one, next| one.0 < next.0), "{left:?}");
                 for key in all.iter().map(|it| &it.1) {
                     let last = all.iter().rfind(|it| it.1 == *key);
                     assert_eq!(
@@ -318,7 +380,7 @@ fn a_damaged_segment_is_left_as_it_is() {
     let partition = testing::partition(&log, config());
     fill(&partition, 1, 40);
     log.flush();
-    let path = partition.with_segments(|segments| segments[0].path().to_owned());
+    let path = partition.segments()[0].path().to_owned();
     let mut bytes = std::fs::read(&path).expect("it is there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -1,6 +1,7 @@
 //! Offsets together with where they are, so that nobody has to look for them.
 
 use super::Durability;
+use crate::checkpoint::Epochs;
 use crate::id::Offset;
 use crate::transaction::Transactions;
 
@@ -21,6 +22,7 @@ pub(crate) struct Bounds {
     pub(crate) durable: Mark,
     pub(crate) end: Mark,
     pub(crate) transactions: Transactions,
+    pub(crate) epochs: Epochs,
     /// Where the first transaction begins that is not over.
     unstable: Option<Mark>,
 }
@@ -50,13 +52,19 @@ pub struct Offsets {
 
 impl Bounds {
     /// Of a partition that ends there, with what transactions there are.
-    pub(crate) fn new(start: Offset, end: Mark, transactions: Transactions) -> Self {
+    pub(crate) fn new(
+        start: Offset,
+        end: Mark,
+        transactions: Transactions,
+        epochs: Epochs,
+    ) -> Self {
         let unstable = transactions.first();
         Self {
             start,
             durable: end,
             end,
             transactions,
+            epochs,
             unstable,
         }
     }

@@ -45,7 +45,7 @@ impl<D: Disk> Partition<D> {
         self.refuse_if_closed()?;
         writer.producers.check_marker(id, epoch, marker)?;
         header.base_offset = writer.end;
-        header.leader_epoch = writer.leader_epoch;
+        header.leader_epoch = self.leader_epoch;
         self.write(&mut writer, &header, Some(marker), &batch, &config)?;
         drop(writer);
         self.appended();

@@ -40,6 +40,19 @@ pub(crate) struct Place<'a, D: Disk> {
     pub(crate) root: &'a Path,
 }
 
+/// A partition's segments, and what follows from them.
+pub(super) struct Found<D: Disk> {
+    pub(super) segments: Vec<Arc<Segment<D>>>,
+    pub(super) writer: Writer<D>,
+    pub(super) transactions: Transactions,
+    pub(super) epochs: Epochs,
+    /// Of who appends from now on.
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) checkpointed: Option<Mark>,
+    /// Where the partition was told to begin.
+    pub(super) start: Option<Offset>,
+}
+
 impl<D: Disk> Partition<D> {
     /// Makes an empty one. Its folder's name is durable once the root is synced.
     pub(crate) fn create(place: &Place<'_, D>) -> Result<Arc<Self>, IoError> {
@@ -60,7 +73,15 @@ impl<D: Disk> Partition<D> {
         let first = make().map_err(IoError::at(&folder))?;
         let first = Arc::new(first);
         let writer = Writer::new(first.clone());
-        Ok(place.partition(vec![first], writer, Transactions::default(), None, None))
+        Ok(place.partition(Found {
+            segments: vec![first],
+            writer,
+            transactions: Transactions::default(),
+            epochs: Epochs::default(),
+            leader_epoch: LeaderEpoch(0),
+            checkpointed: None,
+            start: None,
+        }))
     }
 
     /// Opens one that is there.
@@ -69,6 +90,7 @@ impl<D: Disk> Partition<D> {
         let entries = place.entries()?;
         let segments = place.segments(&entries)?;
         if segments.is_empty() {
+            // As somebody may make one who has lost the folder.
             return Ok((Self::create(place)?, Recovery::default()));
         }
         let replay = Replay::new(place, segments, &entries);
@@ -82,11 +104,13 @@ impl<D: Disk> Place<'_, D> {
         self.root.join(format!("{}-{}", self.topic, self.index))
     }
 
-    /// What is in its folder; nothing where there is none.
+    /// What is in its folder, which was durable before the topic had the partition.
     fn entries(&self) -> Result<Vec<Entry>, OpenError> {
         let folder = self.folder();
         match self.shared.files.disk.list(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(OpenError::Partition { folder })
+            }
             entries => Ok(entries.map_err(IoError::at(&folder))?),
         }
     }
@@ -120,29 +144,23 @@ impl<D: Disk> Place<'_, D> {
         bases.into_iter().map(adopt).collect()
     }
 
-    /// A partition of these segments, of which is known what follows from them.
-    pub(super) fn partition(
-        &self,
-        segments: Vec<Arc<Segment<D>>>,
-        writer: Writer<D>,
-        transactions: Transactions,
-        checkpointed: Option<Mark>,
-        start: Option<Offset>,
-    ) -> Arc<Partition<D>> {
+    pub(super) fn partition(&self, found: Found<D>) -> Arc<Partition<D>> {
+        let (segments, end) = (found.segments, found.writer.mark());
         let first = segments
             .first()
             .map_or(Offset::ZERO, |segment| segment.base);
-        let start = retain::clamp(start, first, writer.mark());
+        let start = retain::clamp(found.start, first, end);
         let has_aborted = segments.iter().any(|segment| segment.aborted.length() > 0);
-        let bounds = Bounds::new(start, writer.mark(), transactions);
+        let bounds = Bounds::new(start, end, found.transactions, found.epochs);
         Arc::new(Partition {
             topic: self.topic.clone(),
             index: self.index,
             folder: self.folder(),
             shared: self.shared.clone(),
             config: self.config.clone(),
-            writer: Mutex::new(writer),
-            segments: RwLock::new(segments),
+            leader_epoch: found.leader_epoch,
+            writer: Mutex::new(found.writer),
+            segments: RwLock::new(Arc::new(segments)),
             bounds: Mutex::new(bounds),
             recent: Mutex::new(Recent::default()),
             watchers: Arc::new(Watchers::default()),
@@ -150,7 +168,7 @@ impl<D: Disk> Place<'_, D> {
             has_aborted: AtomicBool::new(has_aborted),
             flush: flush::State::default(),
             checkpoint: Mutex::new(None),
-            checkpointed: Mutex::new(checkpointed),
+            checkpointed: Mutex::new(found.checkpointed),
             removing: Mutex::new(()),
             stage: AtomicU8::new(OPEN),
         })
@@ -163,8 +181,6 @@ impl<D: Disk> Writer<D> {
         Self {
             end: active.base,
             active,
-            leader_epoch: LeaderEpoch(0),
-            epochs: Epochs::default(),
             producers: Producers::default(),
             first_timestamp_ms: None,
         }

@@ -243,32 +243,22 @@ impl<D: Disk> Partition<D> {
 
     /// The segment an offset is in, or would be.
     fn segment_of(&self, offset: Offset) -> Option<Arc<Segment<D>>> {
-        self.with_segments(|segments| {
-            let after = segments.partition_point(|segment| segment.base <= offset);
-            segments.get(after.checked_sub(1)?).cloned()
-        })
+        let segments = self.segments();
+        let after = segments.partition_point(|segment| segment.base <= offset);
+        segments.get(after.checked_sub(1)?).cloned()
     }
 
-    /// The segments from the one with `offset` to the one that begins at `last`, each looked up when it is
-    /// asked for: there may be many, and most readers need one.
+    /// The segments from the one with `offset` to the one that begins at `last`.
     pub(super) fn segments_from(
         &self,
         offset: Offset,
         last: Offset,
-    ) -> impl Iterator<Item = Arc<Segment<D>>> {
-        let mut before: Option<Offset> = None;
-        std::iter::from_fn(move || {
-            let next = self.with_segments(|segments| {
-                let after = |offset| segments.partition_point(|segment| segment.base <= offset);
-                let number = match before {
-                    Some(before) => after(before),
-                    None => after(offset).saturating_sub(1),
-                };
-                segments.get(number).cloned()
-            });
-            before = next.as_ref().map(|segment| segment.base).or(before);
-            next.filter(|segment| segment.base <= last)
-        })
+    ) -> impl Iterator<Item = Arc<Segment<D>>> + use<D> {
+        let segments = self.segments();
+        let after = segments.partition_point(|segment| segment.base <= offset);
+        let segments =
+            (after.saturating_sub(1)..).map_while(move |number| segments.get(number).cloned());
+        segments.take_while(move |segment| segment.base <= last)
     }
 }
 

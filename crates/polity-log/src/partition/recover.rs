@@ -4,20 +4,21 @@
 //! first that is not whole or does not follow, the log ends: that is how far a killed machine got. What is
 //! beyond was never acknowledged, or [`Durability::Os`](super::Durability::Os) was asked for.
 
+mod state;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::compact::has_gaps;
-use super::open::{Place, Recovery};
+use super::compact::{end_replacing, has_gaps, is_replacing, remove_replaced};
+use super::open::{Found, Place, Recovery};
 use super::retain::{before_start, read_start};
-use super::{Mark, Partition, Writer};
-use crate::batch::{ControlRecord, Header, Records};
+use super::{Mark, Partition};
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::disk::{Disk, Entry, TEMPORARY};
 use crate::id::{LeaderEpoch, Offset};
 use crate::segment::{self, Scan, Segment};
-use crate::transaction::Transactions;
+use state::State;
 
 #[cfg(test)]
 #[path = "recover_tests.rs"]
@@ -56,19 +57,23 @@ impl<'a, D: Disk> Replay<'a, D> {
 
     pub(super) fn run(mut self) -> io::Result<(Arc<Partition<D>>, Recovery)> {
         let disk = &self.place.shared.files.disk;
-        let start = read_start(disk, &self.folder);
+        let start = read_start(disk, &self.folder)?;
         if start.is_some() {
             // A killed process may not have got to that, and what is removed for it cannot come back.
             disk.sync_folder(&self.folder)?;
         }
-        let checkpoint = self.checkpoint();
+        let checkpoint = self.checkpoint()?;
         // A crash came before they were removed.
         let vouched = checkpoint.as_ref().map_or(Offset::ZERO, |it| it.at.segment);
+        let was_replacing = is_replacing(self.entries);
+        if was_replacing {
+            remove_replaced(disk, &self.folder, &mut self.segments, vouched)?;
+        }
         let gone = start.map_or(0, |start| before_start(&self.segments, start.min(vouched)));
         for segment in self.segments.drain(..gone) {
             segment.remove()?;
         }
-        self.has_gaps = checkpoint.is_none() && has_gaps(disk, &self.folder);
+        self.has_gaps = checkpoint.is_none() && has_gaps(disk, &self.folder)?;
         let from = checkpoint.as_ref().map(|it| it.at);
         let mut state = self.state(checkpoint)?;
         let first = from.map_or(0, |at| {
@@ -79,35 +84,51 @@ impl<'a, D: Disk> Replay<'a, D> {
         let State {
             mut writer,
             transactions,
+            mut epochs,
         } = state;
         writer.active = self.segments.last().cloned().unwrap_or(writer.active);
         writer.first_timestamp_ms = first_timestamp(&writer.active)?;
         // Who was not closed may have lost what was read or copied elsewhere: the epoch tells the two ends apart.
-        let last = writer.epochs.last().unwrap_or(LeaderEpoch(0));
+        let last = epochs.last().unwrap_or(LeaderEpoch(0));
         let is_clean = self.recovery.verified == 0 && self.recovery.truncated == 0;
-        writer.leader_epoch = LeaderEpoch(last.0 + i32::from(!is_clean));
+        let leader_epoch = LeaderEpoch(last.0 + i32::from(!is_clean));
+        if !is_clean {
+            // Clients know of it as soon as they ask, and it must never be lower again.
+            epochs.saw(leader_epoch, writer.end);
+        }
         self.sync(first, from, writer.mark())?;
-
-        let partition = self
-            .place
-            .partition(self.segments, writer, transactions, from, start);
-        Ok((partition, self.recovery))
+        if was_replacing {
+            end_replacing(disk, &self.folder)?;
+        }
+        let found = Found {
+            segments: self.segments,
+            writer,
+            transactions,
+            epochs,
+            leader_epoch,
+            checkpointed: from,
+            start,
+        };
+        Ok((self.place.partition(found), self.recovery))
     }
 
     /// The newest checkpoint that belongs to the segments.
-    fn checkpoint(&self) -> Option<Checkpoint> {
+    fn checkpoint(&self) -> io::Result<Option<Checkpoint>> {
         let offsets = self
             .entries
             .iter()
             .filter_map(|it| segment::parse_name(&it.name, CHECKPOINT));
         let mut offsets: Vec<Offset> = offsets.collect();
         offsets.sort_unstable();
-        let read = |offset: &Offset| {
-            let path = self.folder.join(segment::name(*offset, CHECKPOINT));
-            let checkpoint = Checkpoint::read(&self.place.shared.files.disk, &path);
-            checkpoint.filter(|it| it.at.offset == *offset && self.has(it.at))
-        };
-        offsets.iter().rev().find_map(read)
+        for offset in offsets.into_iter().rev() {
+            let path = self.folder.join(segment::name(offset, CHECKPOINT));
+            let checkpoint = Checkpoint::read(&self.place.shared.files.disk, &path)?;
+            let is_of_these = |it: &Checkpoint| it.at.offset == offset && self.has(it.at);
+            if let Some(checkpoint) = checkpoint.filter(is_of_these) {
+                return Ok(Some(checkpoint));
+            }
+        }
+        Ok(None)
     }
 
     fn has(&self, at: Mark) -> bool {
@@ -124,17 +145,10 @@ impl<'a, D: Disk> Replay<'a, D> {
             .first()
             .cloned()
             .ok_or(io::ErrorKind::NotFound)?;
-        let mut state = State {
-            writer: Writer::new(first),
-            transactions: Transactions::default(),
-        };
+        let mut state = State::new(first);
         let Some(checkpoint) = checkpoint else {
             return Ok(state);
         };
-        let writer = &mut state.writer;
-        writer.end = checkpoint.at.offset;
-        writer.epochs = checkpoint.epochs;
-        writer.producers = checkpoint.producers;
         let found = self
             .segments
             .iter()
@@ -147,8 +161,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             tracing::warn!("the indexes of {path} are not as they were, and are made anew");
             segment.rebuild_indexes(checkpoint.at.position, self.index_interval)?;
         }
-        let open: Vec<Offset> = state
-            .writer
+        let open: Vec<Offset> = checkpoint
             .producers
             .iter()
             .filter_map(|(_, it)| it.transaction)
@@ -156,6 +169,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         for offset in open {
             state.transactions.reopen(self.mark(offset)?);
         }
+        state.resume(checkpoint);
         Ok(state)
     }
 
@@ -192,8 +206,14 @@ impl<'a, D: Disk> Replay<'a, D> {
     }
 
     fn replay(&mut self, first: usize, from: Option<Mark>, state: &mut State<D>) -> io::Result<()> {
-        for number in first..self.segments.len() {
-            let segment = self.segments[number].clone();
+        let mut number = first;
+        while let Some(segment) = self.segments.get(number).cloned() {
+            if self.has_gaps && segment.base < state.writer.end && is_replacing(self.entries) {
+                // It had been put into the one before it.
+                self.segments.remove(number);
+                segment.remove()?;
+                continue;
+            }
             let at = from
                 .filter(|at| at.segment == segment.base)
                 .map_or(0, |at| at.position);
@@ -230,6 +250,7 @@ impl<'a, D: Disk> Replay<'a, D> {
                 self.drop_segments(number + usize::from(follows))?;
                 return Ok(());
             }
+            number += 1;
         }
         Ok(())
     }
@@ -251,7 +272,8 @@ impl<'a, D: Disk> Replay<'a, D> {
             finished.iter().for_each(|segment| segment.mark_finished());
         }
         // What was cut off may come back, if nobody says that it must not.
-        if vouched == Some(end) && self.recovery.truncated == 0 {
+        let is_empty = vouched.is_none() && end.offset == Offset::ZERO;
+        if (is_empty || vouched == Some(end)) && self.recovery.truncated == 0 {
             return Ok(());
         }
         for segment in self.segments.get(first..).unwrap_or_default() {
@@ -267,62 +289,6 @@ impl<'a, D: Disk> Replay<'a, D> {
         }
         disk.sync_folder(&self.folder)
     }
-}
-
-/// What follows from the batches so far.
-struct State<D: Disk> {
-    writer: Writer<D>,
-    transactions: Transactions,
-}
-
-impl<D: Disk> State<D> {
-    fn take(
-        &mut self,
-        segment: &Segment<D>,
-        header: &Header,
-        position: u32,
-        batch: &[u8],
-        index_interval: u32,
-    ) -> Result<(), String> {
-        let end = self.writer.end;
-        if header.base_offset != end || header.last_offset_delta < 0 {
-            return Err(format!("offset {} comes after {end}", header.base_offset));
-        }
-        if header.last_offset().0 - segment.base.0 > i64::from(i32::MAX) {
-            return Err(format!(
-                "offset {} is too far from the first",
-                header.base_offset
-            ));
-        }
-        let marker = marker(header, batch);
-        if let Some(aborted) = self.writer.aborted_by(header, marker) {
-            segment
-                .aborted
-                .push(&aborted)
-                .map_err(|error| error.to_string())?;
-        }
-        let at = Mark {
-            offset: header.base_offset,
-            segment: segment.base,
-            position,
-        };
-        segment.appended(header, position, index_interval);
-        let change = self.writer.wrote(header, marker);
-        self.transactions.apply(change, at);
-        // All that is found counts.
-        self.transactions.settle(header.last_offset().next());
-        Ok(())
-    }
-}
-
-/// What a control batch says.
-fn marker(header: &Header, batch: &[u8]) -> Option<ControlRecord> {
-    let records = header
-        .attributes
-        .is_control()
-        .then(|| Records::of(header, batch));
-    let record = records?.ok()?.next()?.ok()?;
-    ControlRecord::parse(&record).ok()?
 }
 
 fn first_timestamp<D: Disk>(segment: &Segment<D>) -> io::Result<Option<i64>> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::{BatchBuilder, Outcome};
+use crate::batch::{BatchBuilder, ControlRecord, Outcome};
 use crate::partition::{Isolation, Origin, lock};
 use crate::testing::{self, batch, offsets, read_all};
 use crate::{Log, Partition, ProducerEpoch, ProducerId, RealDisk, TopicConfig};
@@ -150,11 +150,14 @@ impl Client {
             .partition
             .read(Offset(0), Isolation::ReadCommitted, usize::MAX)
             .expect("it reads");
-        let transactions = self.partition.bounds().transactions.clone();
+        let bounds = self.partition.bounds();
+        let mut epochs = bounds.epochs.clone();
+        // One without batches follows from how it was closed, not from them.
+        epochs.0.retain(|(_, begin)| *begin < writer.end);
         let state = (
             writer.producers.clone(),
-            writer.epochs.clone(),
-            transactions,
+            epochs,
+            bounds.transactions.clone(),
         );
         (state, writer.end, read.offsets, read.aborted)
     }
@@ -219,6 +222,23 @@ fn readers_of_what_is_committed_stop_at_an_open_transaction_and_are_told_of_abor
     client.log.as_ref().expect("it is open").flush();
     assert_eq!(read(&client, 0), (8, true, vec![(3, 2)]));
     assert_eq!(read(&client, 7), (8, true, vec![]));
+}
+
+#[test]
+fn the_leaders_epoch_rises_with_a_kill_and_never_falls() {
+    let mut client = Client::new();
+    client.take(&Step::Plain(2));
+    let epoch = |client: &Client| client.partition.leader_epoch().0;
+    assert_eq!(epoch(&client), 0);
+    client.reopen(kill);
+    assert_eq!(epoch(&client), 1);
+    let end = client.partition.end_of_epoch(LeaderEpoch(0));
+    assert_eq!(end, Some((LeaderEpoch(0), Offset(2))));
+    // Nothing was appended, and clients know of it all the same.
+    client.reopen(drop);
+    assert_eq!(epoch(&client), 1);
+    client.reopen(drop);
+    assert_eq!(epoch(&client), 1);
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! The offset at which a partition begins is written before anything is removed, so that after a crash
 //! nothing comes back, and no hole is left where files went in another order than they should have.
 
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
+use super::offset_file::OffsetFile;
 use super::{Mark, Partition, lock};
 use crate::config::TopicConfig;
-use crate::disk::{Disk, is_full, read_small, write_atomically};
+use crate::disk::{Disk, is_full};
 use crate::error::{IoError, ReadError};
 use crate::id::Offset;
 use crate::segment::{NO_TIMESTAMP, Segment};
@@ -21,9 +23,8 @@ mod tests;
 /// `producer.id.expiration.ms`).
 const PRODUCER_EXPIRATION_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Where a partition begins: an offset and its checksum.
-const START: &str = "start-offset";
-const START_FILE: usize = 12;
+/// Where a partition begins.
+const START: OffsetFile = OffsetFile("start-offset");
 
 impl<D: Disk> Partition<D> {
     /// Removes the records before an offset, or all that count, for good.
@@ -37,7 +38,7 @@ impl<D: Disk> Partition<D> {
         // What is to begin there must not be lost to a power cut itself.
         self.flush();
         if let Some(why) = self.shared.poison.get() {
-            let error = std::io::Error::other(why.to_owned());
+            let error = io::Error::other(why.to_owned());
             return Err(IoError::at(&self.folder)(error).into());
         }
         let offsets = self.offsets();
@@ -105,8 +106,8 @@ impl<D: Disk> Partition<D> {
     }
 
     /// Where the partition is to begin, by its age and its size.
-    fn retained(&self, config: &TopicConfig, now_ms: i64) -> std::io::Result<Option<Offset>> {
-        let segments = self.with_segments(<[_]>::to_vec);
+    fn retained(&self, config: &TopicConfig, now_ms: i64) -> io::Result<Option<Offset>> {
+        let segments = self.segments();
         let last_stable = self.offsets().last_stable;
         let mut size: u64 = segments
             .iter()
@@ -117,8 +118,11 @@ impl<D: Disk> Partition<D> {
             let [segment, next] = pair else { break };
             size -= u64::from(segment.size());
             let is_too_much = config.retention_bytes.is_some_and(|most| size >= most);
+            // Compaction may have left nothing in it, which then has no age.
+            let is_empty = segment.size() == 0;
+            let may_go = is_empty || is_too_much || is_old(segment, config, now_ms)?;
             // What does not count, and what a transaction may still need, stays.
-            if next.base > last_stable || !(is_too_much || is_old(segment, config, now_ms)?) {
+            if next.base > last_stable || !may_go {
                 break;
             }
             start = Some(next.base);
@@ -135,7 +139,7 @@ impl<D: Disk> Partition<D> {
         if start <= self.offsets().start {
             return Ok(());
         }
-        match write_start(&self.shared.files.disk, &self.folder, start) {
+        match START.write(&self.shared.files.disk, &self.folder, start) {
             Err(error) if or_unwritten && is_full(&error) => {}
             written => written.map_err(IoError::at(&self.folder))?,
         }
@@ -148,14 +152,10 @@ impl<D: Disk> Partition<D> {
     fn remove_gone(&self) -> Result<(), IoError> {
         let vouched = lock(&self.checkpointed).map_or(Offset::ZERO, |at| at.segment);
         let start = self.offsets().start.min(vouched);
-        let removed: Vec<_> = {
-            let mut segments = self
-                .segments
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            let gone = before_start(&segments, start);
+        let removed: Vec<_> = self.change_segments(|segments| {
+            let gone = before_start(segments, start);
             segments.drain(..gone).collect()
-        };
+        });
         for segment in removed {
             segment.remove().map_err(IoError::at(segment.path()))?;
         }
@@ -164,11 +164,7 @@ impl<D: Disk> Partition<D> {
 }
 
 /// Whether the last of its records is too old.
-fn is_old<D: Disk>(
-    segment: &Segment<D>,
-    config: &TopicConfig,
-    now_ms: i64,
-) -> std::io::Result<bool> {
+fn is_old<D: Disk>(segment: &Segment<D>, config: &TopicConfig, now_ms: i64) -> io::Result<bool> {
     let Some(retention_ms) = config.retention_ms else {
         return Ok(false);
     };
@@ -176,22 +172,9 @@ fn is_old<D: Disk>(
     Ok(largest != NO_TIMESTAMP && now_ms.saturating_sub(largest) > retention_ms)
 }
 
-fn write_start<D: Disk>(disk: &D, folder: &Path, start: Offset) -> std::io::Result<()> {
-    let offset = start.0.to_be_bytes();
-    let checksum = crc32c::crc32c(&offset).to_be_bytes();
-    write_atomically(
-        disk,
-        &folder.join(START),
-        &[&offset[..], &checksum].concat(),
-    )
-}
-
 /// Where the partition was told to begin; None if never, or nobody knows.
-pub(super) fn read_start<D: Disk>(disk: &D, folder: &Path) -> Option<Offset> {
-    let bytes = read_small(disk, &folder.join(START), START_FILE).ok()??;
-    let (offset, checksum) = bytes.split_first_chunk::<8>()?;
-    let is_right = crc32c::crc32c(offset).to_be_bytes() == *checksum;
-    is_right.then_some(Offset(i64::from_be_bytes(*offset)))
+pub(super) fn read_start<D: Disk>(disk: &D, folder: &Path) -> io::Result<Option<Offset>> {
+    START.read(disk, folder)
 }
 
 /// How many of the first segments have nothing from `start` on.

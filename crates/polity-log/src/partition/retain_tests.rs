@@ -228,11 +228,12 @@ fn segments_that_should_be_gone_go_at_the_next_start() {
     let partition = place.partition(config());
     fill(&partition, 60);
     place.log.flush();
-    write_start(&RealDisk, &place.folder.path().join("orders-0"), Offset(55))
+    START
+        .write(&RealDisk, &place.folder.path().join("orders-0"), Offset(55))
         .expect("it is written");
     let place = place.reopen();
     let partition = place.partition(config());
     assert_eq!(partition.offsets().start, Offset(55));
-    let first = partition.with_segments(|segments| segments[0].base);
+    let first = partition.segments()[0].base;
     assert!(first > Offset(0) && first <= Offset(55));
 }

@@ -46,8 +46,10 @@ impl<D: Disk> Partition<D> {
         &self,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
-        let largest = self.with_segments(|segments| segments.to_vec());
-        let times = largest.iter().map(|segment| segment.largest_timestamp_ms());
+        let segments = self.segments();
+        let times = segments
+            .iter()
+            .map(|segment| segment.largest_timestamp_ms());
         let times = times
             .collect::<io::Result<Vec<_>>>()
             .map_err(IoError::at(&self.folder))?;

@@ -3,7 +3,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::{Disk, File, Files, Handle};
 use crate::id::{Offset, ProducerId};
@@ -57,11 +58,14 @@ impl Aborted {
 }
 
 /// The index; there is a file only once a transaction was aborted.
+///
+/// Only who appends to the partition changes it, while others read it and make it durable.
 #[derive(Debug)]
 pub(crate) struct AbortedIndex<D: Disk> {
     files: Arc<Files<D>>,
     handle: Arc<Handle<D>>,
-    entries: Mutex<u64>,
+    /// How many there are; the file may have more for a moment.
+    entries: AtomicU64,
 }
 
 impl<D: Disk> AbortedIndex<D> {
@@ -69,39 +73,46 @@ impl<D: Disk> AbortedIndex<D> {
         Self {
             files: files.clone(),
             handle,
-            entries: Mutex::new(0),
+            entries: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn adopt(&self, length: u64) {
-        *self.lock() = length / ENTRY as u64;
+        self.set(length / ENTRY as u64);
     }
 
     pub(crate) fn push(&self, entry: &Aborted) -> io::Result<()> {
-        let mut entries = self.lock();
-        let file = match *entries {
+        let entries = self.len();
+        let file = match entries {
             0 => self.files.create(&self.handle)?,
             _ => self.files.open(&self.handle)?,
         };
-        file.write_at([&entry.encode(), &[]], *entries * ENTRY as u64)?;
-        *entries += 1;
+        file.write_at([&entry.encode(), &[]], entries * ENTRY as u64)?;
+        self.set(entries + 1);
         Ok(())
     }
 
     /// Takes the last one back: its marker was not written.
-    pub(crate) fn pop(&self) {
-        let mut entries = self.lock();
-        *entries = entries.saturating_sub(1);
+    pub(crate) fn pop(&self) -> io::Result<()> {
+        let entries = self.len().saturating_sub(1);
+        self.set(entries);
+        self.files
+            .open(&self.handle)?
+            .truncate(entries * ENTRY as u64)
     }
 
     pub(crate) fn all(&self) -> io::Result<Vec<Aborted>> {
-        let entries = *self.lock();
+        let entries = self.len();
         if entries == 0 {
             return Ok(Vec::new());
         }
         let mut bytes = vec![0; entries as usize * ENTRY];
         let read = self.files.open(&self.handle)?.read_at(&mut bytes, 0)?;
-        let bytes = bytes.get(..read).unwrap_or_default();
+        bytes.truncate(read);
+        // The last may have been taken back meanwhile.
+        if (read as u64) < self.length() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(bytes
             .chunks_exact(ENTRY)
             .filter_map(Aborted::decode)
@@ -115,19 +126,18 @@ impl<D: Disk> AbortedIndex<D> {
             .iter()
             .take_while(|entry| entry.last < end)
             .count() as u64;
-        let mut entries = self.lock();
-        if kept < *entries {
+        if kept < self.len() {
             self.files
                 .open(&self.handle)?
                 .truncate(kept * ENTRY as u64)?;
-            *entries = kept;
+            self.set(kept);
         }
         Ok(())
     }
 
     /// In bytes.
     pub(crate) fn length(&self) -> u64 {
-        *self.lock() * ENTRY as u64
+        self.len() * ENTRY as u64
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -135,17 +145,17 @@ impl<D: Disk> AbortedIndex<D> {
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let entries = *self.lock();
-        if entries == 0 {
-            return Ok(());
+        match self.len() {
+            0 => Ok(()),
+            _ => self.files.open(&self.handle)?.sync(),
         }
-        let file = self.files.open(&self.handle)?;
-        // What was taken back may be there still.
-        file.truncate(entries * ENTRY as u64)?;
-        file.sync()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn len(&self) -> u64 {
+        self.entries.load(Ordering::Acquire)
+    }
+
+    fn set(&self, entries: u64) {
+        self.entries.store(entries, Ordering::Release);
     }
 }

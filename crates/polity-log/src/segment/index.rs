@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::NO_TIMESTAMP;
 use crate::disk::{Disk, File, Files, Handle};
 
 /// Entries that wait for a write.
@@ -41,6 +42,14 @@ pub(crate) struct OffsetEntry {
 pub(crate) struct TimeEntry {
     pub(crate) timestamp_ms: i64,
     pub(crate) delta: u32,
+}
+
+impl TimeEntry {
+    /// Of a segment without timestamps.
+    pub(super) const NONE: Self = Self {
+        timestamp_ms: NO_TIMESTAMP,
+        delta: 0,
+    };
 }
 
 impl IndexEntry for OffsetEntry {
@@ -91,7 +100,10 @@ impl IndexEntry for TimeEntry {
 pub(crate) struct Index<D: Disk, E> {
     files: Arc<Files<D>>,
     handle: Arc<Handle<D>>,
+    /// Not held while the disk is at work: readers want it.
     entries: Mutex<Entries<E>>,
+    /// Who changes the file.
+    changing: Mutex<()>,
     entry: PhantomData<E>,
 }
 
@@ -113,6 +125,7 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
             files: files.clone(),
             handle,
             entries,
+            changing: Mutex::new(()),
             entry: PhantomData,
         }
     }
@@ -127,16 +140,39 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
     }
 
     pub(crate) fn push(&self, entry: E) {
-        let mut entries = self.lock();
-        entries.waiting.push(entry);
-        if entries.waiting.len() >= WAITING && self.write(&mut entries).is_err() {
+        let waiting = {
+            let mut entries = self.lock();
+            entries.waiting.push(entry);
+            entries.waiting.len()
+        };
+        if waiting >= WAITING && self.flush().is_err() {
             // There is no room, or no disk. The index is only sparser for it, and memory is bounded.
-            entries.waiting.clear();
+            self.lock().waiting.clear();
         }
     }
 
+    /// Writes the entries that wait.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        self.write(&mut self.lock())
+        let _one = self.change();
+        let (written, count, bytes) = {
+            let entries = self.lock();
+            let mut bytes = Vec::with_capacity(entries.waiting.len() * E::SIZE);
+            let waiting = entries.waiting.iter();
+            waiting.for_each(|entry| entry.encode(&mut bytes));
+            (entries.written, entries.waiting.len(), bytes)
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        let file = match written {
+            0 => self.files.create(&self.handle)?,
+            _ => self.files.open(&self.handle)?,
+        };
+        file.write_at([&bytes, &[]], (written * E::SIZE) as u64)?;
+        let mut entries = self.lock();
+        entries.written += count;
+        entries.waiting.drain(..count);
+        Ok(())
     }
 
     /// How many entries there are.
@@ -145,16 +181,24 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         (entries.written + entries.waiting.len()) as u32
     }
 
+    /// Of all of them, in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        u64::from(self.len()) * E::SIZE as u64
+    }
+
     /// Keeps the first entries only, where there are as many.
     pub(crate) fn truncate(&self, entries: u32) -> io::Result<bool> {
-        let mut state = self.lock();
+        let _one = self.change();
         let kept = entries as usize;
-        if state.written < kept {
-            return Ok(false);
-        }
-        state.written = kept;
-        state.waiting.clear();
-        if kept > 0 {
+        let written = {
+            let mut state = self.lock();
+            if state.written < kept {
+                return Ok(false);
+            }
+            state.waiting.clear();
+            std::mem::replace(&mut state.written, kept)
+        };
+        if written > kept {
             self.files
                 .open(&self.handle)?
                 .truncate((kept * E::SIZE) as u64)?;
@@ -171,9 +215,14 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
     }
 
     pub(crate) fn clear(&self) -> io::Result<()> {
-        let mut entries = self.lock();
-        entries.written = 0;
-        entries.waiting.clear();
+        let _one = self.change();
+        {
+            let mut entries = self.lock();
+            entries.waiting.clear();
+            if std::mem::take(&mut entries.written) == 0 {
+                return Ok(());
+            }
+        }
         self.files.create(&self.handle).map(|_| ())
     }
 
@@ -218,22 +267,6 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         Ok(last.or(found))
     }
 
-    fn write(&self, entries: &mut Entries<E>) -> io::Result<()> {
-        if entries.waiting.is_empty() {
-            return Ok(());
-        }
-        let mut bytes = Vec::with_capacity(entries.waiting.len() * E::SIZE);
-        entries
-            .waiting
-            .iter()
-            .for_each(|entry| entry.encode(&mut bytes));
-        let at = (entries.written * E::SIZE) as u64;
-        self.files.open(&self.handle)?.write_at([&bytes, &[]], at)?;
-        entries.written += entries.waiting.len();
-        entries.waiting.clear();
-        Ok(())
-    }
-
     fn read(&self, entry: usize) -> io::Result<E> {
         let mut bytes = [0; LARGEST_ENTRY];
         let mut entries = self.read_block(entry, 1, &mut bytes)?;
@@ -258,6 +291,10 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         };
         let bytes = bytes.get(..read).unwrap_or_default();
         Ok(bytes.chunks_exact(E::SIZE).filter_map(E::decode))
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<E>> {

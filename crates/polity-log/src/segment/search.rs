@@ -33,6 +33,20 @@ impl<D: Disk> Segment<D> {
         Ok(None)
     }
 
+    /// The last offset of its batches, as far as they are whole; None where there is none.
+    pub(crate) fn last_offset(&self) -> io::Result<Option<Offset>> {
+        let from = self.entry(|_| true)?.map_or(0, |entry| entry.position);
+        let mut scan = Scan::new(self.file()?, from, self.size());
+        let mut last = None;
+        loop {
+            match scan.next() {
+                Ok(Some(found)) => last = Some(found.header.last_offset()),
+                Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+                _ => return Ok(last),
+            }
+        }
+    }
+
     /// The largest position at most `limit`, and after `from`, where a batch is known to begin.
     pub(crate) fn boundary(&self, from: u32, limit: u32) -> io::Result<Option<u32>> {
         let entry = self.entry(|entry| entry.position <= limit)?;
@@ -122,11 +136,11 @@ impl<D: Disk> Segment<D> {
             return Ok(None);
         };
         let last = self.base.plus(i64::from(entry.delta));
-        let found = Scan::new(self.file()?, entry.position, self.size()).next();
-        if let Ok(Some(found)) = found
-            && found.header.last_offset() == last
-        {
-            return Ok(Some(entry));
+        match Scan::new(self.file()?, entry.position, self.size()).next() {
+            Ok(Some(found)) if found.header.last_offset() == last => return Ok(Some(entry)),
+            // That a disk does not answer says nothing of the index.
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+            _ => {}
         }
         self.repair()?;
         Ok(None)
