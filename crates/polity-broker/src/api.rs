@@ -15,6 +15,7 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
@@ -177,6 +178,7 @@ async fn handle_of_admin(node: &Arc<Node>, call: &Call) -> Result<Answer, Refuse
         ApiKey::CreatePartitions => {
             call.answer(&create_partitions::handle(node, call.decode()?).await)
         }
+        ApiKey::DescribeLogDirs => call.answer(&describe_log_dirs::handle(node, &call.decode()?)),
         ApiKey::DescribeConfigs => call.answer(&describe_configs::handle(node, call.decode()?)),
         ApiKey::AlterConfigs => call.answer(&alter_configs::all(node, call.decode()?).await),
         ApiKey::IncrementalAlterConfigs => {

@@ -92,6 +92,9 @@ fn describe(topic: &Topic, page: &[Arc<Partition>]) -> DescribeTopicPartitionsRe
             .with_leader_epoch(partition.leader_epoch().0)
             .with_replica_nodes(here())
             .with_isr_nodes(here())
+            // They may be null, and Kafka's own client fails where they are.
+            .with_eligible_leader_replicas(Some(Vec::new()))
+            .with_last_known_elr(Some(Vec::new()))
     });
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(topics::on_wire(topic.name())))

@@ -55,6 +55,7 @@ requests! {
     ConsumerGroupHeartbeat ConsumerGroupHeartbeatRequest,
     ConsumerGroupDescribe ConsumerGroupDescribeRequest, CreateTopics CreateTopicsRequest,
     DeleteTopics DeleteTopicsRequest, CreatePartitions CreatePartitionsRequest,
+    DescribeLogDirs DescribeLogDirsRequest,
     DescribeConfigs DescribeConfigsRequest, AlterConfigs AlterConfigsRequest,
     IncrementalAlterConfigs IncrementalAlterConfigsRequest,
     InitProducerId InitProducerIdRequest, AddPartitionsToTxn AddPartitionsToTxnRequest,

@@ -38,6 +38,7 @@ pub(crate) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::DeleteTopics => &admin::DELETE_TOPICS,
         ApiKey::CreatePartitions => &admin::CREATE_PARTITIONS,
         ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
+        ApiKey::DescribeLogDirs => &admin::DESCRIBE_LOG_DIRS,
         ApiKey::AlterConfigs => &admin::ALTER_CONFIGS,
         ApiKey::IncrementalAlterConfigs => &admin::INCREMENTAL_ALTER_CONFIGS,
         ApiKey::InitProducerId => &transaction::INIT_PRODUCER_ID,

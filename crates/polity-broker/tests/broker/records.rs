@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use bytes::Bytes;
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -455,4 +456,47 @@ fn records_are_deleted_from_the_beginning_for_good() {
     let broker = broker.restart();
     assert_eq!(fetch(&mut broker.client(), 12, id, 2).log_start_offset, 2);
     assert_eq!(delete(&broker, 2, -1), (0, 5), "all that counts");
+}
+
+#[test]
+fn the_folder_of_the_log_is_told_and_how_large_partitions_are() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "measured", 2);
+    create_topic(&mut client, "other", 1);
+    let records = batch(&["a", "b"]);
+    let length = i64::try_from(records.len()).expect("a small batch");
+    produce(&mut client, 13, id, records);
+    let asked = DescribableLogDirTopic::default()
+        .with_topic(topic_name("measured"))
+        .with_partitions(vec![0, 0, 7]);
+    let versions = DescribeLogDirsRequest::VERSIONS;
+    for version in versions.min..=versions.max {
+        let some = DescribeLogDirsRequest::default().with_topics(Some(vec![asked.clone()]));
+        let told = client.call(version, &some);
+        let [folder] = told.results.as_slice() else {
+            panic!("one folder: {told:?}");
+        };
+        assert_eq!((told.error_code, folder.error_code), (0, 0));
+        let [topic] = folder.topics.as_slice() else {
+            panic!("one topic: {folder:?}");
+        };
+        assert_eq!(topic.name.as_str(), "measured");
+        let sizes = topic.partitions.iter();
+        let sizes = sizes.map(|it| (it.partition_index, it.partition_size));
+        assert_eq!(sizes.collect::<Vec<_>>(), [(0, length)]);
+        if version >= 4 {
+            assert!(0 < folder.usable_bytes && folder.usable_bytes < folder.total_bytes);
+        }
+        let all = client.call(
+            version,
+            &DescribeLogDirsRequest::default().with_topics(None),
+        );
+        let names = all.results[0].topics.iter().map(|it| it.name.as_str());
+        assert!(
+            ["measured", "other"]
+                .iter()
+                .all(|name| names.clone().any(|it| it == *name))
+        );
+    }
 }

@@ -371,6 +371,11 @@ fn topics_are_described_a_page_at_a_time() {
             .with_cursor(cursor);
         let page = client.call(0, &request);
         let told = page.topics.iter().map(|topic| {
+            for partition in &topic.partitions {
+                // Kafka's own client does not bear null here.
+                assert_eq!(partition.eligible_leader_replicas, Some(Vec::new()));
+                assert_eq!(partition.last_known_elr, Some(Vec::new()));
+            }
             let indexes: Vec<_> = topic
                 .partitions
                 .iter()

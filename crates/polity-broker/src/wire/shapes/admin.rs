@@ -65,6 +65,17 @@ pub(crate) const CREATE_PARTITIONS: Shape = Shape {
     ],
 };
 
+pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape {
+    flexible: 2,
+    fields: &[field(
+        "topics",
+        Array(&Struct(&[
+            field("topic", String),
+            field("partitions", Array(&INT32)),
+        ])),
+    )],
+};
+
 pub(crate) const DESCRIBE_CONFIGS: Shape = Shape {
     flexible: 4,
     fields: &[
