@@ -20,6 +20,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
+
 use crate::buffer::Input;
 use crate::deadline::Deadline;
 use crate::group::Membership;
@@ -57,6 +59,24 @@ pub(crate) enum After {
     Reset,
 }
 
+/// The beginning of a wait for a request. Empty lines put it off no further: they say nothing, and a client
+/// could send them for ever.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    since: Instant,
+    /// The thread's.
+    tick: u32,
+}
+
+impl Idle {
+    fn begin<P: Policy, D: Dial>(worker: &Worker<P, D>) -> Self {
+        Self {
+            since: worker.now(),
+            tick: worker.ticks(),
+        }
+    }
+}
+
 enum Arrival {
     /// It is in its place.
     Request,
@@ -91,11 +111,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         let mut input = self.worker.buffers.input();
         // The request that is worked on, if any: where it is, it stays.
         let mut place = None;
+        // Since when the next one is waited for.
+        let mut idle = None;
         loop {
             input.skip_empty_lines();
             if input.is_empty() {
                 input.rest();
-                if !self.wait_for_request(served, &mut input).await {
+                let idle = *idle.get_or_insert_with(|| Idle::begin(&self.worker));
+                if !self.wait_for_request(served, idle, &mut input).await {
                     return;
                 }
                 continue;
@@ -111,6 +134,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                 (Arrival::Closed | Arrival::Request, _) => return,
             };
             place = None;
+            idle = None;
             served += 1;
             match after {
                 After::KeepAlive => {}
@@ -129,14 +153,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     }
 
     /// Reads the first bytes of a request. False when none are to come.
-    async fn wait_for_request(&mut self, served: u64, input: &mut Input) -> bool {
+    async fn wait_for_request(&mut self, served: u64, idle: Idle, input: &mut Input) -> bool {
         let timeouts = self.worker.timeouts();
         let patience = match served {
             0 => timeouts.head,
             _ => timeouts.keep_alive,
         };
-        self.deadline.set(self.worker.now() + patience);
-        self.member.begin_idle(self.worker.ticks());
+        self.deadline.set(idle.since + patience);
+        self.member.begin_idle(idle.tick);
         let mut closing = false;
         let ready = poll_fn(|context| {
             if let Poll::Ready(read) = input.poll_read(&mut self.stream, context) {

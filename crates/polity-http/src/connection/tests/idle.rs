@@ -27,6 +27,23 @@ async fn an_empty_line_after_a_request_leaves_the_connection_idle() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn empty_lines_without_end_put_off_no_wait() {
+    locally(async {
+        let mut served = serve(&[ORIGIN], Duration::ZERO, None);
+        let start = Instant::now();
+        let patience = Timeouts::default().head;
+        for line in ["\r\n", "\r", "\n", "\r\n\r\n\r"] {
+            served.client.send(line).await;
+            sleep(patience / 5).await;
+        }
+        served.client.send("\n").await;
+        assert_eq!(served.client.until("never").await, "");
+        assert_eq!(start.elapsed(), patience);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upload_that_goes_on_behind_the_head_of_its_answer_is_no_silence() {
     locally(async {
         let mut served = serve(&[ORIGIN], Duration::ZERO, None);
