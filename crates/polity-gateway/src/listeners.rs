@@ -118,6 +118,7 @@ impl Listeners {
                 false => Claim::Alone,
             };
             let fresh = open_public(&self.server, listen, claim, &mut self.next_id).await?;
+            obsolete.extend(&self.moved);
             let before = std::mem::replace(&mut self.public, fresh).id;
             self.moved.push(before);
             obsolete.push(before);
@@ -136,10 +137,14 @@ impl Listeners {
         Ok(obsolete)
     }
 
-    /// Stops accepting on those; their connections end with the request they are at.
+    /// Stops accepting on those; their connections end with the request they are at. Where the public
+    /// listener has moved, clients get to make that request: what it was before, and nothing older.
     pub(crate) async fn close(&self, obsolete: Vec<ListenerId>) {
         for id in obsolete {
-            self.server.close(id).await;
+            match self.moved.last() == Some(&id) {
+                true => self.server.retire(id).await,
+                false => self.server.close(id).await,
+            }
         }
     }
 

@@ -26,8 +26,8 @@ const HEAD_GRACE: u32 = 4;
 /// The connections.
 #[derive(Default)]
 pub(crate) struct Group {
-    closing: Cell<bool>,
-    /// Told when it begins to close.
+    phase: Cell<Phase>,
+    /// Told when no more are accepted.
     pub(crate) closed: Notify,
     /// Somebody waits for a place.
     wanted: Cell<bool>,
@@ -36,6 +36,17 @@ pub(crate) struct Group {
     members: RefCell<HashMap<u64, Rc<Member>, FixedState>>,
     /// The task that accepts them, if there is one.
     acceptor: OnceCell<AbortHandle>,
+}
+
+/// How far a group is on its way to its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    #[default]
+    Open,
+    /// No more are accepted, and each connection ends with its next request.
+    Retired,
+    /// As well, and those that are idle end at once.
+    Closing,
 }
 
 struct Member {
@@ -73,8 +84,9 @@ impl Group {
         self.members.borrow().len()
     }
 
+    /// Whether no more are accepted.
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.phase.get() != Phase::Open
     }
 
     /// Notes the task that accepts connections, once.
@@ -89,9 +101,16 @@ impl Group {
         !accepts && self.members.borrow().is_empty()
     }
 
-    /// Stops accepting; connections end with the request they are at.
+    /// Stops accepting; connections end with the request they are at, or else with their next one. A
+    /// client whose idle connection is closed may have just sent a request over it.
+    pub(crate) fn retire(&self) {
+        self.phase.set(self.phase.get().max(Phase::Retired));
+        self.closed.notify_waiters();
+    }
+
+    /// Stops accepting; connections end with the request they are at, and idle ones now.
     pub(crate) fn close(&self) {
-        self.closing.set(true);
+        self.phase.set(Phase::Closing);
         self.closed.notify_waiters();
         self.members.borrow().values().for_each(|it| it.wake());
     }
@@ -163,9 +182,14 @@ impl Member {
 }
 
 impl Membership {
-    /// Whether the listener is closing.
+    /// Whether the connection ends with the request it is at.
     pub(crate) fn is_closing(&self) -> bool {
         self.group.is_closing()
+    }
+
+    /// Whether it ends now if it is at none.
+    pub(crate) fn ends_idle(&self) -> bool {
+        self.group.phase.get() == Phase::Closing
     }
 
     /// It waits for a request, from `tick` of its thread on.

@@ -57,6 +57,7 @@ enum Command<L> {
         listener: L,
         listening: oneshot::Sender<io::Result<()>>,
     },
+    Retire(ListenerId),
     Close(ListenerId),
     Set {
         bounds: Bounds,
@@ -147,11 +148,22 @@ impl<P: Policy> Server<P> {
         done.await.map_err(gone)?
     }
 
-    /// Stops accepting; the listener's connections end with the request they are at.
+    /// Stops accepting; the listener's connections end with the request they are at, and those that
+    /// are idle with their next one, or once they have waited too long for it.
+    pub async fn retire(&self, id: ListenerId) {
+        self.tell_all(|| Command::Retire(id)).await;
+    }
+
+    /// Stops accepting; the listener's connections end with the request they are at, and those that
+    /// are idle now.
     pub async fn close(&self, id: ListenerId) {
+        self.tell_all(|| Command::Close(id)).await;
+    }
+
+    async fn tell_all(&self, command: impl Fn() -> Command<P::Listener>) {
         for thread in self.threads.iter() {
             // A thread that is gone has closed everything.
-            let _ = thread.send(Command::Close(id)).await;
+            let _ = thread.send(command()).await;
         }
     }
 
@@ -268,11 +280,8 @@ impl<P: Policy> Thread<P> {
                 // Whoever asked may have stopped waiting, here and below.
                 let _ = listening.send(self.listen(id, socket, listener));
             }
-            Command::Close(id) => {
-                for group in self.groups.get(&id).into_iter().flatten() {
-                    group.close();
-                }
-            }
+            Command::Retire(id) => self.of(id).for_each(|group| group.retire()),
+            Command::Close(id) => self.of(id).for_each(|group| group.close()),
             Command::Set { bounds, done } => {
                 match bounds {
                     Bounds::Timeouts(timeouts) => self.worker.set_timeouts(timeouts),
@@ -299,6 +308,10 @@ impl<P: Policy> Thread<P> {
                 });
             }
         }
+    }
+
+    fn of(&self, id: ListenerId) -> impl Iterator<Item = &Rc<Group>> {
+        self.groups.get(&id).into_iter().flatten()
     }
 
     fn listen(

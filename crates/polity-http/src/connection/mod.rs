@@ -169,7 +169,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             if self.member.is_evicted() {
                 return Poll::Ready(false);
             }
-            if self.member.is_closing() && !closing {
+            if self.member.ends_idle() && !closing {
                 closing = true;
                 if served > 0 {
                     return Poll::Ready(false);
