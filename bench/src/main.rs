@@ -4,6 +4,9 @@
 
 mod http;
 mod idle;
+mod kafka;
+mod load;
+mod nats;
 mod open_loop;
 mod origin;
 mod relay;
@@ -30,6 +33,12 @@ enum Instrument {
     Idle(idle::Options),
     /// Reads a long answer at a fixed pace.
     Slow(slow::Options),
+    /// Load for brokers, by Kafka's protocol.
+    #[command(subcommand)]
+    Kafka(kafka::Command),
+    /// Load for NATS JetStream.
+    #[command(subcommand)]
+    Nats(nats::Command),
     /// Sends a fixed number of requests in a fixed order.
     Script(script::Options),
 }
@@ -43,6 +52,8 @@ fn main() -> anyhow::Result<()> {
         Instrument::OpenLoop(options) => runtime.block_on(open_loop::run(options)),
         Instrument::Idle(options) => runtime.block_on(idle::run(&options)),
         Instrument::Slow(options) => runtime.block_on(slow::run(&options)),
+        Instrument::Kafka(command) => kafka::run(&command),
+        Instrument::Nats(command) => nats::run(&command),
         Instrument::Script(options) => script::run(&options),
     }
 }

@@ -20,6 +20,8 @@ use tokio::sync::mpsc as results;
 use tokio::time::sleep;
 
 use crate::http;
+pub(crate) use sender::be_woken_exactly;
+
 use record::Record;
 use report::Report;
 

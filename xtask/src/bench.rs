@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Polity beside other proxies, on the same requests and one core.
 
+mod broker;
 pub(crate) mod build;
 mod callgrind;
 mod closed_loop;
@@ -9,6 +10,7 @@ mod deploy;
 mod figures;
 mod fleet;
 mod goals;
+mod ground;
 mod growth;
 mod idle;
 mod latency;
@@ -36,6 +38,8 @@ pub(crate) enum Bench {
     Gateway(Options),
     /// Polity's balancing beside that of nginx and HAProxy, before servers that have bad days.
     Balance(Options),
+    /// Polity's broker beside Apache Kafka: records and bytes per CPU second, latency, start, memory.
+    Broker(broker::Options),
     /// The shop of the examples under load while it is deployed: what the new instances get, and p99.
     Deploy(deploy::Options),
 }
@@ -85,6 +89,7 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     let options = match bench {
         Bench::Gateway(options) => options,
         Bench::Balance(options) => return fleet::run(options),
+        Bench::Broker(options) => return broker::run(options),
         Bench::Deploy(options) => return deploy::run(options),
     };
     let session = Session::begin(options)?;

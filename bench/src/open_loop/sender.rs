@@ -30,7 +30,7 @@ pub(super) fn arrivals(whole: Duration, rate: f64) -> Vec<Duration> {
 }
 
 /// Holds for this thread and those it starts from then on.
-pub(super) fn be_woken_exactly() -> anyhow::Result<()> {
+pub(crate) fn be_woken_exactly() -> anyhow::Result<()> {
     std::fs::write("/proc/self/timerslack_ns", TIMER_SLACK_NS)
         .context("could not set the timer slack")
 }

@@ -97,10 +97,10 @@ pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
         }
         let mut counted = Counted::start(session, name)?;
         for script in SCRIPTS {
-            session.check_interrupt()?;
+            session.ground.check_interrupt()?;
             let counts = counted.per_request(&(script.request)(), requests)?;
             let kept = format!("target/bench/callgrind-{name}-{}.out", script.name);
-            counted.keep(&session.root.join(kept))?;
+            counted.keep(&session.ground.root.join(kept))?;
             let names = [name, script.name].map(str::to_owned);
             table.push([&names[..], &counts.map(number)].concat());
         }
@@ -113,17 +113,17 @@ pub(super) fn run(session: &Session, options: &Options) -> anyhow::Result<()> {
     let results = format!(
         "At commit {}, Polity {}:\n\n{}",
         machine::commit(),
-        session.programs.kind,
+        session.ground.programs.kind,
         table.markdown()
     );
-    report::refresh(&session.root, INSTRUCTIONS, &results)
+    report::refresh(&session.ground.root, INSTRUCTIONS, &results)
 }
 
 impl<'a> Counted<'a> {
     fn start(session: &'a Session, name: &str) -> anyhow::Result<Self> {
         let topology = Topology::single();
         let address = free_address()?;
-        let folder = session.folder().join(format!("callgrind-{name}"));
+        let folder = session.ground.folder().join(format!("callgrind-{name}"));
         fs::create_dir(&folder)?;
         let place = Place {
             folder: &folder,
@@ -131,7 +131,7 @@ impl<'a> Counted<'a> {
             origin: session.origin.port(),
             topology: &topology,
         };
-        let mut command = pinned(&session.cores.proxy, Path::new("valgrind"));
+        let mut command = pinned(&session.ground.cores.proxy, Path::new("valgrind"));
         command
             .args(["--tool=callgrind", "--instr-atstart=no"])
             .args(CACHES)
@@ -141,7 +141,7 @@ impl<'a> Counted<'a> {
             ));
         match PEERS.iter().find(|peer| peer.name == name) {
             None => {
-                command.arg(&session.programs.polity);
+                command.arg(&session.ground.programs.polity);
                 configure_polity(&place, PATIENCE, &mut command)?;
             }
             Some(peer) => {
@@ -197,12 +197,15 @@ impl<'a> Counted<'a> {
     fn send(&self, request: &str, requests: usize) -> anyhow::Result<()> {
         let file = self.folder.join("request");
         fs::write(&file, request)?;
-        let output = pinned(&self.session.cores.load, &self.session.programs.instruments)
-            .args(["script", "--address", &self.address.to_string()])
-            .args(["--requests", &requests.to_string()])
-            .args(["--connections", &CONNECTIONS.to_string(), "--request"])
-            .arg(file)
-            .output()?;
+        let output = pinned(
+            &self.session.ground.cores.load,
+            &self.session.ground.programs.instruments,
+        )
+        .args(["script", "--address", &self.address.to_string()])
+        .args(["--requests", &requests.to_string()])
+        .args(["--connections", &CONNECTIONS.to_string(), "--request"])
+        .arg(file)
+        .output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         let complaint = complaint.lines().next().unwrap_or_default();
         ensure!(output.status.success(), "the requests failed: {complaint}");

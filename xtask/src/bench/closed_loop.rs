@@ -117,10 +117,18 @@ impl ClosedLoop {
         let measured = measure(session, contender, self, self.script)?;
         let name = contender.name.clone();
         if let Some(defect) = &measured.defect {
-            session.defect(self.name, &[CPU, RATE], &name, defect);
+            session
+                .ground
+                .defect(self.name, &[CPU, RATE], &name, defect);
         }
-        session.figures.add(self.name, CPU, &name, measured.cpu_us);
-        session.figures.add(self.name, RATE, &name, measured.rate);
+        session
+            .ground
+            .figures
+            .add(self.name, CPU, &name, measured.cpu_us);
+        session
+            .ground
+            .figures
+            .add(self.name, RATE, &name, measured.rate);
         Ok(())
     }
 }
@@ -147,12 +155,17 @@ pub(super) fn measure(
         session.pace.warm_up_seconds,
     )?;
     sleep(SETTLE);
-    let (core, before) = (Core::read(&session.cores.proxy), Usage::of(contender.pid()));
+    let (core, before) = (
+        Core::read(&session.ground.cores.proxy),
+        Usage::of(contender.pid()),
+    );
     let outcome = send(session, contender, load, script, session.pace.seconds)?;
     sleep(SETTLE);
     let used = Usage::of(contender.pid()).since(&before);
-    if let (Some(core), Some(now)) = (core, Core::read(&session.cores.proxy)) {
-        session.note_others(now.taken_by_others(&core, used.nanoseconds));
+    if let (Some(core), Some(now)) = (core, Core::read(&session.ground.cores.proxy)) {
+        session
+            .ground
+            .note_others(now.taken_by_others(&core, used.nanoseconds));
     }
     Ok(Measured {
         cpu_us: used.nanoseconds as f64 / 1000.0 / outcome.requests as f64,
@@ -169,14 +182,14 @@ pub(super) fn send(
     script: &str,
     seconds: usize,
 ) -> anyhow::Result<Outcome> {
-    session.check_interrupt()?;
+    session.ground.check_interrupt()?;
     let load = Load {
         url: &contender.url(load.path),
         connections: load.connections,
         seconds,
         script,
     };
-    wrk::run(&load, &session.cores, session.folder())
+    wrk::run(&load, &session.ground.cores, session.ground.folder())
 }
 
 fn defect(outcome: &Outcome, ended_threads: usize) -> Option<String> {

@@ -88,6 +88,19 @@ impl Core {
     }
 }
 
+/// Time on a core of `pid` and all that descend from it, in nanoseconds: by the hundredth of a second, and
+/// with that of threads that have ended.
+pub(super) fn coarse(pid: u32) -> u64 {
+    let of_one = |pid: u32| ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
+    family(pid).into_iter().filter_map(of_one).sum::<u64>() * TICK
+}
+
+/// The most that process `pid` has ever had resident, in bytes.
+pub(super) fn peak_resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    kilobytes(field(&status, "VmHWM")?)
+}
+
 /// Resident memory of process `pid` and all that descend from it, in bytes. What they share counts for
 /// each, and cancels out in a difference.
 pub(super) fn resident(pid: u32) -> u64 {
@@ -137,6 +150,14 @@ fn parent(stat: &str) -> Option<u32> {
     behind_name.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// The fields 14 and 15 of `/proc/*/stat`: in the user's code and in the kernel.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut fields = behind_name.split_whitespace().skip(11);
+    let mut field = || fields.next()?.parse::<u64>().ok();
+    Some(field()? + field()?)
+}
+
 /// `12 kB` in bytes.
 fn kilobytes(text: &str) -> Option<u64> {
     let kilobytes: u64 = text.strip_suffix("kB")?.trim().parse().ok()?;
@@ -157,6 +178,13 @@ mod tests {
     fn a_parent_is_found_behind_any_name() {
         assert_eq!(parent("12 (a) b (c) S 7 12 12 0"), Some(7));
         assert_eq!(parent("12"), None);
+    }
+
+    #[test]
+    fn ticks_are_those_of_user_and_kernel() {
+        let stat = "12 (a) b) S 7 12 12 0 -1 4194560 1 2 3 4 50 8 9 9";
+        assert_eq!(ticks(stat), Some(58));
+        assert_eq!(ticks("12 (a)"), None);
     }
 
     #[test]

@@ -62,11 +62,14 @@ fn measure(
     balancer: &Balancer,
     program: PathBuf,
 ) -> anyhow::Result<()> {
-    session.check_interrupt()?;
+    session.ground.check_interrupt()?;
     let address = free_address()?;
-    let folder = session.folder().join(format!("fleet-{}", address.port()));
+    let folder = session
+        .ground
+        .folder()
+        .join(format!("fleet-{}", address.port()));
     std::fs::create_dir(&folder)?;
-    let mut command = pinned(&session.cores.proxy, &program);
+    let mut command = pinned(&session.ground.cores.proxy, &program);
     balancer.configure(&folder, address.port(), fleet, &mut command)?;
     let mut process = Process::start(command, &folder.join("output.log"))?;
     process.wait_until(balancers::START, || answers(address, "/"))?;
@@ -87,7 +90,10 @@ fn measure(
         (FAILED, failed),
     ];
     for (metric, value) in figures {
-        session.figures.add(NAME, metric, balancer.name, value);
+        session
+            .ground
+            .figures
+            .add(NAME, metric, balancer.name, value);
     }
     println!(
         "  {:<28} p99 {:>8.1} ms  failed {failed:>6.0} of 100,000",

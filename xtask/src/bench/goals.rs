@@ -17,6 +17,8 @@ pub(super) struct Goal {
 pub(super) enum Bound {
     /// At most so much of what a peer has.
     OfPeer(&'static str, f64),
+    /// At least so many times what a peer has.
+    TimesPeer(&'static str, f64),
     /// At most what a peer has: for what can be around nothing, where ratios say nothing.
     AtMostPeer(&'static str),
     AtMost(f64),
@@ -70,7 +72,7 @@ const fn cpu(workload: &'static str, peer: &'static str, most: f64) -> Goal {
     }
 }
 
-const fn other(workload: &'static str, metric: Metric, bound: Bound) -> Goal {
+pub(super) const fn other(workload: &'static str, metric: Metric, bound: Bound) -> Goal {
     Goal {
         workload,
         metric,
@@ -88,6 +90,10 @@ impl Goal {
             Bound::OfPeer(name, most) => {
                 let ratio = mine.ratio(peer(name)?)?;
                 (ratio, ratio <= most)
+            }
+            Bound::TimesPeer(name, least) => {
+                let ratio = mine.ratio(peer(name)?)?;
+                (ratio, ratio >= least)
             }
             Bound::AtMostPeer(name) => {
                 let theirs = peer(name)?;
@@ -126,6 +132,7 @@ impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::OfPeer(peer, most) => write!(f, "<= {most:.2} of {peer}"),
+            Self::TimesPeer(peer, least) => write!(f, ">= {least:.0} times {peer}"),
             Self::AtMostPeer(peer) => write!(f, "<= {peer}'s"),
             Self::AtMost(most) => write!(f, "<= {most:.2}"),
             Self::AtLeast(least) => write!(f, ">= {least:.2}"),
@@ -151,6 +158,8 @@ mod tests {
         let met = |bound, mine, theirs| standing(bound, mine, theirs).expect("measured").met;
         let share = Bound::OfPeer("nginx", 0.8);
         assert!(met(share, 8.0, 10.0) && !met(share, 8.1, 10.0));
+        let times = Bound::TimesPeer("nginx", 2.0);
+        assert!(met(times, 20.0, 10.0) && !met(times, 19.0, 10.0));
         let peer = Bound::AtMostPeer("nginx");
         assert!(met(peer, -2.0, -2.0) && !met(peer, -1.0, -2.0));
         assert!(met(Bound::AtMost(4.0), 4.0, 0.0) && !met(Bound::AtMost(4.0), 4.1, 0.0));

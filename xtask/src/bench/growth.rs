@@ -78,8 +78,13 @@ fn compare(
 ) -> anyhow::Result<()> {
     let addresses = MANY_SERVICES.to_string();
     let arguments = ["--addresses", &addresses];
-    let folder = session.folder().to_owned();
-    let (_process, origin) = start_origin(&session.programs, &session.cores, &folder, &arguments)?;
+    let folder = session.ground.folder().to_owned();
+    let (_process, origin) = start_origin(
+        &session.ground.programs,
+        &session.ground.cores,
+        &folder,
+        &arguments,
+    )?;
     let names: Vec<String> = session.stable.names().map(str::to_owned).collect();
     let mut pairs = Vec::new();
     for name in names.iter().filter(|name| CLASS.contains(&name.as_str())) {
@@ -107,15 +112,19 @@ fn once(
         let measured = closed_loop::measure(session, &pair[turn], load, &script)?;
         let name = &pair[turn].name;
         if let Some(defect) = &measured.defect {
-            session.defect(load.name, &[metric, GROWTH], name, defect);
+            session
+                .ground
+                .defect(load.name, &[metric, GROWTH], name, defect);
         }
         session
+            .ground
             .figures
             .add(load.name, metric, name, measured.cpu_us);
         cpu[turn] = measured.cpu_us;
     }
     let name = &pair[0].name;
     session
+        .ground
         .figures
         .add(load.name, GROWTH, name, cpu[1] / cpu[0]);
     Ok(())

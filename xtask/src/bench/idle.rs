@@ -58,18 +58,23 @@ fn once(session: &mut Session, contender: &Contender, connections: usize) -> any
     // Whatever is set up by the first requests belongs to none of the connections.
     closed_loop::send(session, contender, &GET_64, GET_64.script, 1)?;
     let before = settled(contender.pid());
-    let mut command = pinned(&session.cores.load, &session.programs.instruments);
+    let mut command = pinned(
+        &session.ground.cores.load,
+        &session.ground.programs.instruments,
+    );
     command
         .args(["idle", "--path", "/1k"])
         .arg(format!("--address={}", contender.address))
         .arg(format!("--connections={connections}"))
         .stdin(std::process::Stdio::piped());
-    let log = session.folder().join("idle.log");
+    let log = session.ground.folder().join("idle.log");
     let (mut clients, mut output) = Process::start_piped(command, &log)?;
     let opened = first_line(&mut output)?;
     if opened != connections.to_string() {
         let defect = format!("not all could be opened: {}", clients.last_words());
-        session.defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
+        session
+            .ground
+            .defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
         return Ok(());
     }
     let after = settled(contender.pid());
@@ -77,10 +82,12 @@ fn once(session: &mut Session, contender: &Contender, connections: usize) -> any
     let open = first_line(&mut output)?;
     if open != opened {
         let defect = format!("only {open} of {opened} were kept open");
-        session.defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
+        session
+            .ground
+            .defect(NAME, &[PER_CONNECTION], &contender.name, &defect);
     }
     let kibibytes = (after as f64 - before as f64) / connections as f64 / 1024.0;
-    let figures = &mut session.figures;
+    let figures = &mut session.ground.figures;
     figures.add(NAME, PER_CONNECTION, &contender.name, kibibytes);
     Ok(())
 }

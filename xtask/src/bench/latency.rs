@@ -36,7 +36,7 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     let is_in_class = |place: &usize| CLASS.contains(&session.contenders[*place].name.as_str());
     let class: Vec<usize> = all.filter(is_in_class).collect();
     let rate = saturation(session, &class)? / 2.0;
-    session.figures.add(NAME, OFFERED, DIRECT, rate);
+    session.ground.figures.add(NAME, OFFERED, DIRECT, rate);
     let schedule = Schedule {
         rate,
         connections: CONNECTIONS,
@@ -52,7 +52,10 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
             let contender = &session.contenders[place];
             let (name, address) = (contender.name.clone(), contender.address);
             let p99 = once(session, &name, address, &schedule)?;
-            session.figures.add(NAME, P99_ADDED, &name, p99 - direct);
+            session
+                .ground
+                .figures
+                .add(NAME, P99_ADDED, &name, p99 - direct);
         }
     }
     Ok(())
@@ -63,7 +66,10 @@ fn saturation(session: &Session, class: &[usize]) -> anyhow::Result<f64> {
     let mut least = f64::INFINITY;
     for place in class {
         let contender = &session.contenders[*place];
-        let known = session.figures.find(GET_64.name, RATE, &contender.name);
+        let known = session
+            .ground
+            .figures
+            .find(GET_64.name, RATE, &contender.name);
         let rate = match known.and_then(Figure::median) {
             Some(rate) => rate,
             None => closed_loop::measure(session, contender, &GET_64, GET_64.script)?.rate,
@@ -82,12 +88,15 @@ fn once(
 ) -> anyhow::Result<f64> {
     let outcome = open_loop::run(session, address, schedule)?;
     for (metric, key) in PERCENTILES {
-        session.figures.add(NAME, metric, name, outcome.number(key));
+        session
+            .ground
+            .figures
+            .add(NAME, metric, name, outcome.number(key));
     }
     if let Some(defect) = outcome.defect(&["failed", "refused", "unanswered"]) {
         let metrics = PERCENTILES.map(|(metric, _)| metric);
-        session.defect(NAME, &metrics, name, &defect);
-        session.defect(NAME, &[P99_ADDED], name, &defect);
+        session.ground.defect(NAME, &metrics, name, &defect);
+        session.ground.defect(NAME, &[P99_ADDED], name, &defect);
     }
     Ok(outcome.number("p99_us"))
 }

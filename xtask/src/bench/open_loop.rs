@@ -1,6 +1,7 @@
 //! Load at fixed times, by the instrument `polity-bench open-loop`.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -27,24 +28,32 @@ pub(super) fn run(
     address: SocketAddr,
     schedule: &Schedule,
 ) -> anyhow::Result<Outcome> {
-    session.check_interrupt()?;
-    let output = pinned(&session.cores.load, &session.programs.instruments)
+    session.ground.check_interrupt()?;
+    let mut command = pinned(
+        &session.ground.cores.load,
+        &session.ground.programs.instruments,
+    );
+    command
         .args(["open-loop", "--path", "/1k"])
         .arg(format!("--address={address}"))
         .arg(format!("--rate={}", schedule.rate))
         .arg(format!("--connections={}", schedule.connections))
         .arg(format!("--warm-up-seconds={}", schedule.warm_up_seconds))
-        .arg(format!("--seconds={}", schedule.seconds))
-        .output()?;
+        .arg(format!("--seconds={}", schedule.seconds));
+    outcome(&mut command)
+}
+
+/// Runs an instrument to its end, and reads its report.
+pub(super) fn outcome(instrument: &mut Command) -> anyhow::Result<Outcome> {
+    let output = instrument.output()?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "the open-loop load failed: {complaint}"
+        "the load failed: {}",
+        complaint.trim()
     );
     let report = serde_json::from_slice(&output.stdout);
-    report
-        .context("the open-loop load made no sense")
-        .map(Outcome)
+    report.context("the load made no sense").map(Outcome)
 }
 
 impl Outcome {

@@ -59,8 +59,13 @@ const fn level(
 
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     let arguments = ["--workers", WORKERS, "--service-time-ms", SERVICE_TIME_MS];
-    let folder = session.folder().to_owned();
-    let (_process, origin) = start_origin(&session.programs, &session.cores, &folder, &arguments)?;
+    let folder = session.ground.folder().to_owned();
+    let (_process, origin) = start_origin(
+        &session.ground.programs,
+        &session.ground.cores,
+        &folder,
+        &arguments,
+    )?;
     let capacity = capacity(session, origin)?;
     for round in 0..session.pace.rounds {
         for place in session.proxies_in_turn(round) {
@@ -102,10 +107,12 @@ fn once(session: &mut Session, contender: &Contender, capacity: f64) -> anyhow::
         last = outcome.number("good_in_time_per_second");
         peak = peak.max(last);
         if let Some(defect) = outcome.defect(&["failed"]) {
-            session.defect(NAME, &[level.goodput, level.p99, KEPT], name, &defect);
+            session
+                .ground
+                .defect(NAME, &[level.goodput, level.p99, KEPT], name, &defect);
         }
-        session.figures.add(NAME, level.goodput, name, last);
-        let figures = &mut session.figures;
+        session.ground.figures.add(NAME, level.goodput, name, last);
+        let figures = &mut session.ground.figures;
         figures.add(NAME, level.p99, name, outcome.number("p99_us"));
         figures.add(
             NAME,
@@ -114,6 +121,6 @@ fn once(session: &mut Session, contender: &Contender, capacity: f64) -> anyhow::
             outcome.number("refused_per_second"),
         );
     }
-    session.figures.add(NAME, KEPT, name, last / peak);
+    session.ground.figures.add(NAME, KEPT, name, last / peak);
     Ok(())
 }

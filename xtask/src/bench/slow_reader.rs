@@ -35,15 +35,18 @@ pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
 }
 
 fn once(session: &mut Session, contender: &Contender) -> anyhow::Result<()> {
-    session.check_interrupt()?;
+    session.ground.check_interrupt()?;
     let before = resident(contender.pid());
-    let mut command = pinned(&session.cores.load, &session.programs.instruments);
+    let mut command = pinned(
+        &session.ground.cores.load,
+        &session.ground.programs.instruments,
+    );
     command
         .args(["slow", "--path", "/big"])
         .arg(format!("--address={}", contender.address))
         .arg(format!("--pace={PACE}"))
         .arg(format!("--most={}", session.pace.slow_reader_mebibytes));
-    let mut client = Process::start(command, &session.folder().join("slow.log"))?;
+    let mut client = Process::start(command, &session.ground.folder().join("slow.log"))?;
     let mut most = before;
     let status = loop {
         most = most.max(resident(contender.pid()));
@@ -54,10 +57,12 @@ fn once(session: &mut Session, contender: &Contender) -> anyhow::Result<()> {
     };
     if !status.success() {
         let defect = client.last_words();
-        session.defect(NAME, &[GROWTH], &contender.name, &defect);
+        session
+            .ground
+            .defect(NAME, &[GROWTH], &contender.name, &defect);
     }
     let mebibytes = (most - before) as f64 / f64::from(1 << 20);
-    let figures = &mut session.figures;
+    let figures = &mut session.ground.figures;
     figures.add(NAME, GROWTH, &contender.name, mebibytes);
     Ok(())
 }

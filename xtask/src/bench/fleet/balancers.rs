@@ -74,7 +74,7 @@ impl Balancer {
     /// None where it is not installed.
     pub(super) fn program(&self, session: &Session) -> Option<PathBuf> {
         match self.kind {
-            Kind::Polity => Some(session.programs.polity.clone()),
+            Kind::Polity => Some(session.ground.programs.polity.clone()),
             Kind::Nginx(_) => machine::find("nginx"),
             Kind::Haproxy => machine::find("haproxy"),
         }

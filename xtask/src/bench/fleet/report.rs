@@ -1,8 +1,5 @@
 //! What comes out of the fleet: a table, JSON, and the page in docs.
 
-use std::fs;
-
-use anyhow::Context;
 use serde_json::json;
 
 use super::balancers::Balancer;
@@ -24,15 +21,15 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
     let goals = goals(session);
     println!("{}", goals.aligned());
     let machine = machine::describe();
-    let figures: Vec<_> = session.figures.all().iter().map(Figure::json).collect();
+    let figures: Vec<_> = session
+        .ground
+        .figures
+        .all()
+        .iter()
+        .map(Figure::json)
+        .collect();
     let document = json!({ "machine": machine, "figures": figures });
-    let path = options.json.clone().unwrap_or_else(|| JSON.into());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(&path, serde_json::to_string_pretty(&document)? + "\n")
-        .with_context(|| format!("could not write {}", path.display()))?;
-    println!("written to {}", path.display());
+    report::save(&document, options, JSON)?;
     if !options.is_whole() {
         println!("{PAGE} is left as it is: it is refreshed by whole runs");
         return Ok(());
@@ -43,7 +40,7 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
         goals.markdown(),
         table.markdown()
     );
-    page::refresh(&session.root, PAGE, report::RESULTS, &text)
+    page::refresh(&session.ground.root, PAGE, report::RESULTS, &text)
 }
 
 fn table(session: &Session) -> Table {
@@ -59,6 +56,7 @@ fn table(session: &Session) -> Table {
         .map(str::to_owned),
     );
     let ours = session
+        .ground
         .figures
         .all()
         .iter()
@@ -83,6 +81,7 @@ fn goals(session: &Session) -> Table {
     table.push(["metric", "goal, of the best peer", "is", "met", "best peer"].map(str::to_owned));
     for (metric, goal) in [(P99, 0.5), (FAILED, 0.1)] {
         let names = session
+            .ground
             .figures
             .all()
             .iter()
@@ -108,7 +107,7 @@ fn goals(session: &Session) -> Table {
 }
 
 fn median(session: &Session, metric: Metric, name: &str) -> f64 {
-    let figure = session.figures.find(NAME, metric, name);
+    let figure = session.ground.figures.find(NAME, metric, name);
     figure.and_then(Figure::median).unwrap_or(f64::NAN)
 }
 

@@ -21,10 +21,13 @@ pub(super) struct Fleet {
 impl Fleet {
     pub(super) fn start(session: &Session) -> anyhow::Result<Self> {
         let start = |(number, character): (usize, &&str)| {
-            let mut command = pinned(&session.cores.load, &session.programs.instruments);
+            let mut command = pinned(
+                &session.ground.cores.load,
+                &session.ground.programs.instruments,
+            );
             command.args(["server", "--character", character]);
             command.arg(format!("--seed={}", number + 1));
-            let log = session.folder().join(format!("server-{number}.log"));
+            let log = session.ground.folder().join(format!("server-{number}.log"));
             let (process, mut output) = Process::start_piped(command, &log)?;
             let address = first_line(&mut output)?.parse();
             Ok((

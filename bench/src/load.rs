@@ -1,0 +1,147 @@
+//! What loads for brokers have in common: threads, how much each may do, and what comes out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+/// What threads that are at work together may still do.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    pub(crate) began: Instant,
+    deadline: Duration,
+    left: AtomicU64,
+}
+
+impl Quota {
+    /// So much, and for so long, from now on.
+    pub(crate) fn new(seconds: f64, amount: u64) -> Self {
+        Self {
+            began: Instant::now(),
+            deadline: Duration::from_secs_f64(seconds),
+            left: AtomicU64::new(amount),
+        }
+    }
+
+    /// Whether there is one more, which is the caller's then.
+    pub(crate) fn take(&self) -> bool {
+        let one_less = |left: u64| left.checked_sub(1);
+        self.began.elapsed() < self.deadline
+            && self
+                .left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+                .is_ok()
+    }
+}
+
+/// Runs a thread for each, and brings together what comes of them.
+pub(crate) fn together<T: Send>(
+    all: Vec<T>,
+    run: impl Fn(T) -> anyhow::Result<Summary> + Sync,
+) -> anyhow::Result<Summary> {
+    let run = &run;
+    thread::scope(|scope| {
+        let running: Vec<_> = all
+            .into_iter()
+            .map(|one| scope.spawn(move || run(one)))
+            .collect();
+        running.into_iter().try_fold(Summary::default(), |sum, it| {
+            let one = it.join().map_err(|_| anyhow!("a thread panicked"))??;
+            Ok(sum.merge(one))
+        })
+    })
+}
+
+/// Bytes that no compression makes less of, alike in each run.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    // Xorshift (Marsaglia), which must not begin with 0.
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend(next());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// What was done, and how long each of it took.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// In nanoseconds.
+    pub(crate) latencies: Vec<u64>,
+}
+
+impl Summary {
+    pub(crate) fn merge(mut self, mut other: Self) -> Self {
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.latencies.append(&mut other.latencies);
+        self
+    }
+
+    pub(crate) fn json(mut self, took: Duration) -> Value {
+        self.latencies.sort_unstable();
+        json!({
+            "records": self.records,
+            "bytes": self.bytes,
+            "seconds": took.as_secs_f64(),
+            "answers": self.latencies.len(),
+            "p50_us": self.percentile(0.5),
+            "p99_us": self.percentile(0.99),
+        })
+    }
+
+    /// The smallest latency that `share` of all do not exceed, in microseconds; none if there are none.
+    fn percentile(&self, share: f64) -> Option<f64> {
+        let rank = (share * self.latencies.len() as f64).ceil() as usize;
+        let nanoseconds = *self.latencies.get(rank.saturating_sub(1))?;
+        Some(nanoseconds as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_done_than_there_is() {
+        let quota = Quota::new(60.0, 5);
+        let run = |_| {
+            let mut summary = Summary::default();
+            while quota.take() {
+                summary.records += 1;
+            }
+            Ok(summary)
+        };
+        assert_eq!(together(vec![(); 3], run).expect("it runs").records, 5);
+        assert!(!Quota::new(0.0, 5).take());
+    }
+
+    #[test]
+    fn summaries_come_together() {
+        let part = |latencies: Vec<u64>| Summary {
+            records: 2,
+            bytes: 20,
+            latencies,
+        };
+        let both = part((51..=100).map(|it| it * 1000).collect());
+        let both = both.merge(part((1..=50).map(|it| it * 1000).collect()));
+        let json = both.json(Duration::from_secs(2));
+        assert_eq!(json["records"], 4);
+        assert_eq!(
+            (&json["p50_us"], &json["p99_us"]),
+            (&50.0.into(), &99.0.into())
+        );
+        assert!(Summary::default().json(Duration::ZERO)["p50_us"].is_null());
+    }
+}
