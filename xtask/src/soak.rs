@@ -59,9 +59,10 @@ fn prove_the_log(soak: &Soak) -> bool {
         Ok(sums) => {
             let sum = |of: fn(&simulation::Outcome) -> u64| sums.iter().map(of).sum::<u64>();
             println!(
-                "log: {} seeds, each twice: {} starts, {} batches acknowledged and none of them lost, {} others lost; {:.0} s",
+                "log: {} seeds, each twice: {} starts, {} records compacted away, {} batches and records acknowledged and none of them lost, {} others lost; {:.0} s",
                 soak.seeds,
                 sum(|it| it.starts),
+                sum(|it| it.compacted),
                 sum(|it| it.acknowledged),
                 sum(|it| it.lost),
                 began.elapsed().as_secs_f64(),
@@ -82,6 +83,7 @@ fn live(seeds: Range<u64>) -> Result<simulation::Outcome, String> {
         sum.acknowledged += outcome.acknowledged;
         sum.lost += outcome.lost;
         sum.starts += outcome.starts;
+        sum.compacted += outcome.compacted;
     }
     Ok(sum)
 }

@@ -39,6 +39,9 @@ pub struct Settings {
     pub flush_threads: usize,
     /// Files that may be open at the same time, roughly: those with bytes to make durable stay open.
     pub max_open_files: usize,
+    /// Bytes of a partition after which a checkpoint is made: a start after a kill verifies as much of each
+    /// at most, and what came while the checkpoint was being made.
+    pub checkpoint_bytes: u64,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             durability: Durability::default(),
             flush_threads: 8,
             max_open_files: 512,
+            checkpoint_bytes: 128 << 20,
         }
     }
 }
@@ -112,6 +116,7 @@ impl<D: Disk> Log<D> {
         let shared = Arc::new(Shared {
             files: Arc::new(Files::new(disk, settings.max_open_files)),
             durability: settings.durability,
+            checkpoint_bytes: settings.checkpoint_bytes,
             poison: Poison::default(),
             queue: FlushQueue::default(),
             clock,

@@ -66,6 +66,7 @@ pub enum Durability {
 pub(crate) struct Shared<D: Disk> {
     pub(crate) files: Arc<Files<D>>,
     pub(crate) durability: Durability,
+    pub(crate) checkpoint_bytes: u64,
     pub(crate) poison: Poison,
     pub(crate) queue: FlushQueue<D>,
     pub(crate) clock: Arc<dyn polity_core::Clock>,
@@ -124,6 +125,8 @@ struct Writer<D: Disk> {
     active: Arc<Segment<D>>,
     end: Offset,
     producers: Producers,
+    /// Bytes that came since a checkpoint was made, or is to be.
+    since_checkpoint: u64,
     /// Of the first batch in the active segment.
     first_timestamp_ms: Option<i64>,
 }

@@ -103,6 +103,19 @@ impl BatchBuilder {
     }
 }
 
+#[cfg(any(test, feature = "simulation"))]
+impl BatchBuilder {
+    /// The batch's bytes, its records compressed as producers do.
+    pub(crate) fn build_compressed(mut self, compression: super::Compression) -> Vec<u8> {
+        let records = self.bytes.get(HEADER..).unwrap_or_default();
+        let records = super::compress(compression, records);
+        self.bytes.truncate(HEADER);
+        self.bytes.extend(records.expect("memory suffices"));
+        self.header.attributes.0 |= compression.number();
+        self.build()
+    }
+}
+
 /// Puts a header, with the right checksum, before the records that follow its place.
 pub(crate) fn seal(mut header: Header, bytes: &mut [u8]) {
     for _ in 0..2 {

@@ -65,6 +65,15 @@ pub enum Compression {
     Zstd,
 }
 
+#[cfg(any(test, feature = "simulation"))]
+impl Compression {
+    /// What stands for it in a batch's attributes.
+    pub(crate) fn number(self) -> i16 {
+        let is_it = |number: &i16| Attributes(*number).compression() == Some(self);
+        (0..=Attributes::COMPRESSION).find(is_it).unwrap_or(0)
+    }
+}
+
 /// Whose clock the timestamps are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampType {

@@ -5,21 +5,19 @@
 //! synced is the old one, the new one, or between; each name in a folder that was not synced is as it was
 //! or as it became.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod state;
+mod tear;
+
 use std::io;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polity_core::{Rng, SplitMix64};
-
 use super::{Disk, Entry, File};
+use state::{Node, State};
 
 #[cfg(test)]
 #[path = "simulated_tests.rs"]
 mod tests;
-
-/// Written wholly or not at all.
-const SECTOR: usize = 512;
 
 /// A disk as one process sees it: after [`SimulatedDisk::restart`] the files that this one has open
 /// answer nothing but errors.
@@ -36,59 +34,15 @@ pub struct SimulatedFile {
     node: usize,
 }
 
-#[derive(Debug)]
-struct State {
-    rng: SplitMix64,
-    /// The first is the root.
-    nodes: Vec<Node>,
-    process: u64,
-    /// Bytes that files may have in all.
-    capacity: usize,
-    /// Operations until the power goes.
-    power: Option<u32>,
-    /// Operations until one sync fails.
-    failing_sync: Option<u32>,
-}
-
-#[derive(Debug)]
-enum Node {
-    File {
-        now: Vec<u8>,
-        durable: Vec<u8>,
-        /// The greatest length since the last sync: the kernel may have written what was then cut off.
-        longest: usize,
-    },
-    Folder {
-        now: BTreeMap<String, usize>,
-        durable: BTreeMap<String, usize>,
-    },
-}
-
 fn power_is_off() -> io::Error {
     io::Error::other("the power is off")
-}
-
-fn not_a(what: &str) -> io::Error {
-    io::Error::other(format!("it is no {what}"))
 }
 
 impl SimulatedDisk {
     /// An empty one.
     pub fn new(seed: u64) -> Self {
-        let root = Node::Folder {
-            now: BTreeMap::new(),
-            durable: BTreeMap::new(),
-        };
-        let state = State {
-            rng: SplitMix64::new(seed),
-            nodes: vec![root],
-            process: 0,
-            capacity: usize::MAX,
-            power: None,
-            failing_sync: None,
-        };
         Self {
-            state: Arc::new(Mutex::new(state)),
+            state: Arc::new(Mutex::new(State::new(seed))),
             process: 0,
         }
     }
@@ -152,147 +106,6 @@ impl SimulatedDisk {
     }
 }
 
-impl State {
-    fn used(&self) -> usize {
-        let sizes = self.nodes.iter().map(|node| match node {
-            Node::File { now, .. } => now.len(),
-            Node::Folder { .. } => 0,
-        });
-        sizes.sum()
-    }
-
-    fn find(&self, path: &Path) -> io::Result<usize> {
-        let mut node = 0;
-        for name in names(path) {
-            node = *self
-                .names(node)?
-                .get(&name)
-                .ok_or(io::ErrorKind::NotFound)?;
-        }
-        Ok(node)
-    }
-
-    /// The folder a path is in, and its last name.
-    fn parent(&self, path: &Path) -> io::Result<(usize, String)> {
-        let mut names = names(path);
-        let name = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut node = 0;
-        for name in names {
-            node = *self
-                .names(node)?
-                .get(&name)
-                .ok_or(io::ErrorKind::NotFound)?;
-        }
-        Ok((node, name))
-    }
-
-    fn names(&self, node: usize) -> io::Result<&BTreeMap<String, usize>> {
-        match &self.nodes[node] {
-            Node::Folder { now, .. } => Ok(now),
-            Node::File { .. } => Err(not_a("folder")),
-        }
-    }
-
-    fn names_mut(&mut self, node: usize) -> io::Result<&mut BTreeMap<String, usize>> {
-        match &mut self.nodes[node] {
-            Node::Folder { now, .. } => Ok(now),
-            Node::File { .. } => Err(not_a("folder")),
-        }
-    }
-
-    fn bytes(&mut self, node: usize) -> io::Result<(&mut Vec<u8>, &mut usize)> {
-        match &mut self.nodes[node] {
-            Node::File { now, longest, .. } => Ok((now, longest)),
-            Node::Folder { .. } => Err(not_a("file")),
-        }
-    }
-
-    fn sync(&mut self, node: usize) -> io::Result<()> {
-        match &mut self.failing_sync {
-            Some(0) => {
-                self.failing_sync = None;
-                return Err(io::Error::other("the sync failed"));
-            }
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        match &mut self.nodes[node] {
-            Node::File {
-                now,
-                durable,
-                longest,
-            } => {
-                durable.clone_from(now);
-                *longest = now.len();
-            }
-            Node::Folder { now, durable } => durable.clone_from(now),
-        }
-        Ok(())
-    }
-
-    fn tear(&mut self) {
-        let rng = &mut self.rng;
-        for node in &mut self.nodes {
-            match node {
-                Node::File {
-                    now,
-                    durable,
-                    longest,
-                } => {
-                    *now = tear_file(rng, now, durable, *longest);
-                    durable.clone_from(now);
-                    *longest = now.len();
-                }
-                Node::Folder { now, durable } => {
-                    let names: BTreeSet<String> =
-                        now.keys().chain(durable.keys()).cloned().collect();
-                    let pick = |name: String| {
-                        let from = if rng.below(2) == 0 { &*now } else { &*durable };
-                        from.get(&name).map(|node| (name, *node))
-                    };
-                    let left: BTreeMap<String, usize> =
-                        names.into_iter().filter_map(pick).collect();
-                    (*now, *durable) = (left.clone(), left);
-                }
-            }
-        }
-    }
-}
-
-fn tear_file(rng: &mut SplitMix64, now: &[u8], durable: &[u8], longest: usize) -> Vec<u8> {
-    if now == durable && longest <= now.len() {
-        return now.to_vec();
-    }
-    let (short, long) = (
-        now.len().min(durable.len()),
-        now.len().max(durable.len()).max(longest),
-    );
-    let length = match rng.below(3) {
-        0 => now.len(),
-        1 => durable.len(),
-        _ => short + rng.below(long - short + 1),
-    };
-    // All, nothing, or a mixture: each is likely enough to be seen.
-    let likelihood = [0, 1, 2][rng.below(3)];
-    let mut torn = vec![0; length];
-    for (number, sector) in torn.chunks_mut(SECTOR).enumerate() {
-        let is_new = rng.below(2) < likelihood;
-        let from = if is_new { now } else { durable };
-        let from = from.get(number * SECTOR..).unwrap_or_default();
-        let there = from.len().min(sector.len());
-        sector[..there].copy_from_slice(&from[..there]);
-    }
-    torn
-}
-
-fn names(path: &Path) -> Vec<String> {
-    let names = path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-        _ => None,
-    });
-    names.collect()
-}
-
 impl Disk for SimulatedDisk {
     type File = SimulatedFile;
 
@@ -313,11 +126,7 @@ impl Disk for SimulatedDisk {
         let node = match state.names(folder)?.get(&name) {
             Some(node) => *node,
             None => {
-                state.nodes.push(Node::File {
-                    now: Vec::new(),
-                    durable: Vec::new(),
-                    longest: 0,
-                });
+                state.nodes.push(Node::file());
                 let node = state.nodes.len() - 1;
                 state.names_mut(folder)?.insert(name, node);
                 node
@@ -332,10 +141,7 @@ impl Disk for SimulatedDisk {
         let mut state = self.operate()?;
         let (folder, name) = state.parent(path)?;
         if !state.names(folder)?.contains_key(&name) {
-            state.nodes.push(Node::Folder {
-                now: BTreeMap::new(),
-                durable: BTreeMap::new(),
-            });
+            state.nodes.push(Node::folder());
             let node = state.nodes.len() - 1;
             state.names_mut(folder)?.insert(name, node);
         }

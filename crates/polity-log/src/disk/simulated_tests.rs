@@ -59,3 +59,17 @@ fn a_full_disk_takes_what_fits() {
     );
     assert_eq!(file.length().expect("it is there"), 15);
 }
+
+#[test]
+fn sectors_are_written_in_any_order() {
+    let mut reordered = 0;
+    for seed in 0..200 {
+        let disk = SimulatedDisk::new(seed);
+        write(&disk, "file", &[1; 4096]);
+        disk.sync_folder(Path::new("")).expect("it syncs");
+        let left = read(&disk.power_cut(), "file").expect("its name is synced");
+        let is_there: Vec<bool> = left.chunks(512).map(|sector| sector[0] == 1).collect();
+        reordered += usize::from(is_there.windows(2).any(|pair| pair == [false, true]));
+    }
+    assert!(reordered > 20, "{reordered}");
+}

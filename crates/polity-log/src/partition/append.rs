@@ -146,15 +146,17 @@ impl<D: Disk> Partition<D> {
         bounds.epochs.saw(header.leader_epoch, at.offset);
         bounds.transactions.apply(change, at);
         bounds.settle(self.shared.durability);
+        drop(bounds);
+        if writer.since_checkpoint >= self.shared.checkpoint_bytes {
+            self.note_index(writer.active.flush_indexes());
+            self.checkpoint_soon(writer);
+        }
         Ok(())
     }
 
     /// Begins a new segment at the end.
     pub(super) fn roll(self: &Arc<Self>, writer: &mut Writer<D>) -> Result<(), AppendError> {
-        if let Err(error) = writer.active.finish() {
-            // An index can be made again, and one with fewer entries is no less right.
-            tracing::warn!("cannot write an index of {self:?}: {error}");
-        }
+        self.note_index(writer.active.finish());
         let made = Segment::create(&self.shared.files, &self.folder, writer.end);
         let active = made.map_err(|failure| self.failed(failure))?;
         let active = Arc::new(active);
@@ -163,10 +165,23 @@ impl<D: Disk> Partition<D> {
         writer.active = active;
         writer.first_timestamp_ms = None;
         self.bounds().end = writer.mark();
-        *lock(&self.checkpoint) = Some(self.checkpoint(writer));
-        // What is full is made durable even where nobody waits for it: a start has less to verify.
-        self.shared.queue.push(self);
+        self.checkpoint_soon(writer);
         Ok(())
+    }
+
+    /// Has a checkpoint made here, once all before it is durable, even where nobody waits for that: a start
+    /// has less to verify.
+    fn checkpoint_soon(self: &Arc<Self>, writer: &mut Writer<D>) {
+        writer.since_checkpoint = 0;
+        *lock(&self.checkpoint) = Some(self.checkpoint(writer));
+        self.shared.queue.push(self);
+    }
+
+    fn note_index(&self, written: std::io::Result<()>) {
+        if let Err(error) = written {
+            // An index can be made again, and one with fewer entries is no less right.
+            tracing::warn!("cannot write an index of {self:?}: {error}");
+        }
     }
 
     /// Something may count now, or has to be made durable first.
@@ -247,6 +262,7 @@ impl<D: Disk> Writer<D> {
         self.first_timestamp_ms
             .get_or_insert(header.max_timestamp_ms);
         self.end = header.last_offset().next();
+        self.since_checkpoint += header.length as u64;
         self.producers.apply(header, marker)
     }
 }

@@ -1,7 +1,7 @@
 //! What decides over other records stays as long as they do, and what does not count decides nothing.
 
 use super::*;
-use crate::batch::{Compression, HEADER, compress, decompress, seal};
+use crate::batch::{Compression, HEADER, decompress, seal};
 
 struct Fixture {
     _folder: tempfile::TempDir,
@@ -73,23 +73,12 @@ impl Fixture {
     }
 }
 
-const CODECS: [(i16, Compression); 4] = [
-    (1, Compression::Gzip),
-    (2, Compression::Snappy),
-    (3, Compression::Lz4),
-    (4, Compression::Zstd),
+const CODECS: [Compression; 4] = [
+    Compression::Gzip,
+    Compression::Snappy,
+    Compression::Lz4,
+    Compression::Zstd,
 ];
-
-/// The same batch with its records compressed.
-fn compressed(plain: &[u8], (number, compression): (i16, Compression)) -> Vec<u8> {
-    let mut header = Header::parse(plain).expect("it is one");
-    let records = compress(compression, &plain[HEADER..]).expect("it is compressed");
-    let mut batch = [&[0; HEADER], &records[..]].concat();
-    header.attributes.0 |= number;
-    header.length = batch.len();
-    seal(header, &mut batch);
-    batch
-}
 
 /// The same batch, said to be compressed, which it is not.
 fn unreadable(plain: &[u8]) -> Vec<u8> {
@@ -100,10 +89,8 @@ fn unreadable(plain: &[u8]) -> Vec<u8> {
     batch
 }
 
-fn one(key: &[u8], value: &[u8]) -> Vec<u8> {
-    BatchBuilder::new()
-        .record(0, Some(key), Some(value))
-        .build()
+fn one(key: &[u8], value: &[u8]) -> BatchBuilder {
+    BatchBuilder::new().record(0, Some(key), Some(value))
 }
 
 /// The keys that are left of those not for filling.
@@ -128,9 +115,9 @@ fn what_is_compressed_is_compacted_and_stays_compressed() {
         let many = (0..20).fold(BatchBuilder::new(), |builder, at: u8| {
             builder.record(0, Some(&[at, 1]), Some(&[at; 20]))
         });
-        all.append(&compressed(&many.build(), codec));
-        all.append(&compressed(&one(b"gone", b"value"), codec));
-        all.append(&compressed(&one(b"gone", b"newer"), codec));
+        all.append(&many.build_compressed(codec));
+        all.append(&one(b"gone", b"value").build_compressed(codec));
+        all.append(&one(b"gone", b"newer").build_compressed(codec));
         for at in 0..19 {
             all.send(&[at, 1], Some(b"newer"));
         }
@@ -138,7 +125,7 @@ fn what_is_compressed_is_compacted_and_stays_compressed() {
         let left = keys(&all);
         assert_eq!(left.len(), 21, "{codec:?}: {left:?}");
         assert_eq!(left[..2], [vec![19, 1], b"gone".to_vec()], "{codec:?}");
-        let compressed = all.offsets(|header| header.attributes.compression() == Some(codec.1));
+        let compressed = all.offsets(|header| header.attributes.compression() == Some(codec));
         assert_eq!(compressed, [0, 21], "{codec:?}");
     }
 }
@@ -148,18 +135,16 @@ fn a_record_without_a_key_is_found_in_what_is_compressed() {
     let all = Fixture::new();
     let without = BatchBuilder::new()
         .record(0, Some(b"key"), Some(b"value"))
-        .record(0, None, Some(b"value"))
-        .build();
+        .record(0, None, Some(b"value"));
     for codec in CODECS {
-        let refused = all
-            .partition
-            .append(&compressed(&without, codec), Origin::Client);
+        let batch = without.clone().build_compressed(codec);
+        let refused = all.partition.append(&batch, Origin::Client);
         let why = refused.expect_err("it is refused").to_string();
         assert_eq!(why, "a record of a compacted topic has a key", "{codec:?}");
     }
     let refused = all
         .partition
-        .append(&unreadable(&one(b"key", b"value")), Origin::Client);
+        .append(&unreadable(&one(b"key", b"value").build()), Origin::Client);
     assert!(matches!(refused, Err(AppendError::Invalid(_))));
 }
 
@@ -230,7 +215,7 @@ fn a_tombstone_stays_after_what_cannot_be_read() {
     let topic = testing::name(testing::TOPIC);
     let configured = all.log.configure_topic(&topic, kept_all);
     configured.expect("it is there");
-    all.append(&unreadable(&one(b"key", b"value")));
+    all.append(&unreadable(&one(b"key", b"value").build()));
     let configured = all.log.configure_topic(&topic, config());
     configured.expect("it is there");
     all.send(b"key", None);

@@ -182,6 +182,7 @@ impl<D: Disk> Writer<D> {
             end: active.base,
             active,
             producers: Producers::default(),
+            since_checkpoint: 0,
             first_timestamp_ms: None,
         }
     }

@@ -292,6 +292,9 @@ impl<'a, D: Disk> Replay<'a, D> {
 }
 
 fn first_timestamp<D: Disk>(segment: &Segment<D>) -> io::Result<Option<i64>> {
+    if segment.size() == 0 {
+        return Ok(None);
+    }
     let first = Scan::new(segment.file()?, 0, segment.size()).next()?;
     Ok(first.map(|found| found.header.max_timestamp_ms))
 }

@@ -333,6 +333,42 @@ fn nothing_is_verified_after_a_close_and_little_after_a_kill() {
 }
 
 #[test]
+fn no_more_is_verified_after_a_kill_than_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = crate::Settings {
+        flush_threads: 0,
+        checkpoint_bytes: 3000,
+        ..crate::Settings::default()
+    };
+    let log = testing::open(folder.path(), &settings);
+    let config = TopicConfig {
+        index_interval_bytes: 0,
+        ..TopicConfig::default()
+    };
+    let partition = testing::partition(&log, config);
+    for at in 0..100 {
+        // The latest times come first.
+        let appended = partition.append(&batch(2, 100 - at), Origin::Client);
+        appended.expect("it is appended");
+        log.flush();
+    }
+    let (size, before) = (partition.size(), read_all(&partition, usize::MAX));
+    kill(log);
+    let clock = Arc::new(polity_core::ManualClock::new());
+    let (log, opened) = Log::open(RealDisk, folder.path(), &settings, clock).expect("it opens");
+    assert!(size > 10_000, "{size}");
+    assert!((1..3000).contains(&opened.verified), "{}", opened.verified);
+    let topic = log.topic(testing::TOPIC).expect("it is there");
+    let partition = &topic.partitions()[0];
+    assert_eq!(read_all(partition, usize::MAX), before);
+    let found = partition.offset_for_time(101, Isolation::ReadUncommitted);
+    assert_eq!(
+        found.expect("it reads").map(|it| it.offset),
+        Some(Offset(1))
+    );
+}
+
+#[test]
 fn wrong_indexes_are_found_out() {
     for ending in ["index", "timeindex"] {
         for damage in [

@@ -60,15 +60,15 @@ impl<D: Disk> Segment<D> {
             .store(position + header.length as u32, Ordering::Release);
     }
 
-    /// Writes what the indexes still hold back, and the largest timestamp: nothing more will come.
+    /// As [`Segment::flush_indexes`], and nothing more will come.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        self.push_time();
         self.mark_finished();
         self.flush_indexes()
     }
 
-    /// Writes what the indexes still hold back.
+    /// Writes what the indexes still hold back, and the largest timestamp so far.
     pub(crate) fn flush_indexes(&self) -> io::Result<()> {
+        self.push_time();
         self.offsets.flush()?;
         self.times.flush()
     }

@@ -1,100 +1,87 @@
-//! One life of a log.
+//! A life of a log whose records all stay, but for what is deleted from the beginning.
 
-use std::path::Path;
-use std::sync::Arc;
+use polity_core::{Rng, SplitMix64};
 
-use polity_core::{ManualClock, Rng, SplitMix64, TopicName};
-
-use super::Outcome;
-use super::model;
+use super::machine::{End, Machine};
+use super::{Check, Outcome, expect, model, split};
 use crate::batch::Outcome as Ending;
 use crate::batch::{BatchBuilder, ControlRecord, Header};
 use crate::disk::simulated::SimulatedDisk;
 use crate::{
-    AppendError, Durability, Isolation, Log, Offset, Origin, Partition, ProducerEpoch, ProducerId,
-    Settings, TopicConfig, TopicId,
+    AppendError, Durability, Isolation, Offset, Origin, Partition, ProducerEpoch, ProducerId,
+    TopicConfig,
 };
 
 /// Things that happen in one life.
 const STEPS: usize = 120;
 
-const ROOT: &str = "events";
 const PARTITIONS: usize = 3;
 const PRODUCERS: usize = 4;
 
-type Check = Result<(), String>;
-
 pub(super) struct Life {
-    rng: SplitMix64,
-    disk: SimulatedDisk,
-    settings: Settings,
-    log: Option<Log<SimulatedDisk>>,
+    machine: Machine,
     partitions: Vec<model::Partition>,
     outcome: Outcome,
 }
 
 impl Life {
     pub(super) fn new(seed: u64) -> Self {
-        let mut rng = SplitMix64::new(seed);
-        let disk = SimulatedDisk::new(rng.next_u64());
-        let durability = if rng.below(5) == 0 {
-            Durability::Os
-        } else {
-            Durability::Fsync
-        };
-        let settings = Settings {
-            durability,
-            flush_threads: 0,
-            max_open_files: 4,
-        };
-        let partitions = vec![model::Partition::default(); PARTITIONS];
+        let mut machine = Machine::new(SplitMix64::new(seed));
+        if machine.rng.below(5) == 0 {
+            machine.settings.durability = Durability::Os;
+        }
         Self {
-            rng,
-            disk,
-            settings,
-            log: None,
-            partitions,
+            machine,
+            partitions: vec![model::Partition::default(); PARTITIONS],
             outcome: Outcome::default(),
         }
     }
 
     pub(super) fn live(mut self) -> Result<Outcome, String> {
-        self.start()?;
-        self.create()?;
+        self.machine.start()?;
+        self.check_start()?;
+        let config = TopicConfig {
+            segment_bytes: 1024 + self.machine.rng.below(5000) as u32,
+            index_interval_bytes: 300,
+            ..TopicConfig::default()
+        };
+        self.machine.create(PARTITIONS, config)?;
         for step in 0..STEPS {
             self.step().map_err(|why| format!("step {step}: {why}"))?;
         }
-        self.kill()?;
+        self.restart(End::Kill)?;
         Ok(self.outcome)
     }
 
     fn step(&mut self) -> Check {
-        match self.rng.below(100) {
-            0..50 => self.append(),
-            50..56 => self.end_transaction(),
-            56..70 => self.flush(),
-            70..80 => self.read(),
-            80..82 => self.delete(),
-            82..84 => self.fill_disk(),
-            84..88 => self.free_disk(),
-            88..91 => {
-                self.disk.fail_sync_after(self.rng.below(4) as u32);
-                Ok(())
+        match self.machine.rng.below(100) {
+            0..50 => return self.append(),
+            50..56 => return self.end_transaction(),
+            56..70 => {
+                self.machine.flush();
+                self.acknowledge();
             }
-            91..96 => {
-                self.disk.cut_power_after(self.rng.below(60) as u32);
-                Ok(())
+            70..80 => return self.read(),
+            80..82 => return self.delete(),
+            82..84 => self.machine.fill_disk(),
+            84..88 => {
+                if self.machine.free_disk() {
+                    return self.restart(End::Kill);
+                }
             }
-            96..98 => self.kill(),
-            98..99 => self.close(),
-            _ => self.power_cut(),
+            88..91 => self.machine.fail_a_sync(),
+            91..96 => self.machine.cut_power_soon(),
+            96..98 => return self.restart(End::Kill),
+            98..99 => return self.restart(End::Close),
+            _ => return self.restart(End::PowerCut),
         }
+        Ok(())
     }
 
     fn append(&mut self) -> Check {
-        let number = self.rng.below(PARTITIONS);
-        let producer = self.rng.below(PRODUCERS + 1);
-        let records = 1 + self.rng.below(4);
+        let number = self.machine.rng.below(PARTITIONS);
+        let producer = self.machine.rng.below(PRODUCERS + 1);
+        let records = 1 + self.machine.rng.below(4);
         let id = ProducerId(producer as i64);
         let (epoch, next) = *self.partitions[number].producers.entry(id.0).or_default();
         let builder = match producer {
@@ -105,14 +92,14 @@ impl Life {
                 .producer(id, ProducerEpoch(epoch), next)
                 .transactional(),
         };
-        let mut value = vec![0; self.rng.below(700)];
+        let mut value = vec![0; self.machine.rng.below(700)];
         value
             .iter_mut()
-            .for_each(|byte| *byte = self.rng.next_u64() as u8);
+            .for_each(|byte| *byte = self.machine.rng.next_u64() as u8);
         let builder =
             (0..records).fold(builder, |builder, _| builder.record(1, None, Some(&value)));
         let batch = builder.build();
-        let Some(partition) = self.partition(number) else {
+        let Some(partition) = self.machine.partition(number) else {
             return Ok(());
         };
         let appended = partition.append(&batch, Origin::Client);
@@ -145,14 +132,14 @@ impl Life {
     }
 
     fn end_transaction(&mut self) -> Check {
-        let number = self.rng.below(PARTITIONS);
-        let id = ProducerId(1 + 2 * self.rng.below(PRODUCERS / 2) as i64);
-        let outcome = if self.rng.below(2) == 0 {
+        let number = self.machine.rng.below(PARTITIONS);
+        let id = ProducerId(1 + 2 * self.machine.rng.below(PRODUCERS / 2) as i64);
+        let outcome = if self.machine.rng.below(2) == 0 {
             Ending::Abort
         } else {
             Ending::Commit
         };
-        let Some(partition) = self.partition(number) else {
+        let Some(partition) = self.machine.partition(number) else {
             return Ok(());
         };
         let model = &mut self.partitions[number];
@@ -173,22 +160,14 @@ impl Life {
         }
     }
 
-    fn flush(&mut self) -> Check {
-        if let Some(log) = &self.log {
-            log.flush();
-        }
-        self.acknowledge();
-        Ok(())
-    }
-
     /// Notes what counts now.
     fn acknowledge(&mut self) {
         for number in 0..PARTITIONS {
-            let Some(partition) = self.partition(number) else {
+            let Some(partition) = self.machine.partition(number) else {
                 continue;
             };
             // With "os", what counts outlives the process only.
-            let promised = match self.settings.durability {
+            let promised = match self.machine.settings.durability {
                 Durability::Fsync => partition.offsets().high_watermark,
                 Durability::Os => continue,
             };
@@ -199,15 +178,19 @@ impl Life {
 
     fn read(&mut self) -> Check {
         self.acknowledge();
-        let number = self.rng.below(PARTITIONS);
-        let Some(partition) = self.partition(number) else {
+        let number = self.machine.rng.below(PARTITIONS);
+        let Some(partition) = self.machine.partition(number) else {
             return Ok(());
         };
         let model = &self.partitions[number];
         let high_watermark = partition.offsets().high_watermark;
         let start = partition.offsets().start;
-        let from = start.plus(self.rng.below((high_watermark.0 - start.0) as usize + 1) as i64);
-        let max = self.rng.below(5000);
+        let from = start.plus(
+            self.machine
+                .rng
+                .below((high_watermark.0 - start.0) as usize + 1) as i64,
+        );
+        let max = self.machine.rng.below(5000);
         let Ok(read) = partition.read(from, Isolation::ReadUncommitted, max) else {
             return Ok(()); // The power is off.
         };
@@ -233,12 +216,16 @@ impl Life {
     }
 
     fn delete(&mut self) -> Check {
-        let number = self.rng.below(PARTITIONS);
-        let Some(partition) = self.partition(number) else {
+        let number = self.machine.rng.below(PARTITIONS);
+        let Some(partition) = self.machine.partition(number) else {
             return Ok(());
         };
         // It flushes first, and what it refuses it refuses by what counts.
-        let before = Offset(self.rng.below(partition.offsets().end.0 as usize + 1) as i64);
+        let before = Offset(
+            self.machine
+                .rng
+                .below(partition.offsets().end.0 as usize + 1) as i64,
+        );
         let deleted = partition.delete_records(Some(before));
         self.acknowledge();
         let model = &mut self.partitions[number];
@@ -251,61 +238,17 @@ impl Life {
         }
     }
 
-    fn fill_disk(&mut self) -> Check {
-        let room = self.rng.below(2000);
-        self.disk.leave_room(Some(room));
-        Ok(())
-    }
-
-    fn free_disk(&mut self) -> Check {
-        self.disk.leave_room(None);
-        let Some(log) = &self.log else {
-            return Ok(());
-        };
-        if log.poisoned().is_some() {
-            return self.kill();
-        }
-        Ok(())
-    }
-
-    fn kill(&mut self) -> Check {
+    fn restart(&mut self, end: End) -> Check {
         self.acknowledge();
-        self.disk.leave_room(None);
-        self.disk = self.disk.restart();
-        self.log = None;
-        self.start()
+        self.machine.restart(end)?;
+        self.check_start()
     }
 
-    fn power_cut(&mut self) -> Check {
-        self.acknowledge();
-        self.disk.leave_room(None);
-        self.disk = self.disk.power_cut();
-        self.log = None;
-        self.start()
-    }
-
-    fn close(&mut self) -> Check {
-        self.acknowledge();
-        self.disk.leave_room(None);
-        self.log = None;
-        self.disk = self.disk.restart();
-        self.start()
-    }
-
-    /// Starts, sometimes with a power cut in the middle of it, and checks what is there.
-    fn start(&mut self) -> Check {
+    /// Checks what is there after a start.
+    fn check_start(&mut self) -> Check {
         self.outcome.starts += 1;
-        if self.rng.below(3) == 0 {
-            self.disk.cut_power_after(self.rng.below(40) as u32);
-            let begun = Log::open(self.disk.clone(), Path::new(ROOT), &self.settings, clock());
-            self.disk = self.disk.power_cut();
-            drop(begun);
-        }
-        let opened = Log::open(self.disk.clone(), Path::new(ROOT), &self.settings, clock());
-        let (log, _) = opened.map_err(|error| format!("a start: {error}"))?;
-        self.log = Some(log);
         for number in 0..PARTITIONS {
-            let Some(partition) = self.partition(number) else {
+            let Some(partition) = self.machine.partition(number) else {
                 match self.partitions[number].batches.is_empty() {
                     true => continue,
                     false => return Err("the topic is gone".to_owned()),
@@ -322,33 +265,10 @@ impl Life {
             // What is read after a start is promised, whoever appended it.
             model.acknowledge(partition.offsets().high_watermark);
             for (_, bytes) in &read {
-                self.outcome.fingerprint = crc32c::crc32c_append(self.outcome.fingerprint, bytes);
+                self.outcome.note_bytes(bytes);
             }
         }
         Ok(())
-    }
-
-    fn create(&mut self) -> Check {
-        let log = self.log.as_ref().ok_or("the log is not open")?;
-        let segment_bytes = 1024 + self.rng.below(5000) as u32;
-        let config = TopicConfig {
-            segment_bytes,
-            index_interval_bytes: 300,
-            ..TopicConfig::default()
-        };
-        let made = log.create_topic(&topic(), TopicId([1; 16]), PARTITIONS as u32, config);
-        made.map(|_| ()).map_err(|error| error.to_string())
-    }
-
-    fn partition(&self, number: usize) -> Option<Arc<Partition<SimulatedDisk>>> {
-        let topic = self.log.as_ref()?.topic(topic().as_str())?;
-        topic.partitions().get(number).cloned()
-    }
-}
-
-impl Outcome {
-    fn note(&mut self, happened: bool) {
-        self.fingerprint = crc32c::crc32c_append(self.fingerprint, &[u8::from(happened)]);
     }
 }
 
@@ -364,30 +284,4 @@ fn read_all(partition: &Partition<SimulatedDisk>) -> Result<Vec<(Header, Vec<u8>
             .last()
             .map_or(at, |(header, _)| header.last_offset().next());
     }
-}
-
-fn split(mut bytes: &[u8]) -> Result<Vec<(Header, Vec<u8>)>, String> {
-    let mut batches = Vec::new();
-    while !bytes.is_empty() {
-        let header = Header::parse_checked(bytes).map_err(|error| format!("a read: {error}"))?;
-        let (batch, rest) = bytes.split_at(header.length);
-        batches.push((header, batch.to_vec()));
-        bytes = rest;
-    }
-    Ok(batches)
-}
-
-fn expect<T: PartialEq + std::fmt::Display>(what: &str, is: T, should: T) -> Check {
-    match is == should {
-        true => Ok(()),
-        false => Err(format!("{what} is {is} and should be {should}")),
-    }
-}
-
-fn topic() -> TopicName {
-    TopicName::new("orders").expect("it is a topic's")
-}
-
-fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new())
 }
