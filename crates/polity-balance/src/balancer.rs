@@ -8,6 +8,7 @@ use polity_core::Rng;
 use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, InFlight, Observation};
+use crate::outage::Outage;
 use crate::policy::{self, Maglev, Policy, Ring};
 use crate::probes::ProbeAnswer;
 use crate::ramp::Ramp;
@@ -28,6 +29,7 @@ const PROBES: usize = 3;
 pub struct Balancer {
     settings: Settings,
     turn: AtomicU64,
+    outage: Outage,
 }
 
 /// What is known of the request.
@@ -47,6 +49,7 @@ impl Balancer {
         Self {
             settings,
             turn: AtomicU64::new(0),
+            outage: Outage::default(),
         }
     }
 
@@ -112,7 +115,7 @@ impl Balancer {
     ) -> Option<usize> {
         match &self.settings.policy {
             Policy::PowerOfTwoChoices(factors) => {
-                policy::power_of_two::choose(candidates, factors, rng)
+                policy::power_of_two::choose(candidates, factors, &self.outage, rng)
             }
             Policy::RoundRobin => policy::round_robin::choose(candidates, &self.turn, rng),
             Policy::WeightedRoundRobin => {
@@ -125,7 +128,7 @@ impl Balancer {
             Policy::LeastResponseTime => policy::latency::least_response_time(candidates, rng),
             Policy::PeakEwma => policy::latency::peak_ewma(candidates, rng),
             Policy::JoinShortestQueue => policy::join_shortest_queue::choose(candidates, rng),
-            Policy::Prequal => policy::prequal::choose(candidates, rng),
+            Policy::Prequal => policy::prequal::choose(candidates, &self.outage, rng),
             Policy::Random => candidates.draw(rng),
             Policy::Hash => policy::hash::choose(candidates, ask.key, rng),
             Policy::Ring(Ring { bound, .. }) | Policy::Maglev(Maglev { bound, .. }) => {
@@ -184,6 +187,10 @@ impl Balancer {
     /// Notes how a request at `endpoint` went, as far as the policy has a use for it.
     pub fn observe(&self, endpoint: &Endpoint, observation: &Observation, now: Moment) {
         endpoint.note(observation.failed, now);
+        if !observation.failed && self.outage.is_recent(now) {
+            // Its failures were everybody's, and are over.
+            endpoint.forget_failures();
+        }
         // A failure that comes fast is no sign of speed.
         let latency = observation.latency.filter(|_| !observation.failed);
         if let (Some(kind), Some(latency)) = (self.settings.policy.latency(), latency) {

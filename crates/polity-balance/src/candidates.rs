@@ -78,9 +78,13 @@ impl<'a, E: AsRef<Endpoint>, F: Fn(&E) -> bool> Candidates<'a, E, F> {
 
     /// The mean load of those in use, counted now.
     pub(crate) fn count_load(&self) -> f32 {
+        self.roster.mean_load().count(self.in_use(), self.now)
+    }
+
+    /// All that are in use, whether the caller wants them or not.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = &'a Endpoint> {
         let endpoints = self.roster.iter().map(AsRef::as_ref);
-        let in_use = endpoints.filter(|endpoint| !endpoint.look().has(self.out));
-        self.roster.mean_load().count(in_use, self.now)
+        endpoints.filter(|endpoint| !endpoint.look().has(self.out))
     }
 
     /// The turns of the places.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Moment;
 use crate::latency::Latency;
-use crate::signal::Signal;
+use crate::signal::{MEMORY, Signal};
 use crate::weights::MAX_WEIGHT;
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ impl Endpoint {
 
     /// Lets it be chosen again, with its failures forgotten. Whether it was out before.
     pub fn readmit(&self) -> bool {
-        self.failures.set(0.0, Moment::default());
+        self.forget_failures();
         self.state.fetch_and(!EJECTED, Ordering::Relaxed) & EJECTED != 0
     }
 
@@ -219,6 +219,22 @@ impl Endpoint {
     #[inline]
     pub(crate) fn failing(&self, now: Moment) -> Option<f32> {
         self.failures.times(1, now)
+    }
+
+    /// The same, and what part of the memory of it has passed since the last request there, 0 to 1.
+    pub(crate) fn failing_since(&self, now: Moment) -> (f32, f64) {
+        let (_, age) = self.failures.raw(now);
+        (
+            self.failure_rate(now),
+            f64::from(age) / MEMORY.as_millis() as f64,
+        )
+    }
+
+    /// Forgets what has failed. Written only where there is something.
+    pub(crate) fn forget_failures(&self) {
+        if self.failures.raw(Moment::default()).0 != 0.0 {
+            self.failures.set(0.0, Moment::default());
+        }
     }
 
     /// What it last said of how much of it is in use, as it counts now.

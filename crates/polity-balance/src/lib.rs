@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod latency;
 mod mean_load;
 mod moment;
+mod outage;
 mod policy;
 mod probes;
 #[cfg(test)]

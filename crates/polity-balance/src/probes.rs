@@ -14,6 +14,8 @@ mod tests;
 const KEPT: usize = 16;
 /// The age from which an answer says nothing of now.
 const MAX_AGE: Duration = Duration::from_secs(1);
+/// With fewer answers there is nothing to choose.
+const ENOUGH: usize = 2;
 /// Of what is known of requests in flight, the part above which an endpoint is hot.
 const HOT_QUANTILE: f32 = 0.84;
 
@@ -87,10 +89,12 @@ impl Probes {
     pub(crate) fn take(&self, now: Moment, admits: impl Fn(usize) -> bool) -> Option<usize> {
         let hot_above = self.hot_above.load(Ordering::Relaxed);
         let mut best: Option<(&Slot, Answer)> = None;
+        let mut known = 0;
         for slot in &self.slots {
             let Some(answer) = slot.read(now) else {
                 continue;
             };
+            known += 1;
             let better = best
                 .as_ref()
                 .is_none_or(|(_, best)| answer.is_better_than(best, hot_above));
@@ -98,7 +102,8 @@ impl Probes {
                 best = Some((slot, answer));
             }
         }
-        let (slot, answer) = best?;
+        // The last that is left is what nobody wanted.
+        let (slot, answer) = best.filter(|_| known >= ENOUGH)?;
         slot.load.store(EMPTY, Ordering::Relaxed);
         Some(answer.place)
     }
@@ -113,7 +118,8 @@ impl Probes {
             .count();
         let known = &mut loads[..count];
         known.sort_unstable();
-        let rank = (count as f32 * HOT_QUANTILE) as usize;
+        // Of two the busier is hot: with few endpoints no other quantile says anything.
+        let rank = (count.saturating_sub(1) as f32 * HOT_QUANTILE) as usize;
         known.get(rank).copied().unwrap_or(0)
     }
 }

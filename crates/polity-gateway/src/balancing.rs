@@ -23,6 +23,7 @@ fn policy(planned: &BalancePolicy) -> Policy {
         BalancePolicy::LeastResponseTime => Policy::LeastResponseTime,
         BalancePolicy::PeakEwma => Policy::PeakEwma,
         BalancePolicy::JoinShortestQueue => Policy::JoinShortestQueue,
+        BalancePolicy::Prequal(_) => Policy::Prequal,
         BalancePolicy::Hash(_) => Policy::Hash,
         BalancePolicy::ConsistentHash(planned) => {
             let bound = planned.load.map(|load| load as f32);

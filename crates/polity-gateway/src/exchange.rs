@@ -5,6 +5,7 @@ mod attempts;
 mod begin;
 mod endings;
 mod hedging;
+mod loser;
 mod record;
 mod refusals;
 
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
-use polity_http::{Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Target};
+use polity_http::{
+    Abandoned, Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Target,
+};
 use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
 
@@ -139,6 +142,7 @@ impl polity_http::Exchange for Exchange {
         };
         if let Some(service) = self.service().filter(|_| first) {
             service.shared.budget.note_request(now);
+            service.ask_some(&mut *self.thread.rng.borrow_mut());
         }
         self.attempts += 1;
         self.attempted = now;
@@ -228,6 +232,11 @@ impl polity_http::Exchange for Exchange {
         self.wins_race(racer, head, at)
     }
 
+    fn abandon(&mut self) -> Option<Box<dyn Abandoned>> {
+        let loser = self.abandon_other()?;
+        Some(loser)
+    }
+
     fn lost(&mut self, racer: Racer, fault: &Fault) {
         self.lose(racer, fault);
     }
@@ -282,10 +291,6 @@ impl polity_http::Exchange for Exchange {
         if head.status >= 500 {
             // A session with an instance that is not well would keep the client there.
             self.session = None;
-        }
-        if head.status == 101 {
-            // From here on it is a connection, and those have bounds of their own.
-            self.admission = None;
         }
     }
 

@@ -1,6 +1,5 @@
 //! The gateway as a service: started, run until it is drained, and changed in between.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -8,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polity_catalog::Catalog;
-use polity_core::InstanceId;
 use polity_http::Server;
 use polity_http::server::capacity;
 use polity_plan::Plan;
@@ -23,9 +21,11 @@ use crate::access_log::{AccessLog, LogBuffer};
 use crate::bounds;
 use crate::builder::Builder;
 use crate::handle::{Command, Handle};
+use crate::instance::Instance;
 use crate::listeners::{ListenError, Listeners};
 use crate::overload::Gate;
 use crate::policy::GatewayPolicy;
+use crate::probing::keep_asking;
 use crate::resolve::keep_resolved;
 use crate::sessions::SessionKey;
 use crate::statistics::WINDOW;
@@ -90,7 +90,9 @@ pub struct Gateway {
     changes: Subscription<Catalog>,
     commands: mpsc::Receiver<Command>,
     log: Option<AccessLog>,
-    resolving: BTreeSet<InstanceId>,
+    /// Those whose names are looked up, and those that are asked how busy they are.
+    resolving: Vec<Instance>,
+    asking: Vec<Instance>,
 }
 
 impl Gateway {
@@ -144,7 +146,8 @@ impl Gateway {
             changes,
             commands,
             log,
-            resolving: BTreeSet::new(),
+            resolving: Vec::new(),
+            asking: Vec::new(),
         };
         Ok((gateway, handle))
     }
@@ -178,7 +181,7 @@ impl Gateway {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut latencies = tokio::time::interval(hedge::PERIOD);
         latencies.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.resolve_names();
+        self.accompany();
         loop {
             // Cancelling any of these loses nothing: what has changed is still changed in the next
             // round, and a command is taken only when its arm is.
@@ -197,7 +200,7 @@ impl Gateway {
                     continue;
                 }
             }
-            self.resolve_names();
+            self.accompany();
         }
     }
 
@@ -258,19 +261,24 @@ impl Gateway {
         }
     }
 
-    /// Starts looking up the names of instances that are new.
-    fn resolve_names(&mut self) {
+    /// Starts what goes on beside the requests to instances that are new: looking up their names, and asking
+    /// them how busy they are.
+    fn accompany(&mut self) {
         let snapshot = self.builder.current();
-        let instances = snapshot
-            .services
-            .iter()
-            .flat_map(|service| service.instances());
-        let named: Vec<_> = instances.filter(|instance| instance.is_named()).collect();
-        self.resolving
-            .retain(|id| named.iter().any(|instance| instance.id == *id));
-        for instance in named {
-            if self.resolving.insert(instance.id.clone()) {
-                task::spawn("resolve", keep_resolved(instance.clone()));
+        self.resolving.retain(|it| !it.endpoint.is_retired());
+        self.asking.retain(|it| !it.endpoint.is_retired());
+        for service in &snapshot.services {
+            for instance in service.instances() {
+                let is_new = |known: &[Instance]| !known.iter().any(|it| it.is(instance));
+                if instance.is_named() && is_new(&self.resolving) {
+                    self.resolving.push(instance.clone());
+                    task::spawn("resolve", keep_resolved(instance.clone()));
+                }
+                if service.probes() && is_new(&self.asking) {
+                    self.asking.push(instance.clone());
+                    let (builder, name) = (self.builder.clone(), service.name.clone());
+                    task::spawn("ask", keep_asking(builder, name, instance.clone()));
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use polity_catalog::Instance as Listed;
 use polity_core::InstanceId;
 use polity_resilience::CircuitBreaker;
 use polity_resilience::outlier::Record;
+use tokio::sync::Notify;
 
 use crate::moment::moment;
 use crate::stable_hash::StableHash;
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) record: Record,
     /// Its own, where the plan says that instances have one.
     pub(crate) breaker: ArcSwapOption<CircuitBreaker>,
+    /// Told when somebody wants to know how busy it is.
+    pub(crate) question: Notify,
     place: Place,
 }
 
@@ -71,6 +74,7 @@ impl Instance {
             statistics: Statistics::new(now),
             record: Record::new(now),
             breaker: ArcSwapOption::empty(),
+            question: Notify::new(),
             place,
         }))
     }

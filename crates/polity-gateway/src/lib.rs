@@ -26,6 +26,7 @@ mod load_report;
 mod moment;
 mod overload;
 mod policy;
+mod probing;
 mod problem;
 mod redirect;
 mod resolve;

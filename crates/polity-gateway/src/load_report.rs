@@ -1,6 +1,6 @@
 //! What an instance says of its load in the fields of an answer.
 //!
-//! `x-server-utilization: 0.7`, or the Open Request Cost Aggregation of the xDS and gRPC projects (proposal
+//! `x-server-utilization: 0.7` and `x-server-in-flight: 12`, or the Open Request Cost Aggregation of the xDS and gRPC projects (proposal
 //! A51, `xds.data.orca.v3.OrcaLoadReport`) in the forms that Envoy reads: `endpoint-load-metrics: TEXT
 //! cpu_utilization=0.3,named_metrics.in_flight=12` and `endpoint-load-metrics: JSON {...}`.
 
@@ -16,29 +16,34 @@ mod tests;
 
 const UTILIZATION: &str = "x-server-utilization";
 const METRICS: &str = "endpoint-load-metrics";
+const IN_FLIGHT: &str = "x-server-in-flight";
 
 /// Bytes of a report beyond which it is not read: it is parsed for every answer.
 const MAX_REPORT: usize = 4096;
 
 /// Whether a field of this name is a report: no business of clients outside.
 pub(crate) fn is_report(name: &str) -> bool {
-    same_name(name, UTILIZATION) || same_name(name, METRICS)
+    [UTILIZATION, METRICS, IN_FLIGHT]
+        .iter()
+        .any(|report| same_name(name, report))
 }
 
 /// What the answer says; none where it says nothing that can be read. Where both fields say how much
-/// is in use, the plain one counts.
+/// is in use, or is in flight, the plain one counts.
 pub(crate) fn read(head: &ResponseHead<'_>) -> Option<Report> {
     let mut report = Report::default();
-    let mut plain = None;
+    let (mut plain, mut in_flight) = (None, None);
     for field in head.headers {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         match field.name.len() {
+            18 if is(IN_FLIGHT) => in_flight = number(field.value),
             20 if is(UTILIZATION) => plain = number(field.value),
             21 if is(METRICS) => report = metrics(field.value).unwrap_or(report),
             _ => {}
         }
     }
     report.utilization = plain.or(report.utilization);
+    report.in_flight = in_flight.map(|it| it as u32).or(report.in_flight);
     (report != Report::default()).then_some(report)
 }
 

@@ -141,16 +141,13 @@ impl Service {
         self.ready.iter().any(|ready| ready.is(instance))
     }
 
-    /// Why no instance can be given a request, for whoever sent it.
+    /// Why no instance can be given a request, for whoever sent it: clients outside are not told of hosts.
     pub(crate) fn why_nowhere(&self) -> String {
         let name = &self.name;
-        let unresolved = |instance: &&Instance| instance.address().is_none();
-        match self.ready.iter().find(unresolved) {
-            Some(instance) => {
-                let host = &instance.host;
-                format!("`{name}` is at `{host}`, and that name does not resolve to an address")
-            }
-            None => format!("no instance of `{name}` is ready"),
+        let unresolved = |instance: &Instance| instance.address().is_none();
+        match self.ready.iter().any(unresolved) {
+            true => format!("the name of the host of `{name}` does not resolve to an address"),
+            false => format!("no instance of `{name}` is ready"),
         }
     }
 

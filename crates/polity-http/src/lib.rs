@@ -30,6 +30,7 @@ pub use head::{RequestHead, ResponseHead};
 pub use limits::{Limits, Timeouts};
 pub use local::Local;
 pub use policy::{
-    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse, Target,
+    Abandoned, Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse,
+    Target,
 };
 pub use server::{ListenerId, Server};

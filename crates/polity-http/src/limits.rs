@@ -66,6 +66,13 @@ pub const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// less than more.
 pub const MAX_DRAINED: u64 = 64 * 1024;
 
+/// Attempts that have lost a race and that one thread follows to their end at once; of more, the connections are
+/// closed. A bound on memory and descriptors where instances hang.
+pub const MAX_ABANDONED: usize = 256;
+
+/// How long such an attempt is followed at most, whatever time there is for an answer.
+pub const MAX_FOLLOWED: Duration = Duration::from_secs(60);
+
 /// How often the system probes whether a client that sends no more is still there. The system of one
 /// that has closed denies it as soon as it has forgotten the connection: Linux does after a minute.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(15);

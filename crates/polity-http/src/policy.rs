@@ -114,10 +114,18 @@ pub trait Exchange: 'static {
         None
     }
 
-    /// Whether an answer to one of two attempts ends the race: the other is then let go of, and this one
-    /// is the only one from here on. Where it does not, the attempt is lost with [`Fault::Unwanted`].
+    /// Whether an answer to one of two attempts ends the race: the other is then [let go
+    /// of](Exchange::abandon), and this one is the only one from here on. Where it does not, the attempt is
+    /// lost with [`Fault::Unwanted`].
     fn wins(&mut self, _racer: Racer, _head: &ResponseHead<'_>, _at: Instant) -> bool {
         true
+    }
+
+    /// A race has been won, and the other attempt is let go of: where it was sent, its instance works on it
+    /// and knows of no race. What is given is told what becomes of it, or dropped; without, the
+    /// connection is closed. Not asked where the other had failed before.
+    fn abandon(&mut self) -> Option<Box<dyn Abandoned>> {
+        None
     }
 
     /// One of two attempts has failed. The other goes on alone.
@@ -143,6 +151,19 @@ pub trait Exchange: 'static {
 
     /// The exchange has ended, one way or the other. Called once, and last.
     fn finished(&mut self, outcome: &Outcome);
+}
+
+/// An attempt whose answer nobody waits for any more. It is followed to its end for as long as it would have
+/// been waited for; dropping this without a word is its end as well.
+pub trait Abandoned: 'static {
+    /// Whether its end still matters to anybody: asked now and then.
+    fn matters(&self) -> bool;
+
+    /// The head of its answer has come, at `at`.
+    fn answered(&mut self, head: &ResponseHead<'_>, at: Instant);
+
+    /// It has ended, at `at`, without an answer: for this reason. Called last.
+    fn failed(&mut self, fault: &Fault, at: Instant);
 }
 
 /// One attempt's destination.

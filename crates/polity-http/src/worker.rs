@@ -30,6 +30,8 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     /// When the connection that has its turn was woken: what it does then takes no time to speak of,
     /// while asking for the time at each step does.
     now: Cell<Instant>,
+    /// Attempts that are followed although nobody waits for their answers.
+    pub(crate) abandoned: Cell<usize>,
     /// Ticks so far: the time, as exactly as an idle connection's age has to be known.
     ticks: Cell<u32>,
     /// Told whenever a connection or accepting ends, or a connection becomes idle where that is
@@ -52,6 +54,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             upstreams: Pool::new(timeouts.upstream_idle),
             max_connections,
             now: Cell::new(Instant::now()),
+            abandoned: Cell::new(0),
             ticks: Cell::new(0),
             change: Notify::new(),
         }

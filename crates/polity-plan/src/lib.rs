@@ -41,9 +41,9 @@ pub use plan::{
     Allowed, Balance, BalancePolicy, Broker, CircuitBreakers, Cleanup, Command, ConsistentHash,
     Console, Cors, Database, Durability, EmbeddedBroker, Events, Gateway, HashAlgorithm, HashBy,
     HeaderRules, HealthCheck, HostPort, Idempotent, Limits, ListenAddress, MAX_PARTITIONS,
-    MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Program, Protocol,
-    Redirect, Retention, Retry, RetryPause, Route, Service, Sticky, Task, Timeouts, Topic,
-    Upstream,
+    MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Prequal, Program,
+    Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Sticky, Task, Timeouts,
+    Topic, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

@@ -16,7 +16,7 @@ use polity_core::{ServiceName, TaskName, TopicName};
 use polity_resilience::{hedge, outlier};
 
 pub use self::balance::{
-    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky,
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Prequal, Sticky,
 };
 pub use self::events::{
     Broker, Cleanup, Durability, EmbeddedBroker, Events, HostPort, MAX_PARTITIONS, Retention, Topic,

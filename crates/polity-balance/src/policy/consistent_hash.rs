@@ -1,6 +1,9 @@
 //! The same endpoint for the same key, as far as possible also when other endpoints come and go.
 
-use polity_core::Rng;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use polity_core::{Rng, SplitMix64};
 
 use super::maglev::Table;
 use super::ring::Points;
@@ -35,6 +38,22 @@ impl Prepared {
             _ => Self::Nothing,
         }
     }
+}
+
+/// What endpoints are hashed by: their identities, and where some share one, further numbers that follow from
+/// it. Twins would else want the same places, and on a ring one of them would have none.
+pub(super) fn seeds<'a>(
+    endpoints: impl Iterator<Item = &'a Endpoint>,
+) -> impl Iterator<Item = u64> {
+    let mut twins: HashMap<u64, SplitMix64> = HashMap::new();
+    endpoints.map(move |endpoint| match twins.entry(endpoint.identity()) {
+        Entry::Vacant(entry) => {
+            let identity = *entry.key();
+            entry.insert(SplitMix64::new(!identity));
+            identity
+        }
+        Entry::Occupied(mut twins) => twins.get_mut().next_u64(),
+    })
 }
 
 /// A request without a key is left to chance.

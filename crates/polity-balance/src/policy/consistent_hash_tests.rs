@@ -34,6 +34,23 @@ fn a_key_goes_to_its_endpoint_whoever_asks() {
     }
 }
 
+/// Two names of one place, or two instances told as one.
+#[test]
+fn endpoints_that_share_an_identity_share_its_keys_as_others_do() {
+    for policy in policies(None) {
+        let twin = || Arc::new(Endpoint::new(crate::EndpointSpec::default()));
+        let service = roster(policy, &[twin(), twin(), twin()]);
+        let places = places(policy, &service, 1);
+        for place in 0..3 {
+            let share = places.iter().filter(|it| **it == Some(place)).count();
+            assert!(
+                (500..850).contains(&share),
+                "{share} of 2,000 by {policy:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_request_without_a_key_goes_anywhere() {
     for policy in policies(Some(1.25)) {

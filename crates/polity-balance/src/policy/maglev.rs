@@ -2,6 +2,7 @@
 
 use polity_core::{Rng, SplitMix64};
 
+use super::consistent_hash::seeds;
 use crate::endpoint::Endpoint;
 
 #[cfg(test)]
@@ -38,17 +39,22 @@ impl Default for Maglev {
 pub(crate) struct Table(Box<[u32]>);
 
 impl Table {
-    pub(crate) fn new<'a>(maglev: Maglev, endpoints: impl Iterator<Item = &'a Endpoint>) -> Self {
+    pub(crate) fn new<'a>(
+        maglev: Maglev,
+        endpoints: impl Iterator<Item = &'a Endpoint> + Clone,
+    ) -> Self {
         let size = prime(maglev.slots);
-        let mut turns: Vec<Turns> = endpoints
+        let weights = endpoints.clone().map(Endpoint::weight);
+        let mut turns: Vec<Turns> = seeds(endpoints)
+            .zip(weights)
             .enumerate()
-            .map(|(place, endpoint)| Turns::new(place, endpoint, size))
+            .map(|(place, (seed, weight))| Turns::new(place, seed, weight, size))
             .collect();
         if turns.is_empty() {
             return Self([].into());
         }
         // Whatever order endpoints are told in, all balancers have the same table.
-        turns.sort_by_key(|it| it.identity);
+        turns.sort_by_key(|it| it.seed);
         Self(fill(&mut turns, size).into())
     }
 
@@ -86,7 +92,7 @@ fn fill(turns: &mut [Turns], size: u32) -> Vec<u32> {
 
 /// An endpoint's turns: the slots it wants, in its own order, and when.
 struct Turns {
-    identity: u64,
+    seed: u64,
     place: u32,
     weight: u64,
     due: u64,
@@ -95,13 +101,13 @@ struct Turns {
 }
 
 impl Turns {
-    fn new(place: usize, endpoint: &Endpoint, size: u32) -> Self {
-        let mut numbers = SplitMix64::new(endpoint.identity());
+    fn new(place: usize, seed: u64, weight: u32, size: u32) -> Self {
+        let mut numbers = SplitMix64::new(seed);
         let mut below = |bound: u32| numbers.below(bound as usize) as u32;
         Self {
-            identity: endpoint.identity(),
+            seed,
             place: place as u32,
-            weight: u64::from(endpoint.weight()),
+            weight: u64::from(weight),
             due: 0,
             next: below(size),
             skip: 1 + below(size - 1),

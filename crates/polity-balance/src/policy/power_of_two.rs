@@ -6,6 +6,7 @@ use super::latency::answer;
 use crate::Moment;
 use crate::candidates::Candidates;
 use crate::endpoint::{Endpoint, State};
+use crate::outage::Outage;
 
 #[cfg(test)]
 #[path = "power_of_two_tests.rs"]
@@ -132,6 +133,45 @@ impl Pace {
 }
 
 pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
+    candidates: &Candidates<'_, E, F>,
+    factors: &Factors,
+    outage: &Outage,
+    rng: &mut dyn Rng,
+) -> Option<usize> {
+    let now = candidates.now;
+    let found_out = outage
+        .is_recent(now)
+        .then(|| find_out(candidates, factors, rng));
+    if let Some(place) = found_out.flatten() {
+        return Some(place);
+    }
+    let chosen = of_well(candidates, factors, rng)?;
+    let fails = |endpoint: &Endpoint| endpoint.failure_rate(now) > factors.failure_limit;
+    if candidates
+        .at(chosen)
+        .is_some_and(|(endpoint, _)| fails(endpoint))
+    {
+        outage.look(now, || candidates.in_use().all(fails));
+    }
+    Some(chosen)
+}
+
+/// After all have failed, the first that is well again would be the only one: others stay as they were known
+/// before. So each is asked anew, the more likely the longer nothing was heard of it, one request at a
+/// time. One of many that are ill among well ones is not asked so: it would cost requests.
+fn find_out<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
+    candidates: &Candidates<'_, E, F>,
+    factors: &Factors,
+    rng: &mut dyn Rng,
+) -> Option<usize> {
+    let place = candidates.draw(rng)?;
+    let (endpoint, state) = candidates.at(place)?;
+    let (failures, age) = endpoint.failing_since(candidates.now);
+    let is_due = failures > factors.failure_limit && state.in_flight() == 0 && rng.unit() < age;
+    is_due.then_some(place)
+}
+
+fn of_well<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     candidates: &Candidates<'_, E, F>,
     factors: &Factors,
     rng: &mut dyn Rng,

@@ -229,3 +229,54 @@ fn a_new_one_is_not_flooded_because_it_is_idle() {
         assert!((1..=most + 15).contains(&share), "{share} beside {others}");
     }
 }
+
+/// Requests one after the other, one each 50 ms: how many of those from one moment to another each
+/// was given, and how many failed. All fail before `back`, in seconds, and these later than that.
+fn after_an_outage(count: usize, ill: usize, back: u64, until: u64) -> (Vec<usize>, usize) {
+    let endpoints = endpoints(count);
+    let roster = roster(Policy::default(), &endpoints);
+    let (balancer, mut rng) = (balancer(Policy::default()), SplitMix64::new(8));
+    let (mut counts, mut failures) = (vec![0; count], 0);
+    for time in (NOW.0..NOW.0 + until * 1_000).step_by(50) {
+        let now = Moment(time);
+        let request = balancer.begin(
+            &roster,
+            &Ask {
+                now,
+                ..Ask::default()
+            },
+            &mut rng,
+            |_| true,
+        );
+        let place = roster.place_of(request.expect("there are some").identity());
+        let place = place.expect("it is one of them");
+        let is_back = time >= NOW.0 + back * 1_000;
+        let failed = !is_back || place < ill;
+        let latency = Some(Duration::from_millis(5));
+        balancer.observe(&endpoints[place], &Observation { failed, latency }, now);
+        if is_back {
+            counts[place] += 1;
+            failures += usize::from(failed);
+        }
+    }
+    (counts, failures)
+}
+
+#[test]
+fn after_all_have_failed_together_all_are_soon_given_their_share() {
+    for count in [2, 4, 16] {
+        let (counts, _) = after_an_outage(count, 0, 20, 30);
+        // Of 200 requests in ten seconds.
+        let most = 200 / count + 60;
+        assert!(counts.iter().all(|it| (1..most).contains(it)), "{counts:?}");
+    }
+}
+
+#[test]
+fn those_that_stay_ill_are_given_few_although_all_have_failed_together() {
+    for count in [4, 16] {
+        let (_, failures) = after_an_outage(count, count / 2, 20, 60);
+        // Of 800.
+        assert!(failures < 100, "{failures} of {count}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use polity_core::{Rng, SplitMix64};
 
+use super::consistent_hash::seeds;
 use crate::endpoint::Endpoint;
 
 #[cfg(test)]
@@ -54,13 +55,14 @@ impl Points {
         // By the mean weight, not the least or greatest: then as good as no key of others moves when an
         // endpoint comes or goes, as the others' numbers of points stay about the same.
         let per_weight = (points * endpoints.len()) as f64 / weights.sum::<f64>();
-        let of = |(place, endpoint): (usize, &Endpoint)| {
+        let seeds = seeds(endpoints.clone());
+        let of = |((place, endpoint), seed): ((usize, &Endpoint), u64)| {
             let count = (per_weight * f64::from(endpoint.weight())).round() as usize;
-            let seed = SplitMix64::new(endpoint.identity()).next_u64();
+            let seed = SplitMix64::new(seed).next_u64();
             let mut numbers = SplitMix64::new(seed);
             (0..count.max(1)).map(move |_| point(numbers.next_u64(), place))
         };
-        let mut points: Box<[u64]> = endpoints.enumerate().flat_map(of).collect();
+        let mut points: Box<[u64]> = endpoints.enumerate().zip(seeds).flat_map(of).collect();
         points.sort_unstable();
         Self {
             parts: parts(&points),

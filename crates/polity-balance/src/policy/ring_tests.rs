@@ -134,9 +134,3 @@ fn there_is_a_bound_to_the_points() {
     assert!(points.points.len() <= MAX_POINTS);
     assert!(points.points.len() > MAX_POINTS - 100);
 }
-
-#[test]
-fn one_identity_twice_is_no_trouble() {
-    let twin = || Arc::new(Endpoint::new(crate::EndpointSpec::default()));
-    assert_eq!(points(&[twin(), twin()]).from(9).next(), Some(0));
-}

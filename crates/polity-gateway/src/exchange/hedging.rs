@@ -6,10 +6,12 @@ use polity_balance::InFlight;
 use polity_http::{Fault, Racer, RequestHead, ResponseHead, Reuse, Target};
 
 use super::endings::ended;
+use super::loser::Loser;
 use super::{Exchange, Unwanted};
 use crate::failures::Permits;
 use crate::instance::Instance;
 use crate::moment::moment;
+use crate::policy::Listener;
 use crate::problem::REASON;
 
 /// A request that was sent to a second instance.
@@ -56,7 +58,7 @@ impl Exchange {
         let now = Instant::now();
         let service = self.service()?;
         let hedge = service.shared.hedge.as_ref()?;
-        if service.load.is_limited() {
+        if service.load.is_limited() || hedge.is_crowded() {
             // Its instances are busy enough.
             return None;
         }
@@ -110,6 +112,7 @@ impl Exchange {
         }
         if head.status < 500 && self.covered(head).is_none() {
             self.give_up_other(at);
+            self.note_win(racer);
             return true;
         }
         self.hear(head, at);
@@ -123,24 +126,45 @@ impl Exchange {
         false
     }
 
-    /// Lets go of the attempt that has lost. Nobody knows how it would have ended: it is neither a success
-    /// nor a failure, only slow.
+    fn note_win(&self, racer: Racer) {
+        let hedge = self.service().and_then(|it| it.shared.hedge.as_ref());
+        if let (Racer::Second, Some(hedge)) = (racer, hedge) {
+            hedge.note_win();
+        }
+    }
+
+    /// Notes of the attempt that has lost how long it was waited for, which is all that is known of it yet.
     fn give_up_other(&mut self, now: Instant) {
-        let Some(hedge) = &mut self.hedge else {
+        let Some(other) = self.hedge.as_ref().map(|hedge| &hedge.other) else {
             return;
         };
-        hedge.other.permit = None;
-        let waited = now.saturating_duration_since(hedge.other.attempted);
-        if let Some(place) = hedge.other.place.take()
-            && let Some(service) = self.service()
-        {
+        let waited = now.saturating_duration_since(other.attempted);
+        if let (Some(place), Some(service)) = (&other.place, self.service()) {
             let balancer = &service.shared.balancer;
             balancer.observe_given_up(&place.endpoint, waited, moment(now));
         }
     }
 
+    /// The attempt that has lost, as far as its instance knows of it.
+    pub(super) fn abandon_other(&mut self) -> Option<Box<Loser>> {
+        let service = self.service()?.clone();
+        let other = &mut self.hedge.as_mut()?.other;
+        let loser = Loser {
+            place: other.place.take()?,
+            permit: other.permit.take(),
+            attempted: other.attempted,
+            thread: self.thread.clone(),
+            service,
+        };
+        Some(Box::new(loser))
+    }
+
     /// One of two attempts has failed.
     pub(super) fn lose(&mut self, racer: Racer, fault: &Fault) {
+        if racer == Racer::First {
+            // It was well that there was another.
+            self.note_win(Racer::Second);
+        }
         if racer == Racer::Second {
             self.swap();
         }
@@ -176,15 +200,19 @@ impl Exchange {
         }
     }
 
-    /// Appends a word on the race to the answer that came of one.
+    /// Appends a word on the race to the answer that came of one. Which instance answered is nothing that
+    /// clients outside are told.
     pub(super) fn write_race(&self, out: &mut Vec<u8>) {
         let (Some(_), Some(place)) = (&self.hedge, &self.current) else {
             return;
         };
         out.extend_from_slice(REASON.as_bytes());
-        out.extend_from_slice(b": hedged; instance=");
-        let graphic = |byte: &u8| byte.is_ascii_graphic();
-        out.extend(place.id.as_str().bytes().filter(graphic));
+        out.extend_from_slice(b": hedged");
+        if let Listener::Call(_) = self.listener {
+            out.extend_from_slice(b"; instance=");
+            let graphic = |byte: &u8| byte.is_ascii_graphic();
+            out.extend(place.id.as_str().bytes().filter(graphic));
+        }
         out.extend_from_slice(b"\r\n");
     }
 }

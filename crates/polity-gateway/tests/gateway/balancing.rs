@@ -61,6 +61,41 @@ fn counts(of: [(&str, usize); 3]) -> BTreeMap<String, usize> {
     of.map(|(id, count)| (id.to_owned(), count)).into()
 }
 
+/// Who answered so many requests, of instances that say how many requests they have.
+async fn asked_first(in_flight: [&str; 3]) -> BTreeMap<String, usize> {
+    let plan = service("{ policy = \"prequal\", probe = \"/load\" }");
+    let system = System::start(&plan).await;
+    let mut origins = Vec::new();
+    for (number, in_flight) in in_flight.iter().enumerate() {
+        let id = format!("a-{}", number + 1);
+        let field = match in_flight.is_empty() {
+            true => String::new(),
+            false => format!("x-server-in-flight: {in_flight}\r\n"),
+        };
+        let origin = Origin::saying(&id, &field).await;
+        put(&system, &id, origin.address.port(), 1, None);
+        until(|| system.handle.instance_stats(&id.as_str().into()).is_some()).await;
+        origins.push(origin);
+    }
+    let mut counts = answered(&system, 300).await;
+    let answer = system.get("/").await;
+    assert_eq!(answer.field("x-server-in-flight"), None, "not for clients");
+    counts.entry("a-1".to_owned()).or_default();
+    counts
+}
+
+#[tokio::test]
+async fn instances_are_asked_how_busy_they_are() {
+    let counts = asked_first(["9", "0", "0"]).await;
+    assert!(counts["a-1"] < 60, "{counts:?}");
+}
+
+#[tokio::test]
+async fn instances_that_do_not_say_how_busy_they_are_are_chosen_by_what_is_seen() {
+    let counts = asked_first(["", "", ""]).await;
+    assert!(counts.values().all(|it| *it > 30), "{counts:?}");
+}
+
 #[tokio::test]
 async fn a_rotation_is_exact() {
     let turns = |word: &str| service(&format!("{{ policy = \"{word}\", ramp = false }}"));

@@ -196,3 +196,19 @@ async fn a_drain_waits_for_requests_that_came_in_before_a_move() {
     assert_eq!(stats.stats(&name("orders")).unwrap().in_flight, 0);
     assert_eq!(client.answer().await.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn an_instance_that_moves_to_another_name_under_its_id_is_looked_up() {
+    let system = System::start(ORDERS).await;
+    for _ in 0..2 {
+        let origin = Origin::start("orders-1").await;
+        let port = origin.address.port();
+        system.put("orders", "orders-1", "localhost", port);
+        let answers = async {
+            while system.get("/orders").await.status != 200 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.unwrap();
+    }
+}

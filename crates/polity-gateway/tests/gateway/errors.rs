@@ -38,7 +38,7 @@ async fn a_name_without_an_address_is_told_from_an_instance_that_is_not_ready() 
     until(|| system.handle.instance_stats(&"orders-1".into()).is_some()).await;
     assert_eq!(
         detail().await,
-        "`orders` is at `nowhere.invalid`, and that name does not resolve to an address"
+        "the name of the host of `orders` does not resolve to an address"
     );
 }
 

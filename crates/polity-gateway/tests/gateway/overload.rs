@@ -166,7 +166,7 @@ async fn a_place_is_free_again_however_its_request_ended() {
 }
 
 #[tokio::test]
-async fn a_connection_that_changes_its_protocol_is_no_request_any_more() {
+async fn a_request_that_changes_its_protocol_holds_its_place_until_the_connection_ends() {
     let (system, origin) = system("max_in_flight = 1", "max_in_flight = 1").await;
     let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n\r\n";
     let mut client = system.client().await;
@@ -175,11 +175,12 @@ async fn a_connection_that_changes_its_protocol_is_no_request_any_more() {
         .await;
     let mut upstream = Client::new(origin.accept().await.unwrap().0);
     upstream.head().await.expect("the request");
-    assert_overloaded(&system.get("/").await);
     upstream
         .send(&format!("HTTP/1.1 101 Switching Protocols\r\n{upgrade}"))
         .await;
     client.head().await.expect("the answer");
+    assert_overloaded(&system.get("/").await);
+    drop((client, upstream));
     hold_soon(&system, &origin).await;
 }
 

@@ -1,5 +1,6 @@
 //! One request: attempts until an answer is on its way or none is to be had, and the answer to its end.
 
+mod abandoned;
 mod drain;
 mod finish;
 mod forward;
@@ -277,7 +278,7 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             }
             match upstream.poll_read(context) {
                 Poll::Ready(Ok(read)) if read > 0 => {}
-                Poll::Ready(_) => return Poll::Ready(Err(self.broken(upstream, waiting))),
+                Poll::Ready(_) => return Poll::Ready(Err(broken(upstream, waiting))),
                 Poll::Pending => return self.poll_idle_client(context).map(Err),
             }
             if !waiting.is_due(upstream.input.data()) {
@@ -294,13 +295,6 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
     /// Bytes of the request that the instance has not taken yet.
     pub(super) fn unsent(&self) -> usize {
         self.to_upstream.pending().len() + self.sending.unwritten(self.input).len()
-    }
-
-    fn broken(&self, upstream: &Upstream<D::Stream>, waiting: &Waiting) -> Fault {
-        match upstream.origin {
-            Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
-            _ => Fault::Broke,
-        }
     }
 
     /// Goes on sending the request. Ready only with a fault of the client's.
@@ -383,6 +377,14 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             (true, true) => After::KeepAlive,
             (true, false) => After::Linger,
         }
+    }
+}
+
+/// What has gone wrong where an instance ended its connection.
+fn broken<S>(upstream: &Upstream<S>, waiting: &Waiting) -> Fault {
+    match upstream.origin {
+        Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
+        _ => Fault::Broke,
     }
 }
 

@@ -11,6 +11,9 @@ use crate::upstream::Upstream;
 
 const TOO_LARGE: Fault = Fault::Answer("its head is too large");
 
+/// The answer is a 101 to a request that did not ask for one.
+pub(super) const UNASKED: Fault = Fault::Answer("it changes the protocol unasked");
+
 /// What of an answer's head is needed once it is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AnswerHead {
@@ -53,6 +56,15 @@ impl Waiting {
     /// Whether an interim answer has come.
     pub(super) fn has_answered(&self) -> bool {
         self.interim > 0
+    }
+
+    /// Counts one, unless it is one too many.
+    pub(super) fn note_interim(&mut self) -> Result<(), Fault> {
+        self.interim += 1;
+        match self.interim > MAX_INTERIM_ANSWERS {
+            true => Err(Fault::Answer("too many interim answers")),
+            false => Ok(()),
+        }
     }
 
     /// Whether more may be taken of `input` than the last time: of a head after each line, which
@@ -105,7 +117,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 continue;
             }
             if head.status == 101 && self.traits.asks != Asks::Upgrade {
-                return Err(Fault::Answer("it changes the protocol unasked"));
+                return Err(UNASKED);
             }
             // Asked once: a head that is looked at again is of an answer that is gathered.
             if waiting.gathering == Gathering::NotYet
@@ -167,10 +179,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         head: &ResponseHead<'_>,
         waiting: &mut Waiting,
     ) -> Result<(), Fault> {
-        waiting.interim += 1;
-        if waiting.interim > MAX_INTERIM_ANSWERS {
-            return Err(Fault::Answer("too many interim answers"));
-        }
+        waiting.note_interim()?;
         let repeated = head.status == 100 && self.permitted;
         if head.status == 100 {
             self.permitted = true;

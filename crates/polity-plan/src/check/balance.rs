@@ -8,6 +8,7 @@ use crate::plan::{BalancePolicy, Gateway, HashBy, P2c, Protocol};
 /// The keys that mean something with some policies only, and those.
 const KEYS: &[(&str, &[&str])] = &[
     ("by", HASHES),
+    ("probe", &["prequal"]),
     ("algorithm", &["consistent_hash"]),
     ("load", &["consistent_hash"]),
     ("utilization", &["p2c"]),
@@ -33,6 +34,7 @@ pub(super) fn check(service: &DraftService, gateway: &Gateway, findings: &mut Fi
         keys(balance, findings);
         utilization(service, balance, findings);
         lacks_by(service, balance, findings);
+        lacks_probe(service, balance, findings);
         of_requests(service, balance, findings);
         sticky(service, balance, findings);
         weights(service, balance, findings);
@@ -91,8 +93,26 @@ fn lacks_by(service: &DraftService, balance: &DraftBalance, findings: &mut Findi
     );
 }
 
+fn lacks_probe(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    if balance.word != Some("prequal") || balance.place("probe").is_some() {
+        return;
+    }
+    let message = format!("`service.{}.balance` lacks `probe`", service.service.name);
+    findings.add(
+        Diagnostic::new(Code::Missing, message, balance.policy.clone())
+            .label("where do instances say how busy they are?")
+            .help("for example `balance = { policy = \"prequal\", probe = \"/load\" }`"),
+    );
+}
+
 /// What a plain connection does not have.
 fn of_requests(service: &DraftService, balance: &DraftBalance, findings: &mut Findings) {
+    if balance.word == Some("prequal") && service.service.protocol == Protocol::Tcp {
+        findings.add(
+            meaningless("`prequal`", "a service that is not HTTP", &balance.policy)
+                .help("it asks instances for a path: `least_connections` works for these"),
+        );
+    }
     let what = match service.service.balance.policy.hash_by() {
         None | Some(HashBy::Ip) => return,
         Some(HashBy::Url) => "URL",

@@ -80,7 +80,11 @@ fn single_try(service: &DraftService, findings: &mut Findings) {
     let Some(attempts) = find(retry, "attempts").filter(|_| single) else {
         return;
     };
-    for place in OF_RETRIES.iter().filter_map(|key| find(retry, key)) {
+    // What may be carried out twice may be hedged, however often it is tried.
+    let hedges = service.service.hedge.is_some();
+    let means = |key: &&&str| !(hedges && **key == "idempotent");
+    let keys = OF_RETRIES.iter().filter(means);
+    for place in keys.filter_map(|key| find(retry, key)) {
         let message = format!("`{}` means nothing with `attempts = 1`", place.name);
         findings.add(
             Diagnostic::new(Code::Inapplicable, message, place.key.clone())

@@ -9,7 +9,7 @@ use crate::decode::Fields;
 use crate::descriptor;
 use crate::draft::{DraftBalance, DraftUrl};
 use crate::plan::{
-    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Sticky, Upstream,
+    Balance, BalancePolicy, ConsistentHash, HashAlgorithm, HashBy, P2c, Prequal, Sticky, Upstream,
 };
 use crate::tree::{Node, Value};
 
@@ -60,6 +60,10 @@ fn of_word(word: &str, fields: Fields<'_>) -> BalancePolicy {
         "least_response_time" => BalancePolicy::LeastResponseTime,
         "peak_ewma" => BalancePolicy::PeakEwma,
         "join_shortest_queue" => BalancePolicy::JoinShortestQueue,
+        // Without `probe`, no plan comes of it.
+        "prequal" => BalancePolicy::Prequal(Prequal {
+            probe: fields.text("probe").unwrap_or_default().to_owned(),
+        }),
         "ip_hash" => BalancePolicy::Hash(HashBy::Ip),
         "url_hash" => BalancePolicy::Hash(HashBy::Url),
         // Without `by`, no plan comes of it.

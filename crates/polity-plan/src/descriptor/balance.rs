@@ -23,13 +23,18 @@ pub(crate) static BALANCE: Table = Table {
         Key::new(
             "policy",
             Shape::Choice(POLICIES),
-            "By what an instance is chosen; `hash` and `consistent_hash` need `by`.",
+            "By what an instance is chosen; `hash` and `consistent_hash` need `by`, `prequal` needs `probe`.",
         )
         .default("\"p2c\""),
         Key::new(
             "by",
             Shape::Text(&HASH_BY),
             "For `hash` and `consistent_hash`: what requests have in common that go to one instance.",
+        ),
+        Key::new(
+            "probe",
+            Shape::Text(&PATH),
+            "For `prequal`: the path that instances are asked for to say how busy they are, in `x-server-in-flight` or as ORCA's `in_flight`.",
         ),
         Key::new(
             "algorithm",
@@ -64,7 +69,7 @@ pub(crate) static BALANCE: Table = Table {
         Key::new(
             "utilization_limit",
             Shape::Number { min: 0.0, max: 100.0 },
-            "For `p2c`: the same for instances that report a higher utilisation: 1 is all of one, more is a line of waiting requests.",
+            "For `p2c` with more than eight instances, of which two are drawn: the same for those that report a higher utilisation. 1 is all of one, more is a line of waiting requests. Of up to eight all are looked at, and what they report only adds to what they cost.",
         )
         .default("1.5"),
         Key::new(
@@ -137,11 +142,11 @@ const POLICIES: &[Choice] = &[
     now("least_response_time"),
     now("peak_ewma"),
     now("join_shortest_queue"),
+    now("prequal"),
     now("ip_hash"),
     now("url_hash"),
     now("hash"),
     now("consistent_hash"),
-    later("prequal"),
 ];
 
 /// The word of a policy that can be used.
@@ -154,12 +159,5 @@ pub(super) const fn now(word: &'static str) -> Choice {
     Choice {
         word,
         status: Status::Now,
-    }
-}
-
-const fn later(word: &'static str) -> Choice {
-    Choice {
-        word,
-        status: Status::Later,
     }
 }

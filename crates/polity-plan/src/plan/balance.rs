@@ -46,6 +46,8 @@ pub enum BalancePolicy {
     PeakEwma,
     /// The one that says it has the shortest line.
     JoinShortestQueue,
+    /// By what instances answer when they are asked how busy they are.
+    Prequal(Prequal),
     /// The same for requests that are alike.
     Hash(HashBy),
     /// Likewise, and few move when instances come and go.
@@ -59,6 +61,13 @@ pub struct P2c {
     pub failure_limit: f64,
     /// Beyond this utilisation as it reports it, likewise; none where reports do not count.
     pub utilization_limit: Option<f64>,
+}
+
+/// How instances are asked how busy they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prequal {
+    /// The path they are asked for.
+    pub probe: String,
 }
 
 /// How requests that are alike find their instance.
@@ -116,6 +125,7 @@ impl BalancePolicy {
             Self::LeastResponseTime => "least_response_time",
             Self::PeakEwma => "peak_ewma",
             Self::JoinShortestQueue => "join_shortest_queue",
+            Self::Prequal(_) => "prequal",
             Self::Hash(HashBy::Ip) => "ip_hash",
             Self::Hash(HashBy::Url) => "url_hash",
             Self::Hash(HashBy::Header(_) | HashBy::Cookie(_)) => "hash",

@@ -156,6 +156,7 @@ fn a_sticky_session_is_a_cookie_over_any_policy() {
 fn keys_that_mean_nothing_with_a_policy_are_refused() {
     for value in [
         "{ by = \"ip\" }",
+        "{ probe = \"/load\" }",
         "{ policy = \"ip_hash\", by = \"ip\" }",
         "{ policy = \"random\", utilization = false }",
         "{ policy = \"round_robin\", failure_limit = 0.1 }",
@@ -188,7 +189,9 @@ fn values_beyond_their_bounds_and_words_there_are_not_are_refused() {
     }
     refused("{ policy = \"hash\" }", "P0105");
     refused("\"hash\"", "P0105");
-    refused("\"prequal\"", "P0103");
+    refused("\"prequal\"", "P0105");
+    refused("{ policy = \"prequal\" }", "P0105");
+    refused("{ policy = \"prequal\", probe = \"load\" }", "P0106");
     refused("{ ramp = true }", "P0104");
     refused("7", "P0104");
     refused("{ polcy = \"p2c\" }", "P0102");

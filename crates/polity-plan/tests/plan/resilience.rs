@@ -227,6 +227,10 @@ fn a_wait_never_begins_beyond_its_cap() {
 #[test]
 fn what_is_for_further_tries_needs_some() {
     check_run("retry = { attempts = 1 }", &[]);
+    let hedged = "hedge = true\nretry = { attempts = 1, idempotent = true }";
+    check_run(hedged, &[]);
+    let off = "hedge = false\nretry = { attempts = 1, idempotent = true }";
+    check_run(off, &["P0110"]);
     check_run("retry = { attempts = 1, per_try_timeout = \"1s\" }", &[]);
     check_run("retry = { attempts = 1, on = [503] }", &["P0110"]);
     check_run(

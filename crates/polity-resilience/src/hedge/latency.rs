@@ -31,24 +31,27 @@ impl Latencies {
         }
     }
 
-    /// How many samples there are, and what this share of them stayed below; none without any.
-    pub(super) fn quantile(&self, share: f64) -> (u64, Option<Duration>) {
+    /// How many samples there are, and what these shares of them stayed below; none without any.
+    pub(super) fn quantiles<const N: usize>(
+        &self,
+        shares: [f64; N],
+    ) -> (u64, [Option<Duration>; N]) {
         let counts: Vec<u64> = self
             .0
             .iter()
             .map(|count| count.load(Ordering::Relaxed))
             .collect();
         let total: u64 = counts.iter().sum();
-        let rank = (total as f64 * share).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        let found = counts.iter().position(|count| {
-            seen += count;
-            seen >= rank
-        });
-        (
-            total,
-            found.map(|bucket| Duration::from_micros(upper_bound(bucket))),
-        )
+        let quantile = |share: f64| {
+            let rank = (total as f64 * share).ceil().max(1.0) as u64;
+            let mut seen = 0;
+            let found = counts.iter().position(|count| {
+                seen += count;
+                seen >= rank
+            });
+            found.map(|bucket| Duration::from_micros(upper_bound(bucket)))
+        };
+        (total, shares.map(quantile))
     }
 
     /// Takes an eighth of the weight of what there is.
@@ -112,9 +115,9 @@ mod tests {
         (0..1_000).for_each(|_| latencies.note(Duration::from_millis(5)));
         for left in [875, 765, 669, 585, 511] {
             latencies.decay();
-            assert_eq!(latencies.quantile(0.5).0, left);
+            assert_eq!(latencies.quantiles([0.5]).0, left);
         }
         (0..50).for_each(|_| latencies.decay());
-        assert_eq!(latencies.quantile(0.5), (0, None));
+        assert_eq!(latencies.quantiles([0.5]), (0, [None]));
     }
 }

@@ -82,6 +82,100 @@ fn a_fixed_time_holds_from_the_first_request_on_and_whatever_is_measured() {
     assert!(hedge.try_send(now) && !hedge.try_send(now));
 }
 
+/// A hedge that knows how long these took, and has been asked about many requests.
+fn measured(after: After, millis: impl Iterator<Item = u64>) -> (Hedge, Instant) {
+    let now = Instant::now();
+    let hedge = Hedge::new(Settings { after, budget: 1.0 }, now);
+    (0..1_000).for_each(|_| hedge.note_request(now));
+    serve(&hedge, millis);
+    (hedge, now)
+}
+
+/// Of so many that are wanted, how many are sent where this share of them wins.
+fn sent(wanted: u32, share: f64) -> u32 {
+    let (hedge, now) = measured(After::Quantile(0.95), (0..1_000).map(|_| 10));
+    (0..20 * wanted).for_each(|_| hedge.note_request(now));
+    let (mut sent, mut won) = (0, 0);
+    for _ in 0..wanted {
+        if hedge.try_send(now) {
+            sent += 1;
+            if f64::from(won) < f64::from(sent) * share {
+                hedge.note_win();
+                won += 1;
+            }
+        }
+    }
+    sent
+}
+
+#[test]
+fn those_that_win_often_enough_pay_for_more() {
+    assert_eq!(sent(10_000, 0.5), 10_000);
+    assert_eq!(sent(10_000, 0.41), 10_000);
+}
+
+#[test]
+fn where_few_win_few_are_sent_to_see_whether_that_is_so_still() {
+    let (of_none, of_some) = (sent(10_000, 0.0), sent(10_000, 0.2));
+    // One in 200 of 201,000 requests, and 20 on credit.
+    assert_eq!(of_none, 1_025);
+    // They pay for as many again.
+    assert!((1_500..2_300).contains(&of_some), "{of_some}");
+}
+
+/// One period with answers that took so long.
+fn serve(hedge: &Hedge, latencies: impl Iterator<Item = u64>) {
+    latencies.for_each(|latency| hedge.note_answer(millis(latency)));
+    hedge.advance();
+}
+
+#[test]
+fn nothing_is_sent_twice_while_the_whole_fleet_is_slow() {
+    for after in [After::Quantile(0.95), After::Fixed(millis(1))] {
+        let (hedge, now) = measured(after, (0..1_000).map(|_| 10));
+        assert!(!hedge.is_crowded() && hedge.try_send(now));
+        (0..16).for_each(|_| serve(&hedge, (0..1_000).map(|_| 30)));
+        assert!(hedge.is_crowded() && !hedge.try_send(now), "{after:?}");
+        // And again once it keeps up.
+        (0..16).for_each(|_| serve(&hedge, (0..1_000).map(|_| 12)));
+        assert!(!hedge.is_crowded() && hedge.try_send(now));
+    }
+}
+
+#[test]
+fn a_few_slow_instances_are_no_crowd() {
+    let (hedge, now) = measured(After::Quantile(0.95), (0..1_000).map(|_| 10));
+    let some = |number: u64| if number.is_multiple_of(3) { 500 } else { 10 };
+    (0..16).for_each(|_| serve(&hedge, (0..999).map(some)));
+    assert!(!hedge.is_crowded() && hedge.try_send(now));
+}
+
+#[test]
+fn what_has_become_slower_for_good_is_calm_after_a_while() {
+    let (hedge, _) = measured(After::Quantile(0.95), (0..1_000).map(|_| 10));
+    let periods = (0..1_000).position(|_| {
+        serve(&hedge, (0..1_000).map(|_| 30));
+        hedge.is_crowded()
+    });
+    assert!(periods.is_some_and(|it| it < 20), "{periods:?}");
+    let over = (0..1_000).position(|_| {
+        serve(&hedge, (0..1_000).map(|_| 30));
+        !hedge.is_crowded()
+    });
+    assert!(over.is_some_and(|it| (60..300).contains(&it)), "{over:?}");
+}
+
+#[test]
+fn what_a_scheduler_adds_is_no_crowd() {
+    let now = Instant::now();
+    let hedge = Hedge::new(P95, now);
+    for micros in [100, 900] {
+        (0..10_000).for_each(|_| hedge.note_answer(Duration::from_micros(micros)));
+        hedge.advance();
+        assert!(!hedge.is_crowded());
+    }
+}
+
 proptest! {
     #[test]
     fn second_ones_are_never_more_than_their_share(

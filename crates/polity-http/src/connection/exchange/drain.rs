@@ -19,7 +19,7 @@ use crate::upstream::Upstream;
 use crate::worker::Worker;
 
 /// A connection whose answer nobody wants.
-struct Draining<S> {
+pub(super) struct Draining<S> {
     upstream: Upstream<S>,
     body: Transfer,
     /// Bytes that were read over, with what frames them.
@@ -53,7 +53,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 
 impl<S: Stream> Draining<S> {
     /// None where the connection ends with the answer, or that is too long to be worth it.
-    fn begin(mut upstream: Upstream<S>, asks: Asks) -> Option<Self> {
+    pub(super) fn begin(mut upstream: Upstream<S>, asks: Asks) -> Option<Self> {
         let mut space: HeaderSpace<'_> = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let (head, length) = ResponseHead::parse(upstream.input.data(), &mut space).ok()??;
         let framing = head.framing(asks);
@@ -84,7 +84,7 @@ impl<S: Stream> Draining<S> {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ()>> {
         while !self.skip()? {
             match ready!(self.upstream.poll_read(context)) {
                 Ok(read) if read > 0 => {}
@@ -94,7 +94,11 @@ impl<S: Stream> Draining<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn put<P: Policy, D: Dial<Stream = S>>(self, worker: &Rc<Worker<P, D>>, address: SocketAddr) {
+    pub(super) fn put<P: Policy, D: Dial<Stream = S>>(
+        self,
+        worker: &Rc<Worker<P, D>>,
+        address: SocketAddr,
+    ) {
         if self.upstream.input.is_empty() {
             let now = worker.now().into_std();
             worker.upstreams.put(address, self.upstream.stream, now);

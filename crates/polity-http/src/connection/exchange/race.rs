@@ -1,8 +1,8 @@
 //! Hedging: the same request made of a second instance while the first takes its time, until one of them answers.
 //!
 //! Only until then are there two. A race ends with the head of an answer that
-//! [wins](Exchange::wins), unread yet; the loser's connection is closed, as an answer may still come over
-//! it, and what follows is an exchange like any other. Only requests without a body are raced, so
+//! [wins](Exchange::wins), unread yet; the loser is [followed](super::abandoned) by the side, and what
+//! follows here is an exchange like any other. Only requests without a body are raced, so
 //! that both attempts can be written from the head alone, which is held until the exchange ends.
 
 use std::future::{Future, poll_fn};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Exchanging;
+use super::{Exchanging, broken};
 use crate::buffer::Output;
 use crate::connection::body::SendState;
 use crate::connection::head::{AnswerHead, Waiting};
@@ -58,6 +58,18 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         may.then(|| self.exchange.time_to_hedge())?
     }
 
+    /// Has the loser followed to its end; one that was not sent has none to wait for.
+    fn let_go(&mut self, loser: Runner<D::Stream>, attempt_due: Option<Instant>) {
+        let abandoned = self.exchange.abandon();
+        if let (Some(abandoned), Stage::Connected(upstream)) = (abandoned, loser.stage)
+            && loser.output.pending().is_empty()
+        {
+            let due = [self.answer_due, attempt_due].into_iter().flatten().min();
+            let address = loser.target.address;
+            self.follow(upstream, address, loser.waiting, abandoned, due);
+        }
+    }
+
     /// Makes an attempt at `target` and, unless it is answered before, another one `after` a time, which
     /// takes its place in `target` if it wins.
     pub(super) async fn race(
@@ -74,7 +86,9 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             second_due: None,
         };
         let winner = poll_fn(|context| self.poll_race(context, &mut race)).await?;
-        drop(race);
+        if let Some((loser, attempt_due)) = race.loser(self.attempt_due) {
+            self.let_go(loser, attempt_due);
+        }
         *target = winner.target;
         // What of the request was not taken before the answer came never will be.
         self.sending.note(match winner.output.pending() {
@@ -188,7 +202,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             self.write(context, upstream, &mut runner.output);
             match ready!(upstream.poll_read(context)) {
                 Ok(read) if read > 0 => {}
-                _ => return Poll::Ready(Err(self.broken(upstream, &runner.waiting))),
+                _ => return Poll::Ready(Err(broken(upstream, &runner.waiting))),
             }
             if runner.waiting.is_due(upstream.input.data())
                 && self.has_won(upstream, &mut runner.waiting, racer)?
@@ -282,5 +296,12 @@ impl<S> Race<S> {
 
     fn is_empty(&self) -> bool {
         self.first.is_none() && self.second.is_none()
+    }
+
+    /// The attempt that is left once one has won, if one is, and when it must have been answered. The
+    /// first's time is `first_due`.
+    fn loser(&mut self, first_due: Option<Instant>) -> Option<(Runner<S>, Option<Instant>)> {
+        let first = self.first.take().map(|it| (it, first_due));
+        first.or_else(|| Some((self.second.take()?, self.second_due)))
     }
 }

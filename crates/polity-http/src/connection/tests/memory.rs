@@ -1,6 +1,6 @@
 //! A connection in memory, on a clock that stands still until it is waited for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,7 +17,8 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::group::{Group, join};
 use crate::policy::{
-    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse, Target,
+    Abandoned, Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse,
+    Target,
 };
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
@@ -148,6 +149,40 @@ impl Dial for MemoryDial {
 /// Which of two attempts were lost and why, or won.
 type Races = Rc<RefCell<Vec<(Racer, Option<Fault>)>>>;
 
+/// What is heard of attempts that were let go of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    Answered(u16),
+    Failed(Fault),
+    Dropped,
+}
+
+/// An attempt that was let go of.
+struct Left {
+    ends: Rc<RefCell<Vec<End>>>,
+    matters: Rc<Cell<bool>>,
+}
+
+impl Abandoned for Left {
+    fn matters(&self) -> bool {
+        self.matters.get()
+    }
+
+    fn answered(&mut self, head: &ResponseHead<'_>, _: Instant) {
+        self.ends.borrow_mut().push(End::Answered(head.status));
+    }
+
+    fn failed(&mut self, fault: &Fault, _: Instant) {
+        self.ends.borrow_mut().push(End::Failed(fault.clone()));
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.ends.borrow_mut().push(End::Dropped);
+    }
+}
+
 /// Goes down a list of ports, and pauses after each that fails.
 #[derive(Clone, Default)]
 pub(super) struct Script {
@@ -160,6 +195,10 @@ pub(super) struct Script {
     /// After how long there is a second attempt, and its port; none for none after all.
     pub(super) hedge: Option<(Duration, Option<u16>)>,
     pub(super) races: Races,
+    /// What attempts that are let go of came to, where they are followed.
+    pub(super) ends: Option<Rc<RefCell<Vec<End>>>>,
+    /// Whether that matters to anybody.
+    pub(super) matters: Rc<Cell<bool>>,
     /// A status that is not accepted, and wins no race.
     pub(super) unwanted: Option<u16>,
     /// The statuses that were asked about.
@@ -259,6 +298,13 @@ impl Exchange for Scripted {
             self.script.races.borrow_mut().push((racer, None));
         }
         wins
+    }
+
+    fn abandon(&mut self) -> Option<Box<dyn Abandoned>> {
+        Some(Box::new(Left {
+            ends: self.script.ends.clone()?,
+            matters: self.script.matters.clone(),
+        }))
     }
 
     fn lost(&mut self, racer: Racer, fault: &Fault) {

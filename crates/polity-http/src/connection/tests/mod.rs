@@ -1,5 +1,6 @@
 //! A connection's waits, in memory and on a clock of the tests' own.
 
+mod abandoned;
 mod attempts;
 mod clients;
 mod deadlines;
