@@ -194,7 +194,7 @@ mod tests {
         let busy = "HTTP/1.1 200 OK\r\nx-server-in-flight: 7\r\n";
         check(
             &format!("{busy}content-length: 2\r\n\r\n"),
-            Some((7, Some(62))),
+            Some((7, Some(63))),
         );
         check(
             &format!("{busy}connection: close\r\ncontent-length: 2\r\n\r\n"),
@@ -206,7 +206,7 @@ mod tests {
         );
         check(
             "HTTP/1.1 204 X\r\nendpoint-load-metrics: TEXT named_metrics.in_flight=3\r\n\r\n",
-            Some((3, Some(79))),
+            Some((3, Some(73))),
         );
     }
 
