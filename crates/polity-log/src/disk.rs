@@ -3,6 +3,8 @@
 //! What counts is what a disk promises after a power cut: bytes are there that were synced through
 //! their file, names that were synced through their folder, and nothing else.
 
+#[cfg(any(test, feature = "simulation"))]
+pub mod faults;
 mod files;
 mod real;
 #[cfg(any(test, feature = "simulation"))]

@@ -2,6 +2,7 @@
 
 mod clients;
 mod common;
+mod disk;
 mod hostile;
 mod records;
 mod topics;

@@ -19,12 +19,17 @@ use uuid::Uuid;
 
 use crate::common::{Client, Running, create_topic, topic_name};
 
-fn batch(values: &[&str]) -> Bytes {
+pub(crate) fn batch(values: &[&str]) -> Bytes {
     let add = |batch: BatchBuilder, value: &&str| batch.record(1000, None, Some(value.as_bytes()));
     values.iter().fold(BatchBuilder::new(), add).build().into()
 }
 
-fn produce_request(version: i16, id: Uuid, partition: i32, records: Bytes) -> ProduceRequest {
+pub(crate) fn produce_request(
+    version: i16,
+    id: Uuid,
+    partition: i32,
+    records: Bytes,
+) -> ProduceRequest {
     let data = PartitionProduceData::default()
         .with_index(partition)
         .with_records(Some(records));
@@ -40,7 +45,7 @@ fn produce_request(version: i16, id: Uuid, partition: i32, records: Bytes) -> Pr
         .with_topic_data(vec![topic])
 }
 
-fn produce(
+pub(crate) fn produce(
     client: &mut Client,
     version: i16,
     id: Uuid,
@@ -51,7 +56,7 @@ fn produce(
     response.responses.remove(0).partition_responses.remove(0)
 }
 
-fn fetch_request(version: i16, id: Uuid, partitions: &[(i32, i64)]) -> FetchRequest {
+pub(crate) fn fetch_request(version: i16, id: Uuid, partitions: &[(i32, i64)]) -> FetchRequest {
     let partitions = partitions.iter().map(|(partition, offset)| {
         FetchPartition::default()
             .with_partition(*partition)
@@ -72,7 +77,7 @@ fn fetch_request(version: i16, id: Uuid, partitions: &[(i32, i64)]) -> FetchRequ
         .with_topics(vec![topic])
 }
 
-fn fetch(client: &mut Client, version: i16, id: Uuid, offset: i64) -> PartitionData {
+pub(crate) fn fetch(client: &mut Client, version: i16, id: Uuid, offset: i64) -> PartitionData {
     let mut response = client.call(version, &fetch_request(version, id, &[(0, offset)]));
     assert_eq!(response.error_code, 0);
     response.responses.remove(0).partitions.remove(0)

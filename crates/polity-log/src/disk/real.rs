@@ -16,7 +16,21 @@ pub struct RealDisk;
 
 /// A file of it. Its descriptor can be handed to sendfile(2).
 #[derive(Debug)]
-pub struct RealFile(fs::File);
+pub struct RealFile {
+    file: fs::File,
+    #[cfg(any(test, feature = "simulation"))]
+    faults: super::faults::Faults,
+}
+
+impl RealFile {
+    fn new(_path: &Path, file: fs::File) -> Self {
+        Self {
+            file,
+            #[cfg(any(test, feature = "simulation"))]
+            faults: super::faults::Faults::of(_path),
+        }
+    }
+}
 
 impl Disk for RealDisk {
     type File = RealFile;
@@ -26,13 +40,13 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .open(path)
-            .map(RealFile)
+            .map(|file| RealFile::new(path, file))
     }
 
     fn create(&self, path: &Path) -> io::Result<RealFile> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        options.open(path).map(RealFile)
+        options.open(path).map(|file| RealFile::new(path, file))
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
@@ -78,13 +92,13 @@ impl Disk for RealDisk {
 
 impl File for RealFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let mut read = 0;
         while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, at + read as u64) {
+            match self.file.read_at(rest, at + read as u64) {
                 Ok(0) => break,
                 Ok(more) => read += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -95,8 +109,10 @@ impl File for RealFile {
     }
 
     fn write_at(&self, [mut head, mut tail]: [&[u8]; 2], mut at: u64) -> io::Result<()> {
+        #[cfg(any(test, feature = "simulation"))]
+        self.faults.write()?;
         while !(head.is_empty() && tail.is_empty()) {
-            let written = match pwritev(&self.0, &[IoSlice::new(head), IoSlice::new(tail)], at) {
+            let written = match pwritev(&self.file, &[IoSlice::new(head), IoSlice::new(tail)], at) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => written,
                 Err(Errno::INTR) => continue,
@@ -112,16 +128,18 @@ impl File for RealFile {
 
     /// The length is made durable with the data that it covers (fdatasync(2)).
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        #[cfg(any(test, feature = "simulation"))]
+        self.faults.sync()?;
+        self.file.sync_data()
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 }
 
 impl AsFd for RealFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
