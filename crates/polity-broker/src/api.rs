@@ -54,6 +54,8 @@ use crate::wire::answer::Answer;
 use crate::{topics, transaction};
 
 pub(crate) use call::{Call, Refused};
+#[cfg(test)]
+pub(crate) use served::SERVED;
 
 /// Operations on the cluster, one bit each by its number in Kafka's `AclOperation`: create, alter,
 /// describe, act as the cluster, describe and alter the configuration, write idempotently.
@@ -70,7 +72,7 @@ const GROUP_OPERATIONS: i32 = 0b1_0100_1000;
 pub(crate) async fn handle(
     node: &Arc<Node>,
     client: &Client,
-    call: &Call,
+    call: &mut Call,
 ) -> Result<Answer, Refused> {
     match call.key {
         ApiKey::Produce => produce::handle(node, call),
@@ -112,13 +114,19 @@ pub(crate) async fn handle(
 async fn handle_of_group(
     node: &Arc<Node>,
     client: &Client,
-    call: &Call,
+    call: &mut Call,
 ) -> Result<Answer, Refused> {
     match call.key {
         ApiKey::JoinGroup => {
-            call.answer(&join_group::handle(node, client, call, call.decode()?).await)
+            let join = join_group::read(client, call, &call.decode()?);
+            call.let_go();
+            call.answer(&join_group::handle(node, call, join).await)
         }
-        ApiKey::SyncGroup => call.answer(&sync_group::handle(node, call.decode()?).await),
+        ApiKey::SyncGroup => {
+            let sync = sync_group::read(&call.decode()?);
+            call.let_go();
+            call.answer(&sync_group::handle(node, sync).await)
+        }
         ApiKey::Heartbeat => call.answer(&heartbeat::handle(node, call.decode()?).await),
         ApiKey::LeaveGroup => call.answer(&leave_group::handle(node, call, call.decode()?).await),
         ApiKey::OffsetCommit => call.answer(&offset_commit::handle(node, call.decode()?).await),

@@ -19,7 +19,12 @@ use crate::limits::MAX_PENDING_ANSWERS;
 use crate::node::Node;
 use crate::server::Activity;
 use crate::wire::answer::{Answer, Reply};
+use crate::wire::answers::Held;
 use crate::wire::frame::{FrameError, FrameReader};
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "connection_tests.rs"]
+mod tests;
 
 /// Why a connection was closed by the broker.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +75,7 @@ async fn read(
     node: &Arc<Node>,
     activity: &Activity,
     drain: &Drain,
-    answers: mpsc::Sender<Answer>,
+    answers: mpsc::Sender<Pending>,
 ) -> Result<(), Closed> {
     let mut frames = FrameReader::new(stream, node.budget.clone());
     loop {
@@ -82,16 +87,22 @@ async fn read(
         let handled = async {
             let Some(frame) = frame? else { return Ok(None) };
             activity.touch();
-            let call = api::Call::read(frame)?;
+            let mut call = api::Call::read(frame)?;
             if !call.is_pipelined() {
                 let room = answers.reserve_many(MAX_PENDING_ANSWERS).await;
                 room.map_err(|_| Closed::Unanswered)?;
             }
-            Ok(Some(api::handle(node, client, &call).await?))
+            node.answers.admit().await;
+            call.prepare(&node.budget).await;
+            Ok(Some(api::handle(node, client, &mut call).await?))
         };
         match handled.await {
             Ok(Some(Answer::None)) => {}
-            Ok(Some(answer)) => answers.send(answer).await.map_err(|_| Closed::Unanswered)?,
+            Ok(Some(answer)) => {
+                let held = node.answers.hold(answer.weight());
+                let sent = answers.send((answer, held)).await;
+                sent.map_err(|_| Closed::Unanswered)?;
+            }
             Ok(None) => return Ok(()),
             Err(error) => {
                 // What came before it is answered all the same.
@@ -103,14 +114,18 @@ async fn read(
     }
 }
 
-async fn write(stream: &TcpStream, mut queue: mpsc::Receiver<Answer>) -> Result<(), Closed> {
-    while let Some(answer) = queue.recv().await {
+/// An answer, and what it holds.
+type Pending = (Answer, Option<Held>);
+
+async fn write(stream: &TcpStream, mut queue: mpsc::Receiver<Pending>) -> Result<(), Closed> {
+    while let Some((answer, held)) = queue.recv().await {
         let reply = match answer {
             Answer::Now(reply) => reply,
-            Answer::Later(reply) => reply.await.map_err(Refused::from)?,
+            Answer::Later(later) => later.reply.await.map_err(Refused::from)?,
             Answer::None => Reply::default(),
         };
-        send::send(stream, reply).await.map_err(Closed::Send)?;
+        let sent = send::send(stream, reply, held.as_ref().map(Held::pressure));
+        sent.await.map_err(Closed::Send)?;
     }
     Ok(())
 }

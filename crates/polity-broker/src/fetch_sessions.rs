@@ -3,6 +3,8 @@
 //! A session is its consumer's own, and lives until it says so, or until another needs its place. That a
 //! session is gone costs its consumer one request: it begins a new one.
 
+mod ready;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +15,21 @@ use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::protocol::StrBytes;
 use polity_core::{Rng, SplitMix64};
+use polity_log::{Offsets, Watch};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub(crate) use ready::{Place, Ready};
+
 /// Sessions at once (Kafka's `max.incremental.fetch.session.cache.slots`). Consumers beyond do without.
 const MAX_SESSIONS: usize = 1000;
 
-/// Partitions of all sessions together; each takes some 150 bytes.
+/// Partitions of all sessions together; each takes some 300 bytes.
 const MAX_PARTITIONS: usize = 200_000;
+
+/// All partitions of a session are looked at so often, whether or not they seem to have moved.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A session used within this time is not given up for another
 /// (Kafka's `min.incremental.fetch.session.eviction.ms`).
@@ -55,10 +63,11 @@ pub(crate) struct Session {
     pub(crate) id: i32,
     /// Whether only changes are told.
     pub(crate) is_incremental: bool,
-    /// What is read, in the order it is answered; a place that is none was given up.
+    /// What is read, in the order it is answered.
     pub(crate) partitions: Vec<Tracked>,
-    /// Where the next read begins, so that each partition has its turn when not all fit.
-    pub(crate) first: usize,
+    /// Which of them may have something to tell.
+    pub(crate) ready: Ready,
+    looked: Instant,
     places: HashMap<(TopicKey, i32), usize>,
     epoch: i32,
     all_partitions: Arc<AtomicUsize>,
@@ -72,7 +81,7 @@ pub(crate) enum TopicKey {
 }
 
 /// One partition that is read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Tracked {
     pub(crate) topic: TopicKey,
     pub(crate) partition: i32,
@@ -81,6 +90,11 @@ pub(crate) struct Tracked {
     pub(crate) leader_epoch: i32,
     /// The high watermark and first offset that were told last.
     pub(crate) told: Option<(i64, i64)>,
+    pub(crate) place: Arc<Place>,
+    /// Makes it ready when it moves on.
+    pub(crate) watch: Option<Watch>,
+    /// While its consumer waits for more: the bytes found here.
+    pub(crate) found: Option<usize>,
 }
 
 impl FetchSessions {
@@ -133,16 +147,23 @@ impl FetchSessions {
         session.epoch = epoch.checked_add(1).unwrap_or(1);
         session.is_incremental = true;
         session.change(request);
-        if self.partitions.load(Ordering::Relaxed) > MAX_PARTITIONS {
+        if self.is_full() {
             self.lock().remove(&request.session_id);
             return Err(ResponseError::FetchSessionIdNotFound);
         }
+        session.look_at_all_if_due();
         Ok(session)
+    }
+
+    /// Whether more partitions are read than may be: those who begin now are neither remembered nor
+    /// may they wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.partitions.load(Ordering::Relaxed) > MAX_PARTITIONS
     }
 
     /// Remembers a session; gives its id, or 0 when there is no room.
     fn keep(&self, session: Arc<AsyncMutex<Session>>) -> i32 {
-        if self.partitions.load(Ordering::Relaxed) > MAX_PARTITIONS {
+        if self.is_full() {
             return 0;
         }
         let mut cache = self.lock();
@@ -177,7 +198,8 @@ impl Session {
             id: 0,
             is_incremental: false,
             partitions: Vec::new(),
-            first: 0,
+            ready: Ready::default(),
+            looked: Instant::now(),
             places: HashMap::new(),
             epoch: 1,
             all_partitions: all_partitions.clone(),
@@ -191,6 +213,9 @@ impl Session {
             for partition in &topic.partitions {
                 self.forget(&key, *partition);
             }
+        }
+        if !request.forgotten_topics_data.is_empty() {
+            self.ready.sweep();
         }
         for topic in &request.topics {
             let key = TopicKey::new(&topic.topic, topic.topic_id);
@@ -206,18 +231,9 @@ impl Session {
             self.all_partitions
                 .fetch_sub(before - after, Ordering::Relaxed);
         }
-        self.first = self.first.checked_rem(after).unwrap_or(0);
     }
 
     fn want(&mut self, topic: &TopicKey, wanted: &FetchPartition) {
-        let tracked = Tracked {
-            topic: topic.clone(),
-            partition: wanted.partition,
-            offset: wanted.fetch_offset,
-            max_bytes: wanted.partition_max_bytes,
-            leader_epoch: wanted.current_leader_epoch,
-            told: None,
-        };
         let next = self.partitions.len();
         let place = *self
             .places
@@ -225,10 +241,14 @@ impl Session {
             .or_insert(next);
         match self.partitions.get_mut(place) {
             Some(known) => {
-                let told = known.told;
-                *known = Tracked { told, ..tracked };
+                known.want(wanted);
+                known.place.set_ready();
             }
-            None => self.partitions.push(tracked),
+            None => {
+                let place = self.ready.place(next);
+                self.partitions
+                    .push(Tracked::new(topic.clone(), wanted, place));
+            }
         }
     }
 
@@ -236,12 +256,59 @@ impl Session {
         let Some(place) = self.places.remove(&(topic.clone(), partition)) else {
             return;
         };
-        self.partitions.swap_remove(place);
+        self.partitions.swap_remove(place).place.remove();
         if let Some(moved) = self.partitions.get(place) {
+            moved.place.move_to(place);
             self.places
                 .insert((moved.topic.clone(), moved.partition), place);
         }
     }
+
+    /// A topic may have been deleted and made again between a look for it and its watch.
+    fn look_at_all_if_due(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.looked) >= LOOK_INTERVAL {
+            self.looked = now;
+            for tracked in &mut self.partitions {
+                tracked.watch = None;
+                tracked.place.look_again();
+            }
+        }
+    }
+}
+
+impl Tracked {
+    fn new(topic: TopicKey, wanted: &FetchPartition, place: Arc<Place>) -> Self {
+        let mut tracked = Self {
+            topic,
+            partition: wanted.partition,
+            offset: 0,
+            max_bytes: 0,
+            leader_epoch: -1,
+            told: None,
+            place,
+            watch: None,
+            found: None,
+        };
+        tracked.want(wanted);
+        tracked
+    }
+
+    /// Whether it is not what was told last.
+    pub(crate) fn is_news(&self, offsets: &Offsets) -> bool {
+        self.told != Some(marks(offsets))
+    }
+
+    fn want(&mut self, wanted: &FetchPartition) {
+        self.offset = wanted.fetch_offset;
+        self.max_bytes = wanted.partition_max_bytes;
+        self.leader_epoch = wanted.current_leader_epoch;
+    }
+}
+
+/// What is told of a partition besides records: its high watermark and its first offset.
+pub(crate) fn marks(offsets: &Offsets) -> (i64, i64) {
+    (offsets.high_watermark.0, offsets.start.0)
 }
 
 impl Drop for Session {

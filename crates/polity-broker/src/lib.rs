@@ -13,6 +13,8 @@ mod cluster_id;
 mod connection;
 mod errors;
 mod fetch_sessions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod group;
 mod groups;
 mod internal_topic;
@@ -23,6 +25,8 @@ pub mod now;
 mod producer_ids;
 mod server;
 mod small_file;
+#[cfg(test)]
+mod testing;
 mod topic_index;
 mod topics;
 pub mod transaction;

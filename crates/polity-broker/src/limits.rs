@@ -13,17 +13,44 @@ pub(crate) const MAX_FRAME: usize = 2 * 1024 * 1024;
 /// to some 200 bytes, however few it took on the wire.
 pub(crate) const MAX_ELEMENTS: usize = 64 * 1024;
 
+/// The same in all requests together that are being handled and have more than [`FEW_ELEMENTS`].
+pub(crate) const ALL_ELEMENTS: usize = 4 * MAX_ELEMENTS;
+
+/// Requests with up to so many elements are not counted.
+pub(crate) const FEW_ELEMENTS: usize = 256;
+
 /// What is read from a connection at once. Requests up to this size need no share of the budget.
 pub(crate) const READ_CHUNK: usize = 16 * 1024;
 
-/// What all requests above [`READ_CHUNK`] and up to [`LARGE_FRAME`] hold together.
-pub(crate) const FRAME_BUDGET: usize = 64 * 1024 * 1024;
-
-/// Requests above this size have a budget of their own, so that a few that dawdle hold up no others.
+/// Produce requests above this size have a budget of their own, so that a few that dawdle hold up no others.
 pub(crate) const LARGE_FRAME: usize = 2 * 1024 * 1024;
 
-/// What all requests above [`LARGE_FRAME`] hold together: one of the largest.
-pub(crate) const LARGE_FRAME_BUDGET: usize = MAX_PRODUCE_FRAME;
+/// What Produce requests above [`READ_CHUNK`] and up to [`LARGE_FRAME`] hold together, but for the one
+/// whose turn it is.
+pub(crate) const PRODUCE_FRAMES_BUDGET: usize = 48 * 1024 * 1024;
+
+/// What Produce requests above [`LARGE_FRAME`] hold together, but for the one whose turn it is.
+pub(crate) const LARGE_FRAMES_BUDGET: usize = 32 * 1024 * 1024;
+
+/// What all other requests hold together, but for the one whose turn it is.
+pub(crate) const OTHER_FRAMES_BUDGET: usize = 16 * 1024 * 1024;
+
+/// Up to this length a request is believed to be as long as it says, while there is plenty of memory:
+/// Kafka's clients send batches of up to a megabyte.
+pub(crate) const BELIEVED: usize = 1024 * 1024 + 64 * 1024;
+
+/// What answers that were not yet taken hold together: their bytes, and [`OPEN_FILE`] for each piece of a
+/// file that they are to be sent from.
+pub(crate) const ANSWERS_BUDGET: usize = 64 * 1024 * 1024;
+
+/// Answers up to this weight are not counted.
+pub(crate) const SMALL_ANSWER: usize = 1024;
+
+/// What a piece of an open file weighs in an answer: 4096 of them are the whole budget.
+pub(crate) const OPEN_FILE: usize = 16 * 1024;
+
+/// Pieces of files in one answer to a Fetch. Partitions beyond have their turn in the next.
+pub(crate) const MAX_FILES: usize = 64;
 
 /// Connections at once. Those beyond take the place of the one that has been idle the longest.
 pub(crate) const MAX_CONNECTIONS: usize = 2048;
@@ -34,9 +61,13 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long the rest of a request, or a reader of an answer, may be without a byte moving.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes of a request in a second, at least, once [`STALL_TIMEOUT`] is over: it holds memory that
-/// others wait for.
+/// Bytes of a request or an answer in a second, at least, once [`STALL_TIMEOUT`] is over: it holds memory,
+/// and files that may be deleted otherwise.
 pub(crate) const MIN_PACE: usize = 64 * 1024;
+
+/// The same two while others wait for memory that it holds.
+pub(crate) const PRESSED_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const PRESSED_PACE: usize = 1024 * 1024;
 
 /// Produce requests of one connection that wait for the disk at once.
 pub(crate) const MAX_PENDING_ANSWERS: usize = 64;

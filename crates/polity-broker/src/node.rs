@@ -16,6 +16,7 @@ use crate::groups::Groups;
 use crate::producer_ids::IdFile;
 use crate::topic_index::TopicIndex;
 use crate::transactions::Transactions;
+use crate::wire::answers::Answers;
 use crate::wire::budget::Budget;
 use crate::{Config, StartError};
 
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) log: Arc<Log>,
     /// Memory for requests.
     pub(crate) budget: Budget,
+    /// Memory and files for answers.
+    pub(crate) answers: Answers,
     pub(crate) fetch_sessions: FetchSessions,
     /// Tells this cluster from others.
     pub(crate) cluster_id: String,
@@ -64,6 +67,7 @@ impl Node {
             groups: Groups::open(&log, topics.clone())?,
             topics,
             budget: Budget::default(),
+            answers: Answers::default(),
             fetch_sessions: FetchSessions::default(),
             transactions: Transactions::open(&log, IdFile::open(&config.data)?)?,
             cluster_id: crate::cluster_id::open(&config.data)?,

@@ -22,6 +22,16 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
+    /// Of a connection that has just come.
+    pub(crate) fn new(requests: &Arc<AtomicU64>) -> Self {
+        let activity = Self {
+            requests: requests.clone(),
+            last: Arc::default(),
+        };
+        activity.touch();
+        activity
+    }
+
     /// A request has come.
     pub(crate) fn touch(&self) {
         let now = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -85,11 +95,7 @@ impl Clients {
         if self.by_id.len() >= MAX_CONNECTIONS {
             self.make_room();
         }
-        let activity = Activity {
-            requests: self.requests.clone(),
-            last: Arc::default(),
-        };
-        activity.touch();
+        let activity = Activity::new(&self.requests);
         let client = Client { peer, local };
         let serving = connection::serve(
             stream,

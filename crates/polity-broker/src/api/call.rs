@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::served::SERVED;
 use crate::wire::answer::{Answer, EncodeError, Reply};
-use crate::wire::budget::Share;
+use crate::wire::budget::{Budget, Share};
 use crate::wire::frame::Frame;
 use crate::wire::header;
 use crate::wire::shape::{Fault, Malformed};
@@ -21,8 +22,12 @@ pub(crate) struct Call {
     /// What the client calls itself.
     pub(crate) client_id: Option<StrBytes>,
     body: Bytes,
-    /// Held until the request has been handled.
-    _share: Share,
+    /// Array elements and tagged fields in the body.
+    elements: usize,
+    /// Held as long as the body is.
+    share: Option<Share>,
+    /// Held as long as what is decoded of it.
+    decoded: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a request is not handled. The connection it came by is closed: after a request that is
@@ -66,12 +71,13 @@ impl Call {
         let (client_id, body) = header.map_err(|fault| Refused::Header(key, fault))?;
         let body = frame.bytes.slice(body..);
         let shape = shapes::of(key).ok_or(Refused::UnknownApi(prefix.key))?;
-        shape
+        let elements = shape
             .check(version, &body)
             .map_err(|malformed| Refused::Malformed(key, version, malformed))?;
         Ok(Self {
             client_id,
             body,
+            elements,
             ..Self::without_body(frame, key)
         })
     }
@@ -83,7 +89,9 @@ impl Call {
             correlation: frame.prefix.correlation,
             client_id: None,
             body: Bytes::new(),
-            _share: frame.share,
+            elements: 0,
+            share: frame.share,
+            decoded: None,
         }
     }
 
@@ -92,9 +100,27 @@ impl Call {
         self.key == ApiKey::Produce
     }
 
-    pub(super) fn decode<R: Decodable>(&self) -> Result<R, Refused> {
+    pub(crate) fn decode<R: Decodable>(&self) -> Result<R, Refused> {
         R::decode(&mut self.body.clone(), self.version)
             .map_err(|error| Refused::Undecodable(self.key, self.version, error.to_string()))
+    }
+
+    /// What follows the header.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Waits until there is memory for what will be decoded.
+    pub(crate) async fn prepare(&mut self, budget: &Budget) {
+        self.decoded = budget.elements(self.elements).await;
+    }
+
+    /// Lets the body go, of which nothing has been kept, before a long wait.
+    pub(super) fn let_go(&mut self) {
+        self.body = Bytes::new();
+        self.share = None;
+        self.decoded = None;
     }
 
     pub(super) fn answer<B: Encodable + HeaderVersion>(&self, body: &B) -> Result<Answer, Refused> {

@@ -13,18 +13,14 @@ use crate::group;
 use crate::group::{Join, JoinRefused, Joined};
 use crate::node::Node;
 
-pub(crate) async fn handle(
-    node: &Node,
-    client: &Client,
-    call: &Call,
-    request: JoinGroupRequest,
-) -> JoinGroupResponse {
+pub(crate) async fn handle(node: &Node, call: &Call, join: Join) -> JoinGroupResponse {
+    let member = join.member.clone();
     let joined = tokio::select! {
-        joined = node.groups.join(read(client, call, &request)) => joined,
+        joined = node.groups.join(join) => joined,
         // It is still a member to the coordinator, and joins the next broker's group anew.
         () = node.stopping() => Err(JoinRefused {
             error: group::Error::CoordinatorNotAvailable,
-            member: id(&request.member_id),
+            member,
         }),
     };
     match joined {
@@ -41,7 +37,8 @@ pub(crate) async fn handle(
     }
 }
 
-fn read(client: &Client, call: &Call, request: &JoinGroupRequest) -> Join {
+/// Copied out of the request, which would be held while the member waits.
+pub(crate) fn read(client: &Client, call: &Call, request: &JoinGroupRequest) -> Join {
     let session_timeout = milliseconds(request.session_timeout_ms);
     let protocols = request.protocols.iter();
     Join {

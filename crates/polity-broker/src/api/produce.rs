@@ -7,19 +7,21 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use polity_log::batch::Header;
 use polity_log::{AppendError, Appended, Offset, Origin};
+use smol_str::SmolStr;
 use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::group_text::text;
+use super::group_text::{on_wire, text};
 use crate::api::{self, Call, Refused};
 use crate::errors::Failure;
 use crate::group::TopicPartition;
 use crate::journal::ProducerIdentity;
 use crate::node::{Node, Partition, Topic};
-use crate::wire::answer::{Answer, Reply};
+use crate::wire::answer::{Answer, Later, Reply};
 use crate::{topics, transaction};
 
 /// Answer when all replicas have the records: here, when they count.
@@ -30,6 +32,9 @@ const NONE: i16 = 0;
 
 /// The first version that adds partitions to the transaction by itself (KIP-890).
 const ADDS: i16 = 12;
+
+/// What a topic's or partition's outcome takes in memory, in bytes, about.
+const OUTCOME_WEIGHT: usize = 128;
 
 /// What became of one partition's batch.
 type Outcome = Result<(Arc<Partition>, Appended), Failure>;
@@ -68,7 +73,9 @@ pub(crate) fn handle(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
     }
     let patience = Duration::from_millis(request.timeout_ms.max(0).unsigned_abs().into());
     let (correlation, version, node) = (call.correlation, call.version, node.clone());
-    Ok(Answer::Later(Box::pin(async move {
+    let outcomes: usize = appended.iter().map(|topic| topic.outcomes.len()).sum();
+    let weight = OUTCOME_WEIGHT * (appended.len() + outcomes);
+    let reply = Box::pin(async move {
         if let Some(decided) = decided
             && let Err(error) = node.transactions.settled(decided).await
         {
@@ -77,12 +84,15 @@ pub(crate) fn handle(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
         }
         let appended = wait(appended, patience).await;
         Reply::encode(correlation, version, &response(&appended))
-    })))
+    });
+    Ok(Answer::Later(Later { weight, reply }))
 }
 
-/// What became of one topic's batches.
+/// What became of one topic's batches. It may wait for the disk long after the request is gone, and has
+/// nothing of it: the least slice would keep all of its bytes.
 struct TopicOutcome {
-    response: TopicProduceResponse,
+    name: SmolStr,
+    id: Uuid,
     outcomes: Vec<(i32, Outcome)>,
 }
 
@@ -124,9 +134,8 @@ fn produce(
     });
     TopicOutcome {
         outcomes: partitions.collect(),
-        response: TopicProduceResponse::default()
-            .with_name(data.name.clone())
-            .with_topic_id(data.topic_id),
+        name: text(&data.name),
+        id: data.topic_id,
     }
 }
 
@@ -262,9 +271,9 @@ fn response(topics: &[TopicOutcome]) -> ProduceResponse {
     let topics = topics.iter().map(|topic| {
         let partitions = topic.outcomes.iter();
         let partitions = partitions.map(|(index, outcome)| partition_response(*index, outcome));
-        topic
-            .response
-            .clone()
+        TopicProduceResponse::default()
+            .with_name(TopicName(on_wire(&topic.name)))
+            .with_topic_id(topic.id)
             .with_partition_responses(partitions.collect())
     });
     ProduceResponse::default().with_responses(topics.collect())
@@ -285,3 +294,7 @@ fn partition_response(index: i32, outcome: &Outcome) -> PartitionProduceResponse
             .with_error_message(failure.message.clone()),
     }
 }
+
+#[cfg(test)]
+#[path = "produce_tests.rs"]
+mod tests;

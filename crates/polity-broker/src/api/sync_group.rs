@@ -6,9 +6,9 @@ use super::group_text::{bytes, id, instance, on_wire, text};
 use crate::group::{Error, Sync};
 use crate::node::Node;
 
-pub(crate) async fn handle(node: &Node, request: SyncGroupRequest) -> SyncGroupResponse {
+pub(crate) async fn handle(node: &Node, sync: Sync) -> SyncGroupResponse {
     let synced = tokio::select! {
-        synced = node.groups.sync(read(&request)) => synced,
+        synced = node.groups.sync(sync) => synced,
         () = node.stopping() => Err(Error::CoordinatorNotAvailable),
     };
     match synced {
@@ -20,7 +20,8 @@ pub(crate) async fn handle(node: &Node, request: SyncGroupRequest) -> SyncGroupR
     }
 }
 
-fn read(request: &SyncGroupRequest) -> Sync {
+/// Copied out of the request, which would be held while the member waits.
+pub(crate) fn read(request: &SyncGroupRequest) -> Sync {
     let assignments = request.assignments.iter();
     Sync {
         group: id(&request.group_id),

@@ -8,15 +8,24 @@ use kafka_protocol::protocol::{Encodable, HeaderVersion};
 use polity_log::Slice;
 use polity_log::disk::RealFile;
 
+use crate::limits::OPEN_FILE;
+
 /// What becomes of a request.
 pub(crate) enum Answer {
     /// It is answered by this.
     Now(Reply),
     /// It has taken effect; what it is answered by shows when the disk has it. The connection's
     /// next request goes ahead.
-    Later(Pin<Box<dyn Future<Output = Result<Reply, EncodeError>> + Send>>),
+    Later(Later),
     /// The client asked for no answer.
     None,
+}
+
+/// An answer that is not there yet. It holds nothing of its request.
+pub(crate) struct Later {
+    /// What it holds of memory meanwhile, in bytes, about.
+    pub(crate) weight: usize,
+    pub(crate) reply: Pin<Box<dyn Future<Output = Result<Reply, EncodeError>> + Send>>,
 }
 
 /// The bytes of one answer, in order.
@@ -36,6 +45,26 @@ pub(crate) enum Part {
 #[derive(Debug, thiserror::Error)]
 #[error("could not encode an answer: {0}")]
 pub(crate) struct EncodeError(pub(crate) String);
+
+impl Answer {
+    /// What it holds until it is taken, in bytes: an open file is worth some too.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Now(reply) => reply.0.iter().map(Part::weight).sum(),
+            Self::Later(later) => later.weight,
+            Self::None => 0,
+        }
+    }
+}
+
+impl Part {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(_) => OPEN_FILE,
+        }
+    }
+}
 
 impl Reply {
     /// An answer that is all bytes: its length, the header and `body`.

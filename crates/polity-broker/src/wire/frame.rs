@@ -3,15 +3,19 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::limits::{
-    IDLE_TIMEOUT, LARGE_FRAME, MAX_FRAME, MAX_PRODUCE_FRAME, MIN_PACE, READ_CHUNK, STALL_TIMEOUT,
-};
+use crate::limits::{IDLE_TIMEOUT, MAX_FRAME, MAX_PRODUCE_FRAME, READ_CHUNK};
 use crate::wire::budget::{Budget, Share};
 use crate::wire::header::{FIXED, Prefix};
+use crate::wire::pace::Pace;
+use crate::wire::pressure::Pressure;
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;
 
 const LENGTH: usize = 4;
 
@@ -25,8 +29,8 @@ pub(crate) struct Frame {
     pub(crate) prefix: Prefix,
     /// All of it, prefix included.
     pub(crate) bytes: Bytes,
-    /// What it holds of the budget.
-    pub(crate) share: Share,
+    /// What it holds of the budget; none where it is small.
+    pub(crate) share: Option<Share>,
 }
 
 /// Why no more requests are read from a connection.
@@ -40,9 +44,9 @@ pub(crate) enum FrameError {
         "a request of {0} bytes: the most is {MAX_PRODUCE_FRAME} for Produce and {MAX_FRAME} for others"
     )]
     Length(i64),
-    /// It held its share of the memory for too long.
-    #[error("a request did not come whole within {} s", .0.as_secs())]
-    Slow(Duration),
+    /// It came too slowly for what it makes us hold.
+    #[error("a request came too slowly: after {0} bytes it was waited for no longer")]
+    Slow(usize),
     /// Nothing came for too long.
     #[error("nothing came for {} s", .0.as_secs())]
     Timeout(Duration),
@@ -66,20 +70,25 @@ impl<'a> FrameReader<'a> {
 
     /// The next request; none when the client closed the connection between two.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        if !self.fill(LENGTH + FIXED, READ_CHUNK).await? {
+        if !self.begin().await? {
             return Ok(None);
         }
+        let mut pace = Pace::begin();
+        self.fill(LENGTH + FIXED, &mut pace).await?;
         let (length, prefix) = self.measure()?;
-        let share = self.budget.take(length).await;
-        // A large request gets room as it comes: its length alone is only a claim.
-        let patience = STALL_TIMEOUT + Duration::from_secs((length / MIN_PACE) as u64);
-        let filled = timeout(patience, self.fill(LENGTH + length, LARGE_FRAME)).await;
-        filled.map_err(|_| FrameError::Slow(patience))??;
-        let mut bytes = self.buffer.split_to(LENGTH + length).freeze();
+        let whole = LENGTH + length;
+        let (mut bytes, share) = if whole <= READ_CHUNK.max(self.buffer.len()) {
+            self.fill(whole, &mut pace).await?;
+            (self.buffer.split_to(whole), None)
+        } else {
+            let share = self.budget.share(prefix.key == PRODUCE, length);
+            let (bytes, share) = self.fill_large(whole, share, pace).await?;
+            (bytes, Some(share))
+        };
         bytes.advance(LENGTH);
         Ok(Some(Frame {
             prefix,
-            bytes,
+            bytes: bytes.freeze(),
             share,
         }))
     }
@@ -99,34 +108,81 @@ impl<'a> FrameReader<'a> {
         }
     }
 
-    /// Reads until `wanted` bytes are there, making room for `step` more at most at a time. False
-    /// when the client closed the connection and nothing is there.
-    async fn fill(&mut self, wanted: usize, step: usize) -> Result<bool, FrameError> {
-        while self.buffer.len() < wanted {
-            let missing = wanted - self.buffer.len();
-            self.buffer
-                .reserve(missing.clamp(READ_CHUNK.min(step), step));
+    /// Waits for the first bytes of a request; false when the client closed the connection instead.
+    async fn begin(&mut self) -> Result<bool, FrameError> {
+        while self.buffer.is_empty() {
+            self.buffer.reserve(READ_CHUNK);
             match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) if self.buffer.is_empty() => return Ok(false),
-                Ok(0) => return Err(cut()),
+                Ok(0) => return Ok(false),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A connection that idles holds no buffer.
+                    self.buffer = BytesMut::new();
+                    let readable = timeout(IDLE_TIMEOUT, self.stream.readable()).await;
+                    readable.map_err(|_| FrameError::Timeout(IDLE_TIMEOUT))??;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(true)
     }
 
-    async fn wait(&mut self) -> Result<(), FrameError> {
-        let limit = if self.buffer.is_empty() {
-            // A connection that idles holds no buffer.
-            self.buffer = BytesMut::new();
-            IDLE_TIMEOUT
-        } else {
-            STALL_TIMEOUT
-        };
-        let readable = timeout(limit, self.stream.readable()).await;
-        Ok(readable.map_err(|_| FrameError::Timeout(limit))??)
+    /// Reads until `wanted` bytes are there, and what else comes with them.
+    async fn fill(&mut self, wanted: usize, pace: &mut Pace) -> Result<(), FrameError> {
+        while self.buffer.len() < wanted {
+            self.buffer.reserve(wanted - self.buffer.len());
+            read(self.stream, &mut self.buffer, pace, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the rest of a request into room of its own, which grows as it comes, and nothing beyond
+    /// it: what is left in the buffer must not keep a large one.
+    async fn fill_large(
+        &mut self,
+        whole: usize,
+        mut share: Share,
+        mut pace: Pace,
+    ) -> Result<(BytesMut, Share), FrameError> {
+        let mut bytes = std::mem::take(&mut self.buffer);
+        while bytes.len() < whole {
+            let room = share.bytes().min(whole).saturating_sub(bytes.len());
+            if room == 0 {
+                let from = Instant::now();
+                share.grow(whole).await;
+                pace.forgive(from);
+                continue;
+            }
+            bytes.reserve(room);
+            let mut into = (&mut bytes).limit(room);
+            read(self.stream, &mut into, &mut pace, Some(share.pressure())).await?;
+        }
+        Ok((bytes, share))
+    }
+}
+
+/// Reads once.
+async fn read(
+    stream: &TcpStream,
+    into: &mut impl BufMut,
+    pace: &mut Pace,
+    pressure: Option<&Pressure>,
+) -> Result<(), FrameError> {
+    loop {
+        match stream.try_read_buf(into) {
+            Ok(0) => return Err(cut()),
+            Ok(read) => {
+                pace.moved(read);
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Cancelling either loses nothing.
+        tokio::select! {
+            readable = stream.readable() => readable?,
+            () = pace.lost(pressure) => return Err(FrameError::Slow(pace.bytes())),
+        }
     }
 }
 

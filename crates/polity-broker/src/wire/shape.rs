@@ -25,10 +25,10 @@ pub(crate) struct Shape {
 #[derive(Debug)]
 pub(crate) struct Field {
     name: &'static str,
-    kind: Kind,
+    pub(crate) kind: Kind,
     since: i16,
     until: i16,
-    tag: Option<u32>,
+    pub(crate) tag: Option<u32>,
 }
 
 /// What a field holds.
@@ -115,14 +115,15 @@ impl Field {
         }
     }
 
-    fn is_in(&self, version: i16) -> bool {
+    pub(crate) fn is_in(&self, version: i16) -> bool {
         (self.since..=self.until).contains(&version)
     }
 }
 
 impl Shape {
-    /// Whether `body`, what follows the header, begins with one request of this shape.
-    pub(crate) fn check(&self, version: i16, body: &[u8]) -> Result<(), Malformed> {
+    /// Whether `body`, what follows the header, begins with one request of this shape. Gives how many
+    /// array elements and tagged fields it has.
+    pub(crate) fn check(&self, version: i16, body: &[u8]) -> Result<usize, Malformed> {
         let mut walk = Walk {
             rest: body,
             version,
@@ -134,7 +135,8 @@ impl Shape {
         walked.map_err(|fault| Malformed {
             field: walk.field,
             fault,
-        })
+        })?;
+        Ok(MAX_ELEMENTS - walk.elements_left)
     }
 }
 

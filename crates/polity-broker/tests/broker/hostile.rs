@@ -1,8 +1,9 @@
 //! Bytes that are not Kafka's: that connection is closed, and nothing else is disturbed.
 
-use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
 
 use crate::common::{Running, create_topic};
+use crate::records::{batch, fetch, produce};
 
 #[test]
 fn what_is_not_a_request_closes_its_connection_alone() {
@@ -36,6 +37,48 @@ fn what_is_not_a_request_closes_its_connection_alone() {
         (
             "a client id that is longer than all",
             &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0x7f, 0xff],
+        ),
+        (
+            "a client id of a negative length",
+            &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0x80, 0],
+        ),
+        (
+            "two thousand million topics",
+            &[
+                0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff,
+            ],
+        ),
+        (
+            "as many topics, compact",
+            &[
+                0, 0, 0, 17, 0, 3, 0, 9, 0, 0, 0, 1, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0,
+            ],
+        ),
+        (
+            "a count below none",
+            &[
+                0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x80, 0, 0, 0,
+            ],
+        ),
+        (
+            "a number of eleven bytes",
+            &[
+                0, 0, 0, 23, 0, 3, 0, 9, 0, 0, 0, 1, 0xff, 0xff, 0, 0x80, 0x80, 0x80, 0x80, 0x80,
+                0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+            ],
+        ),
+        (
+            "a Produce of many partitions in one of its topics, none of them there",
+            &[
+                0, 0, 0, 29, 0, 0, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0,
+                0, 0, 1, 0, 1, b't', 0x7f, 0xff, 0xff, 0xff,
+            ],
+        ),
+        (
+            "tagged fields without number in a header",
+            &[
+                0, 0, 0, 15, 0, 3, 0, 9, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f,
+            ],
         ),
         ("HTTP", b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     ];
@@ -80,14 +123,15 @@ fn half_a_request_is_waited_for() {
 #[test]
 fn many_that_stall_within_their_requests_hold_up_nobody() {
     let broker = Running::start();
-    let claims: &[(usize, [u8; 12])] = &[
-        // Two megabytes of Metadata, and a hundred of Produce.
-        (150, [0, 0x1f, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1]),
-        (50, [6, 0x40, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]),
+    let claims: &[[u8; 12]] = &[
+        // Two megabytes of Metadata and of Produce, and a hundred of Produce.
+        [0, 0x1f, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1],
+        [0, 0x1f, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1],
+        [6, 0x40, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1],
     ];
     let mut stalled = Vec::new();
-    for (count, claim) in claims {
-        for _ in 0..*count {
+    for claim in claims {
+        for _ in 0..150 {
             let mut client = broker.client();
             client.send_bytes(claim);
             client.send_bytes(&[0; 500]);
@@ -95,13 +139,75 @@ fn many_that_stall_within_their_requests_hold_up_nobody() {
         }
     }
     let mut bystander = broker.client();
-    for _ in 0..100 {
-        assert_eq!(
-            bystander.call(0, &ApiVersionsRequest::default()).error_code,
-            0
-        );
-    }
-    // And what is small is produced.
     let id = create_topic(&mut bystander, "t", 1);
-    assert!(!id.is_nil());
+    // Small ones, and some that need memory as well.
+    for size in [10, 100_000, 900_000] {
+        let value = "x".repeat(size);
+        for _ in 0..20 {
+            assert_eq!(
+                produce(&mut bystander, 12, id, batch(&[&value])).error_code,
+                0
+            );
+        }
+    }
+}
+
+#[test]
+fn clients_that_come_and_go_leave_nothing_behind() {
+    let broker = Running::start();
+    let mut bystander = broker.client();
+    for round in 0..3000 {
+        let mut client = broker.client();
+        match round % 3 {
+            0 => {}
+            1 => client.send_bytes(&[0, 0x1f, 0, 0, 0]),
+            _ => {
+                client.send(0, &ApiVersionsRequest::default());
+            }
+        }
+        if round % 100 == 0 {
+            let answer = bystander.call(0, &ApiVersionsRequest::default());
+            assert_eq!(answer.error_code, 0);
+        }
+    }
+}
+
+#[test]
+fn one_that_asks_ten_thousand_times_and_never_reads_holds_up_nobody() {
+    let broker = Running::start();
+    let mut bystander = broker.client();
+    for topic in 0..20 {
+        create_topic(&mut bystander, &format!("t{topic}"), 50);
+    }
+    let mut deaf = broker.client();
+    deaf.stream.set_nonblocking(true).expect("it can be");
+    for _ in 0..10_000 {
+        // What does not fit is not sent: the broker takes no more either.
+        deaf.send(1, &MetadataRequest::default().with_topics(None));
+    }
+    for _ in 0..100 {
+        let answer = bystander.call(1, &MetadataRequest::default().with_topics(None));
+        assert!(answer.topics.len() >= 20);
+    }
+}
+
+#[test]
+fn what_is_compressed_is_kept_as_it_came_and_never_opened() {
+    let broker = Running::start();
+    let mut client = broker.client();
+    let id = create_topic(&mut client, "t", 1);
+    // It says it is gzip, zstd and so on, and whatever that gives.
+    for compression in 1..=4 {
+        let mut bomb = batch(&[&"x".repeat(1000)]).to_vec();
+        bomb[22] = compression;
+        let checksum = crc32c::crc32c(&bomb[21..]);
+        bomb[17..21].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(produce(&mut client, 12, id, bomb.into()).error_code, 0);
+    }
+    let mut unknown = batch(&["a"]).to_vec();
+    unknown[22] = 7;
+    let checksum = crc32c::crc32c(&unknown[21..]);
+    unknown[17..21].copy_from_slice(&checksum.to_be_bytes());
+    assert_eq!(produce(&mut client, 12, id, unknown.into()).error_code, 87);
+    assert_eq!(fetch(&mut client, 12, id, 0).high_watermark, 4);
 }

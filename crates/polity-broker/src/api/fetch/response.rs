@@ -8,15 +8,15 @@ use polity_log::{Offsets, Read, Slice};
 use super::{Outcome, Round};
 use crate::api::Call;
 use crate::errors::Failure;
-use crate::fetch_sessions::{Session, TopicKey, Tracked};
+use crate::fetch_sessions::{Session, TopicKey, Tracked, marks};
 use crate::wire::answer::{Part, Reply, begin, end};
 use crate::wire::put::Put;
 
 /// Records up to this size are copied: sending them apart would cost more.
-const COPY_UP_TO: usize = 8 * 1024;
+pub(super) const COPY_UP_TO: usize = 8 * 1024;
 
-/// What is copied into one answer, at most.
-const MAX_COPIED: usize = 64 * 1024;
+/// What is copied into one answer, about: partitions beyond have their turn in the next.
+pub(super) const MAX_COPIED: usize = 256 * 1024;
 
 /// The first version with compact lengths and tagged fields.
 const FLEXIBLE: i16 = 12;
@@ -55,26 +55,19 @@ struct Told<'a> {
 fn tell(session: &mut Session, round: Round) -> Vec<Told<'_>> {
     let is_full = !session.is_incremental;
     let mut told = Vec::with_capacity(if is_full { round.outcomes.len() } else { 0 });
-    let mut last_read = None;
     for Outcome { place, found } in round.outcomes {
         let Some(tracked) = session.partitions.get_mut(place) else {
             continue;
         };
-        let marks = found
-            .as_ref()
-            .ok()
-            .map(|read| (read.offsets.high_watermark.0, read.offsets.start.0));
-        let has_records = found.as_ref().is_ok_and(|read| read.slice.is_some());
-        if is_full || has_records || marks.is_none() || marks != tracked.told {
+        let is_news = match &found {
+            Ok(read) => read.slice.is_some() || tracked.is_news(&read.offsets),
+            Err(_) => true,
+        };
+        if is_full || is_news {
+            let marks = found.as_ref().ok().map(|read| marks(&read.offsets));
             tracked.told = marks;
             told.push((place, found));
         }
-        if has_records {
-            last_read = Some(place);
-        }
-    }
-    if let Some(place) = last_read {
-        session.first = (place + 1) % session.partitions.len().max(1);
     }
     let partitions = &session.partitions;
     told.into_iter()
@@ -92,7 +85,6 @@ struct Writer {
     put: Put,
     /// Records, and where in the written bytes each belongs.
     slices: Vec<(usize, Slice<RealFile>)>,
-    copied: usize,
 }
 
 impl Writer {
@@ -104,7 +96,6 @@ impl Writer {
             version: call.version,
             put: Put { out, is_flexible },
             slices: Vec::new(),
-            copied: 0,
         }
     }
 
@@ -180,10 +171,9 @@ impl Writer {
         let length = slice.map_or(0, |slice| slice.length);
         self.put.length(length);
         let Some(slice) = slice else { return };
-        if length <= COPY_UP_TO && self.copied + length <= MAX_COPIED {
+        if length <= COPY_UP_TO {
             let before = self.put.out.len();
             if slice.read_into(&mut self.put.out).is_ok() {
-                self.copied += length;
                 return;
             }
             // Sending it will fail too, and close the connection, which is all that is left to do.
