@@ -1,4 +1,5 @@
-//! The targets of `crates/polity-http/tests/fuzz`, as they are, for cargo-fuzz to drive.
+//! The targets of `crates/polity-http/tests/fuzz` and `polity_broker::fuzzing`, as they are, for cargo-fuzz
+//! to drive.
 
 #![allow(dead_code)]
 
@@ -26,6 +27,10 @@ mod seeds;
 mod world;
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use polity_broker::fuzzing;
+use tempfile::TempDir;
 
 /// The head of a request.
 pub fn request_head(input: &[u8]) {
@@ -47,6 +52,21 @@ pub fn proxy(input: &[u8]) {
     proxy::proxy(input);
 }
 
+/// A request of any of the Kafka protocol's APIs.
+pub fn kafka_request(input: &[u8]) {
+    fuzzing::request(input);
+}
+
+/// The same, to its answer. All come to one broker, so that they also meet what others have left.
+pub fn kafka_answer(input: &[u8]) {
+    static BROKER: LazyLock<(TempDir, fuzzing::Live)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = fuzzing::Live::new(&folder.path().join("events"));
+        (folder, broker)
+    });
+    BROKER.1.answer(input);
+}
+
 /// Writes what each target begins from into a folder of its own below `corpus`.
 ///
 /// # Errors
@@ -57,6 +77,8 @@ pub fn write_seeds(corpus: &Path) -> std::io::Result<()> {
         ("answer_head", corpus::parents(corpus::answers())),
         ("chunked", seeds::chunked()),
         ("proxy", seeds::proxy()),
+        ("kafka_request", fuzzing::seeds()),
+        ("kafka_answer", fuzzing::seeds()),
     ];
     for (target, seeds) in messages {
         let folder = corpus.join(target);

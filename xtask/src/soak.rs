@@ -20,10 +20,13 @@ pub(crate) struct Soak {
     /// Processes of the shop, and Polity itself, that are killed at random moments.
     #[arg(long, default_value_t = 60)]
     kills: u32,
+    /// Requests of the Kafka protocol that are nearly right.
+    #[arg(long, default_value_t = 1_000_000)]
+    requests: u64,
 }
 
 pub(crate) fn run(soak: &Soak) -> ExitCode {
-    let proofs = [prove_the_log, prove_the_shop];
+    let proofs = [prove_the_log, prove_the_broker, prove_the_shop];
     let holds = proofs.map(|prove| prove(soak));
     ExitCode::from(u8::from(holds.contains(&false)))
 }
@@ -35,6 +38,16 @@ fn prove_the_shop(soak: &Soak) -> bool {
         .args(["test", "--package=polity", "--test=e2e", "losses", "--"])
         .arg("--nocapture")
         .env("E2E_KILLS", soak.kills.to_string())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// The broker's answers to what is nearly a request, with more of it.
+fn prove_the_broker(soak: &Soak) -> bool {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["test", "--package=polity-broker", "--lib", "fuzzing"])
+        .env("POLITY_FUZZ_ROUNDS", soak.requests.to_string())
         .status();
     status.is_ok_and(|status| status.success())
 }
