@@ -71,3 +71,11 @@ fn the_proxy() {
         check(proxy::proxy),
     );
 }
+
+#[test]
+fn an_answer_with_as_many_fields_as_may_come_goes_on_with_more() {
+    let fields = "X: y\r\n".repeat(polity_http::limits::MAX_HEADERS);
+    let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\nok");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    proxy::proxy(&proxy::encode(1, [b""; 4], request, &[answer.as_bytes()]));
+}
