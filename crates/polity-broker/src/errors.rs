@@ -66,6 +66,7 @@ impl From<&ReadError> for Failure {
     fn from(error: &ReadError) -> Self {
         let code = match error {
             ReadError::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
+            ReadError::Deleted => ResponseError::UnknownTopicOrPartition,
             ReadError::Io(_) => ResponseError::KafkaStorageError,
         };
         Self::because(code, error)

@@ -17,7 +17,7 @@ use crate::producer::Producers;
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 const MAGIC: u32 = 0x504c_4350; // "PLCP"
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// As many producers as there may be, with all that is remembered of them.
 const MAX_FILE: usize = 4 << 20;
@@ -29,6 +29,8 @@ pub(crate) const MAX_EPOCHS: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub(crate) at: Mark,
+    /// Where the partition began, for good.
+    pub(crate) start: Offset,
     /// Of the indexes of its segment: entries that stand for batches before it.
     pub(crate) index_entries: [u32; 2],
     pub(crate) producers: Producers,
@@ -72,6 +74,7 @@ impl Checkpoint {
         body.i64(self.at.offset.0);
         body.i64(self.at.segment.0);
         body.u32(self.at.position);
+        body.i64(self.start.0);
         self.index_entries
             .iter()
             .for_each(|entries| body.u32(*entries));
@@ -102,6 +105,7 @@ impl Checkpoint {
             segment,
             position: from.u32()?,
         };
+        let start = Offset(from.i64()?);
         let index_entries = [from.u32()?, from.u32()?];
         let mut epochs = Epochs::default();
         for _ in 0..from.u32().filter(|count| *count as usize <= MAX_EPOCHS)? {
@@ -112,6 +116,7 @@ impl Checkpoint {
         let producers = Producers::decode(&mut from)?;
         from.0.is_empty().then_some(Self {
             at,
+            start,
             index_entries,
             producers,
             epochs,
@@ -202,6 +207,7 @@ mod tests {
         };
         Checkpoint {
             at,
+            start: Offset(4),
             index_entries: [3, 2],
             producers,
             epochs,

@@ -144,6 +144,9 @@ pub enum ReadError {
         /// Where the next record goes.
         end: Offset,
     },
+    /// The topic was deleted (UNKNOWN_TOPIC_OR_PARTITION); there may be another of its name.
+    #[error("the topic is deleted")]
+    Deleted,
     /// The disk does not do as asked (KAFKA_STORAGE_ERROR).
     #[error("cannot read: {0}")]
     Io(#[from] IoError),

@@ -40,7 +40,8 @@ pub struct Settings {
     /// Files that may be open at the same time, roughly: those with bytes to make durable stay open.
     pub max_open_files: usize,
     /// Bytes of a partition after which a checkpoint is made: a start after a kill verifies as much of each
-    /// at most, and what came while the checkpoint was being made.
+    /// at most, and what came while the checkpoint was being made. With [`Durability::Os`], where nothing
+    /// is synced for it, a segment.
     pub checkpoint_bytes: u64,
 }
 

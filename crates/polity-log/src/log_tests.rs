@@ -82,8 +82,11 @@ fn a_deleted_topic_is_gone_and_another_can_have_its_name() {
             .count(),
         0
     );
+    let old = partition;
     let partition = testing::partition(&log, TopicConfig::default());
     assert_eq!(partition.offsets().end, Offset(0));
+    let late = old.read(Offset(0), crate::Isolation::ReadUncommitted, 1);
+    assert!(matches!(late, Err(crate::ReadError::Deleted)), "{late:?}");
     drop(log);
     assert_eq!(topic_names(&testing::log(folder.path())), [testing::TOPIC]);
 }

@@ -107,8 +107,8 @@ pub struct Partition<D: Disk> {
     flush: flush::State,
     /// To be written once all before it is durable.
     checkpoint: Mutex<Option<Checkpoint>>,
-    /// Where the one on the disk is.
-    checkpointed: Mutex<Option<Mark>>,
+    /// What the one on the disk says.
+    checkpointed: Mutex<Option<close::Vouched>>,
     /// Who takes records away.
     removing: Mutex<()>,
     stage: AtomicU8,
@@ -187,10 +187,12 @@ impl<D: Disk> Partition<D> {
         // Who removes goes by names, which may soon be those of a new topic's files.
         let _none_removes = lock(&self.removing);
         self.enter(DELETED);
+        self.segments().iter().for_each(|segment| segment.retire());
     }
 
     /// Takes appends again: it was not deleted after all.
     pub(crate) fn mark_kept(&self) {
+        self.segments().iter().for_each(|segment| segment.restore());
         self.enter(OPEN);
     }
 

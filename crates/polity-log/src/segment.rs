@@ -43,8 +43,8 @@ pub(crate) struct Segment<D: Disk> {
     since_entry: AtomicU32,
     /// Nothing is appended any more.
     is_finished: AtomicBool,
-    /// Who makes the indexes anew.
-    repairing: Mutex<()>,
+    /// Who makes the indexes anew, and whether nobody may any more: their names are another's.
+    is_retired: Mutex<bool>,
 }
 
 impl<D: Disk> Segment<D> {
@@ -112,7 +112,7 @@ impl<D: Disk> Segment<D> {
             latest: Mutex::new(Some(TimeEntry::NONE)),
             since_entry: AtomicU32::new(0),
             is_finished: AtomicBool::new(false),
-            repairing: Mutex::new(()),
+            is_retired: Mutex::new(false),
         }
     }
 
@@ -177,8 +177,26 @@ impl<D: Disk> Segment<D> {
         self.log.path()
     }
 
-    /// Keeps its file open as long as anybody has it: another takes its name.
+    /// Before another takes its names. What it has found in an index that is not its own any more it finds
+    /// wrong, and leaves alone.
+    pub(crate) fn retire(&self) {
+        *self.retirement() = true;
+    }
+
+    /// No other took its names after all.
+    pub(crate) fn restore(&self) {
+        *self.retirement() = false;
+    }
+
+    fn retirement(&self) -> MutexGuard<'_, bool> {
+        self.is_retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Retires it, and keeps its batches open as long as anybody has it.
     pub(crate) fn pin(&self) -> io::Result<()> {
+        self.retire();
         self.log.pin();
         self.file().map(|_| ())
     }

@@ -120,6 +120,29 @@ fn a_partition_whose_folder_is_missing_is_not_taken_for_a_new_one() {
     assert_eq!(topic.partitions()[0].offsets().end, Offset(0));
 }
 
+#[test]
+fn a_start_after_a_close_waits_for_no_sync() {
+    let disk = Interleaved::new(SimulatedDisk::new(5));
+    let log = open(&disk).expect("it opens");
+    let partition = create(&log);
+    append(&partition, 40);
+    log.flush();
+    drop(log);
+    let log = open(&disk).expect("it opens");
+    let partition = log.topic(TOPIC).expect("it is there").partitions()[0].clone();
+    partition.delete_records(None).expect("it is deleted");
+    // As a killed process leaves it: who begins there must know that it is for good.
+    std::mem::forget(log);
+    let is_synced = |disk: &Faulty| {
+        let refuse = || Err(io::Error::other("refused"));
+        disk.at(Moment::BeforeSyncFolder, "orders-0", refuse);
+        open(disk).map(|log| log.topics().len()).is_err()
+    };
+    assert!(is_synced(&disk));
+    drop(open(&disk).expect("it opens"));
+    assert!(!is_synced(&disk));
+}
+
 /// All that readers ask.
 fn ask(partition: &Partition<Faulty>) {
     let start = partition.offsets().start;

@@ -147,7 +147,9 @@ impl<D: Disk> Partition<D> {
         bounds.transactions.apply(change, at);
         bounds.settle(self.shared.durability);
         drop(bounds);
-        if writer.since_checkpoint >= self.shared.checkpoint_bytes {
+        // Otherwise nobody has asked for its being durable before a segment is full.
+        let is_synced = self.shared.durability == Durability::Fsync;
+        if is_synced && writer.since_checkpoint >= self.shared.checkpoint_bytes {
             self.note_index(writer.active.flush_indexes());
             self.checkpoint_soon(writer);
         }
@@ -194,11 +196,13 @@ impl<D: Disk> Partition<D> {
 
     /// What follows from all before the end.
     pub(super) fn checkpoint(&self, writer: &Writer<D>) -> Checkpoint {
+        let bounds = self.bounds();
         Checkpoint {
             at: writer.mark(),
+            start: bounds.start,
             index_entries: writer.active.index_entries(),
             producers: writer.producers.clone(),
-            epochs: self.bounds().epochs.clone(),
+            epochs: bounds.epochs.clone(),
         }
     }
 

@@ -4,11 +4,25 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{CLOSED, Partition, lock};
+use super::{CLOSED, Mark, Partition, lock};
 use crate::checkpoint::{CHECKPOINT, Checkpoint};
 use crate::disk::Disk;
 use crate::id::Offset;
 use crate::segment;
+
+/// What the checkpoint on the disk says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Vouched {
+    at: Mark,
+    start: Offset,
+}
+
+impl Vouched {
+    pub(super) fn by(checkpoint: &Checkpoint) -> Self {
+        let (at, start) = (checkpoint.at, checkpoint.start);
+        Self { at, start }
+    }
+}
 
 impl<D: Disk> Partition<D> {
     /// Takes no more appends, and makes a checkpoint at the end, so that the next start verifies nothing.
@@ -22,7 +36,10 @@ impl<D: Disk> Partition<D> {
             let writer = lock(&self.writer);
             let end = writer.mark();
             // What has nothing in it, or nothing new, is as quickly opened without.
-            if end.offset == Offset::ZERO || *lock(&self.checkpointed) == Some(end) {
+            let start = self.bounds().start;
+            let is_old =
+                lock(&self.checkpointed).is_some_and(|it| it == Vouched { at: end, start });
+            if end.offset == Offset::ZERO || is_old {
                 return Ok(());
             }
             writer.active.finish()?;
@@ -48,7 +65,7 @@ impl<D: Disk> Partition<D> {
     fn write_checkpoint(&self, checkpoint: &Checkpoint) -> io::Result<()> {
         let disk = &self.shared.files.disk;
         let at = checkpoint.at;
-        let since = lock(&self.checkpointed).map_or(Offset::ZERO, |at| at.segment);
+        let since = self.vouched().map_or(Offset::ZERO, |at| at.segment);
         for segment in self.segments_from(since, at.segment) {
             segment.sync_indexes()?;
         }
@@ -59,8 +76,13 @@ impl<D: Disk> Partition<D> {
                 disk.remove(&self.folder.join(&entry.name))?;
             }
         }
-        *lock(&self.checkpointed) = Some(at);
+        *lock(&self.checkpointed) = Some(Vouched::by(checkpoint));
         Ok(())
+    }
+
+    /// Up to where there is a checkpoint.
+    pub(super) fn vouched(&self) -> Option<Mark> {
+        lock(&self.checkpointed).map(|it| it.at)
     }
 
     pub(super) fn checkpoint_path(&self, offset: Offset) -> PathBuf {

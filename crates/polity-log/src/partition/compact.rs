@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Partition;
 use super::offset_file::OffsetFile;
-use super::{Partition, lock};
 use crate::batch::Header;
 use crate::compaction::{Keys, Rewriter, Rules, is_aborted};
 use crate::config::TopicConfig;
@@ -75,7 +75,7 @@ impl<D: Disk> Partition<D> {
 
     /// Segments that are full, durable, and in no open transaction.
     fn cleanable(&self) -> Vec<Full<D>> {
-        let vouched = lock(&self.checkpointed).map_or(Offset::ZERO, |at| at.segment);
+        let vouched = self.vouched().map_or(Offset::ZERO, |at| at.segment);
         let limit = vouched.min(self.offsets().last_stable);
         let segments = self.segments();
         let full = segments.windows(2).map_while(|pair| match pair {

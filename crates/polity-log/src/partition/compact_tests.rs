@@ -231,6 +231,45 @@ fn segments_that_have_become_small_become_one() {
 }
 
 #[test]
+fn who_reads_what_was_replaced_leaves_the_indexes_of_its_successor_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings {
+        flush_threads: 0,
+        // So that indexes are opened anew, by their names.
+        max_open_files: 1,
+        ..Settings::default()
+    };
+    let log = testing::open(folder.path(), &settings);
+    let config = TopicConfig {
+        segment_bytes: 20_000,
+        index_interval_bytes: 0,
+        ..config()
+    };
+    let partition = testing::partition(&log, config);
+    for key in 0..100 {
+        fill(&partition, key, 2);
+        fill(&partition, 200, 3);
+    }
+    log.flush();
+    let old = partition.segments();
+    log.housekeep();
+    let indexes = || {
+        let segments = partition.segments();
+        let paths = segments.iter().map(|it| it.path().with_extension("index"));
+        let read = |path| std::fs::read(path).expect("it is there");
+        paths.map(read).collect::<Vec<_>>()
+    };
+    let before = indexes();
+    for at in 0..400 {
+        let found = old[0].find(Offset(at), old[0].size()).expect("it reads");
+        let next = old.get(1).map_or(i64::MAX, |next| next.base.0);
+        let expected = (at < next).then_some(at);
+        assert_eq!(found.map(|it| it.header.base_offset.0), expected);
+    }
+    assert!(indexes() == before);
+}
+
+#[test]
 fn what_compaction_has_emptied_does_not_hold_up_retention() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(ManualClock::new());

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use polity_core::TopicName;
 
-use super::mark::{Bounds, Mark, Recent};
+use super::close::Vouched;
+use super::mark::{Bounds, Recent};
 use super::recover::Replay;
 use super::retain;
 use super::{ConfigCell, OPEN, Partition, Shared, Writer, flush};
@@ -48,7 +49,7 @@ pub(super) struct Found<D: Disk> {
     pub(super) epochs: Epochs,
     /// Of who appends from now on.
     pub(super) leader_epoch: LeaderEpoch,
-    pub(super) checkpointed: Option<Mark>,
+    pub(super) checkpointed: Option<Vouched>,
     /// Where the partition was told to begin.
     pub(super) start: Option<Offset>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::mark::{Mark, View};
-use super::{Partition, lock};
+use super::{DELETED, Partition, lock};
 use crate::disk::{Disk, File};
 use crate::error::{IoError, ReadError};
 use crate::id::Offset;
@@ -87,7 +87,7 @@ impl<D: Disk> Partition<D> {
     ///
     /// # Errors
     ///
-    /// Where the offset is before the first record or after the end, or the disk fails.
+    /// Where the offset is before the first record or after the end, the topic is deleted, or the disk fails.
     pub fn read(
         &self,
         offset: Offset,
@@ -107,7 +107,9 @@ impl<D: Disk> Partition<D> {
             aborted: Vec::new(),
         };
         if offset < limit.offset {
-            let slice = self.slice(offset, limit, max_bytes).map_err(|error| {
+            let found = self.slice(offset, limit, max_bytes);
+            self.refuse_if_deleted()?;
+            let slice = found.map_err(|error| {
                 let start = self.offsets().start;
                 match offset < start {
                     // It was removed meanwhile.
@@ -125,6 +127,14 @@ impl<D: Disk> Partition<D> {
             }
         }
         Ok(read)
+    }
+
+    /// After files were opened: by their names, they may be those of another topic of this one's name.
+    pub(super) fn refuse_if_deleted(&self) -> Result<(), ReadError> {
+        match self.stage() {
+            DELETED => Err(ReadError::Deleted),
+            _ => Ok(()),
+        }
     }
 
     /// The transactions aborted of which records are from one offset to before another.
@@ -220,8 +230,8 @@ impl<D: Disk> Partition<D> {
         end: u32,
     ) -> io::Result<Option<(u32, Offset)>> {
         let next = match segment.boundary(from, wanted)? {
-            // A batch begins there that is no longer asked for.
-            Some(at) => segment.first(at, end, |_| true)?,
+            // It is no longer asked for.
+            Some(found) => Some(found).filter(|found| found.end() <= end),
             None => segment.first(from, end, |found| {
                 found.position > from && found.end() > wanted
             })?,

@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use super::close::Vouched;
 use super::compact::{end_replacing, has_gaps, is_replacing, remove_replaced};
 use super::open::{Found, Place, Recovery};
 use super::retain::{before_start, read_start};
@@ -57,12 +58,13 @@ impl<'a, D: Disk> Replay<'a, D> {
 
     pub(super) fn run(mut self) -> io::Result<(Arc<Partition<D>>, Recovery)> {
         let disk = &self.place.shared.files.disk;
-        let start = read_start(disk, &self.folder)?;
-        if start.is_some() {
+        let checkpoint = self.checkpoint()?;
+        let known = checkpoint.as_ref().map(|it| it.start);
+        let start = read_start(disk, &self.folder)?.max(known);
+        if start > known {
             // A killed process may not have got to that, and what is removed for it cannot come back.
             disk.sync_folder(&self.folder)?;
         }
-        let checkpoint = self.checkpoint()?;
         // A crash came before they were removed.
         let vouched = checkpoint.as_ref().map_or(Offset::ZERO, |it| it.at.segment);
         let was_replacing = is_replacing(self.entries);
@@ -75,6 +77,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         }
         self.has_gaps = checkpoint.is_none() && has_gaps(disk, &self.folder)?;
         let from = checkpoint.as_ref().map(|it| it.at);
+        let checkpointed = checkpoint.as_ref().map(Vouched::by);
         let mut state = self.state(checkpoint)?;
         let first = from.map_or(0, |at| {
             self.segments.partition_point(|it| it.base < at.segment)
@@ -106,7 +109,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             transactions,
             epochs,
             leader_epoch,
-            checkpointed: from,
+            checkpointed,
             start,
         };
         Ok((self.place.partition(found), self.recovery))

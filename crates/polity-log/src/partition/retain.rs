@@ -150,7 +150,7 @@ impl<D: Disk> Partition<D> {
     /// Removes the segments before the start, as far as a checkpoint has what follows from them: else a
     /// start would not know the producers whose batches were in them.
     fn remove_gone(&self) -> Result<(), IoError> {
-        let vouched = lock(&self.checkpointed).map_or(Offset::ZERO, |at| at.segment);
+        let vouched = self.vouched().map_or(Offset::ZERO, |at| at.segment);
         let start = self.offsets().start.min(vouched);
         let removed: Vec<_> = self.change_segments(|segments| {
             let gone = before_start(segments, start);

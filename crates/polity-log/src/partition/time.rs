@@ -27,13 +27,14 @@ impl<D: Disk> Partition<D> {
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// Where the topic is deleted, or the disk fails.
     pub fn offset_for_time(
         &self,
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
         let found = self.search_time(timestamp_ms, isolation);
+        self.refuse_if_deleted()?;
         Ok(found.map_err(IoError::at(&self.folder))?)
     }
 
@@ -41,7 +42,7 @@ impl<D: Disk> Partition<D> {
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// Where the topic is deleted, or the disk fails.
     pub fn offset_of_latest_time(
         &self,
         isolation: Isolation,

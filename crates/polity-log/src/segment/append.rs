@@ -1,7 +1,6 @@
 //! Putting batches at the end of a segment, and into its indexes.
 
 use std::io;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::index::{IndexEntry, OffsetEntry, TimeEntry};
@@ -89,10 +88,10 @@ impl<D: Disk> Segment<D> {
     /// An index has said what is not so. Makes both anew, or without them, where they are being written.
     pub(super) fn repair(&self) -> io::Result<()> {
         // Two who find it out at the same time must not both fill it.
-        let _one = self
-            .repairing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let is_retired = self.retirement();
+        if *is_retired {
+            return Ok(());
+        }
         tracing::warn!(
             "the indexes of {} are wrong, and are made anew",
             self.path().display()

@@ -95,6 +95,20 @@ impl IndexEntry for TimeEntry {
     }
 }
 
+/// A part of a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    pub(crate) part: u32,
+    pub(crate) whole: u32,
+}
+
+impl Share {
+    fn of(self, entries: usize) -> usize {
+        let whole = u64::from(self.whole.max(1));
+        (entries as u64 * u64::from(self.part) / whole) as usize
+    }
+}
+
 /// One index of one segment.
 #[derive(Debug)]
 pub(crate) struct Index<D: Disk, E> {
@@ -112,6 +126,8 @@ struct Entries<E> {
     /// How many are in the file.
     written: usize,
     waiting: Vec<E>,
+    /// The last of all, where it is known.
+    last: Option<E>,
 }
 
 impl<D: Disk, E: IndexEntry> Index<D, E> {
@@ -120,6 +136,7 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         let entries = Mutex::new(Entries {
             written: 0,
             waiting: Vec::new(),
+            last: None,
         });
         Self {
             files: files.clone(),
@@ -143,11 +160,14 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         let waiting = {
             let mut entries = self.lock();
             entries.waiting.push(entry);
+            entries.last = Some(entry);
             entries.waiting.len()
         };
         if waiting >= WAITING && self.flush().is_err() {
             // There is no room, or no disk. The index is only sparser for it, and memory is bounded.
-            self.lock().waiting.clear();
+            let mut entries = self.lock();
+            entries.waiting.clear();
+            entries.last = None;
         }
     }
 
@@ -196,6 +216,7 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
                 return Ok(false);
             }
             state.waiting.clear();
+            state.last = None;
             std::mem::replace(&mut state.written, kept)
         };
         if written > kept {
@@ -219,6 +240,7 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         {
             let mut entries = self.lock();
             entries.waiting.clear();
+            entries.last = None;
             if std::mem::take(&mut entries.written) == 0 {
                 return Ok(());
             }
@@ -229,8 +251,8 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
     pub(crate) fn last(&self) -> io::Result<Option<E>> {
         let written = {
             let entries = self.lock();
-            if let Some(last) = entries.waiting.last() {
-                return Ok(Some(*last));
+            if entries.last.is_some() {
+                return Ok(entries.last);
             }
             entries.written
         };
@@ -240,8 +262,13 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
         }
     }
 
-    /// The last entry for which `is_before` holds; it holds for all before that one.
-    pub(crate) fn search(&self, is_before: impl Fn(&E) -> bool) -> io::Result<Option<E>> {
+    /// The last entry for which `is_before` holds; it holds for all before that one. It is looked for first
+    /// where it should be if entries were spread evenly: so large a share of all before it.
+    pub(crate) fn search(
+        &self,
+        share: Option<Share>,
+        is_before: impl Fn(&E) -> bool,
+    ) -> io::Result<Option<E>> {
         let mut high = {
             let entries = self.lock();
             let at = entries.waiting.partition_point(&is_before);
@@ -250,7 +277,20 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
             }
             entries.written
         };
+        let mut bytes = [0; BLOCK * LARGEST_ENTRY];
         let (mut low, mut found) = (0, None);
+        if let Some(share) = share.filter(|_| high > BLOCK) {
+            let first = share.of(high).saturating_sub(BLOCK / 2).min(high - BLOCK);
+            let entries = self.read_block(first, BLOCK, &mut bytes)?;
+            let before = entries.take_while(|entry| is_before(entry));
+            let (count, last) =
+                before.fold((0, None), |(count, _), entry| (count + 1, Some(entry)));
+            match count {
+                0 => high = first,
+                BLOCK => (low, found) = (first + BLOCK, last),
+                _ => return Ok(last),
+            }
+        }
         // From entry to entry, as long as one read does not do for all that are left.
         while high - low > BLOCK {
             let middle = low + (high - low) / 2;
@@ -261,7 +301,6 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
                 high = middle;
             }
         }
-        let mut bytes = [0; BLOCK * LARGEST_ENTRY];
         let entries = self.read_block(low, high - low, &mut bytes)?;
         let last = entries.take_while(|entry| is_before(entry)).last();
         Ok(last.or(found))
@@ -299,5 +338,37 @@ impl<D: Disk, E: IndexEntry> Index<D, E> {
 
     fn lock(&self) -> MutexGuard<'_, Entries<E>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn an_entry_is_found_wherever_it_is_looked_for_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Arc::new(Files::new(RealDisk, 8));
+        let handle = files.handle(folder.path().join("index"));
+        let index: Index<_, OffsetEntry> = Index::new(&files, handle);
+        let entry = |number: u32| OffsetEntry {
+            delta: number,
+            // Denser and denser, so that none is where it should be.
+            position: 10 * number.isqrt() + number,
+        };
+        let count = 5_000;
+        (0..count).for_each(|number| index.push(entry(number)));
+        assert_eq!(index.last().expect("it reads"), Some(entry(count - 1)));
+        let whole = entry(count).position;
+        for limit in (0..whole + 100).step_by(7) {
+            let expected = (0..count).map(entry).take_while(|it| it.position <= limit);
+            let expected = expected.last();
+            for part in [limit, 0, whole, whole * 2] {
+                let share = Some(Share { part, whole });
+                let found = index.search(share, |it| it.position <= limit);
+                assert_eq!(found.expect("it reads"), expected, "{limit} near {part}");
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::index::{OffsetEntry, TimeEntry};
+use super::index::{OffsetEntry, Share, TimeEntry};
 use super::{Found, Scan, Segment};
 use crate::disk::Disk;
 use crate::id::Offset;
@@ -35,7 +35,9 @@ impl<D: Disk> Segment<D> {
 
     /// The last offset of its batches, as far as they are whole; None where there is none.
     pub(crate) fn last_offset(&self) -> io::Result<Option<Offset>> {
-        let from = self.entry(|_| true)?.map_or(0, |entry| entry.position);
+        let from = self
+            .entry(None, |_| true)?
+            .map_or(0, |found| found.position);
         let mut scan = Scan::new(self.file()?, from, self.size());
         let mut last = None;
         loop {
@@ -47,12 +49,12 @@ impl<D: Disk> Segment<D> {
         }
     }
 
-    /// The largest position at most `limit`, and after `from`, where a batch is known to begin.
-    pub(crate) fn boundary(&self, from: u32, limit: u32) -> io::Result<Option<u32>> {
-        let entry = self.entry(|entry| entry.position <= limit)?;
-        Ok(entry
-            .map(|entry| entry.position)
-            .filter(|position| *position > from))
+    /// The batch that begins at the largest position at most `limit`, and after `from`, where one is known to
+    /// begin.
+    pub(crate) fn boundary(&self, from: u32, limit: u32) -> io::Result<Option<Found>> {
+        let (part, whole) = (limit, self.size());
+        let found = self.entry(Some(Share { part, whole }), |entry| entry.position <= limit)?;
+        Ok(found.filter(|found| found.position > from))
     }
 
     /// The first batch with a timestamp at or after this one, of those that have a record at or after
@@ -78,7 +80,7 @@ impl<D: Disk> Segment<D> {
             .last()?
             .map(|last| self.bears_out(&last))
             .transpose()?;
-        self.entry(|_| true)?;
+        self.entry(None, |_| true)?;
         // What is not borne out is taken away.
         Ok(last != Some(None) && self.index_entries() == had)
     }
@@ -103,7 +105,7 @@ impl<D: Disk> Segment<D> {
     fn time_indexed(&self, timestamp_ms: i64) -> io::Result<u32> {
         let Some(entry) = self
             .times
-            .search(|entry| entry.timestamp_ms < timestamp_ms)?
+            .search(None, |entry| entry.timestamp_ms < timestamp_ms)?
         else {
             return Ok(0);
         };
@@ -126,18 +128,29 @@ impl<D: Disk> Segment<D> {
     /// Where to look for an offset: a batch begins there, and the offset is in none before it.
     fn indexed(&self, offset: Offset) -> io::Result<u32> {
         let delta = offset.0 - self.base.0;
-        let entry = self.entry(|entry| i64::from(entry.delta) <= delta)?;
-        Ok(entry.map_or(0, |entry| entry.position))
+        let found = self.entry(None, |entry| i64::from(entry.delta) <= delta)?;
+        Ok(found.map_or(0, |found| found.position))
     }
 
-    /// The last entry for which it holds, if a batch as it says begins there.
-    fn entry(&self, is_before: impl Fn(&OffsetEntry) -> bool) -> io::Result<Option<OffsetEntry>> {
-        let Some(entry) = self.offsets.search(is_before)? else {
+    /// The batch that the last entry is about for which it holds, if one as it says begins there.
+    fn entry(
+        &self,
+        share: Option<Share>,
+        is_before: impl Fn(&OffsetEntry) -> bool,
+    ) -> io::Result<Option<Found>> {
+        let entry = match self.offsets.search(share, is_before) {
+            // Its file has become shorter.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return self.repair().map(|()| None);
+            }
+            entry => entry?,
+        };
+        let Some(entry) = entry else {
             return Ok(None);
         };
         let last = self.base.plus(i64::from(entry.delta));
         match Scan::new(self.file()?, entry.position, self.size()).next() {
-            Ok(Some(found)) if found.header.last_offset() == last => return Ok(Some(entry)),
+            Ok(Some(found)) if found.header.last_offset() == last => return Ok(Some(found)),
             // That a disk does not answer says nothing of the index.
             Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
             _ => {}

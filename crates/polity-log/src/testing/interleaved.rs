@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Disk, Entry, File};
 
-/// A moment of an operation on a file.
+/// A moment of an operation on a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     BeforeOpen,
@@ -15,6 +15,7 @@ pub(crate) enum Moment {
     BeforeSync,
     AfterSync,
     BeforeTruncate,
+    BeforeSyncFolder,
 }
 
 /// What happens, once, at the first such moment of a file whose name ends so.
@@ -137,6 +138,7 @@ impl<D: Disk + Clone> Disk for Interleaved<D> {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.reach(Moment::BeforeSyncFolder, path)?;
         self.disk.sync_folder(path)
     }
 }
