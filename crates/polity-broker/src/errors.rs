@@ -79,6 +79,7 @@ impl From<&TopicError> for Failure {
             TopicError::Exists(_) => ResponseError::TopicAlreadyExists,
             TopicError::Unknown(_) => ResponseError::UnknownTopicOrPartition,
             TopicError::Partitions { .. } => ResponseError::InvalidPartitions,
+            TopicError::Full { .. } => ResponseError::PolicyViolation,
             TopicError::Io(_) | TopicError::Poisoned(_) => ResponseError::KafkaStorageError,
         };
         Self::because(code, error)

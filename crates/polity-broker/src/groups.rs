@@ -71,12 +71,19 @@ impl Groups {
                 coordinator.complete_transaction(producer.id, outcome == Outcome::Commit);
             }
         })?;
-        let machine = Machine {
+        let mut machine = Machine {
             coordinator,
             rng: SplitMix64::from_system(),
             waiting: HashMap::new(),
             next_ticket: 0,
         };
+        // A broker that dies while it deletes a topic leaves them.
+        let forgotten = machine.act(&journal, &topics, |groups, outside| {
+            groups.forget_topics(outside, groups.topics_with_offsets())
+        });
+        if let Err(error) = forgotten.what {
+            tracing::warn!(%error, "offsets in topics that there are not could not be let go");
+        }
         Ok(Self {
             machine: Mutex::new(machine),
             journal,

@@ -22,6 +22,7 @@ pub mod journal;
 mod limits;
 mod node;
 pub mod now;
+mod pattern;
 mod producer_ids;
 mod server;
 mod small_file;

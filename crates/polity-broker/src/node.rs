@@ -1,8 +1,9 @@
 //! The one node of the cluster: what all connections share.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use polity_core::{Rng, SplitMix64, TopicName};
 use polity_log::{RealDisk, TopicConfig, TopicError, TopicId};
@@ -11,7 +12,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::connection::Client;
+use crate::errors::Failure;
 use crate::fetch_sessions::FetchSessions;
+use crate::group;
 use crate::groups::Groups;
 use crate::producer_ids::IdFile;
 use crate::topic_index::TopicIndex;
@@ -47,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) groups: Groups,
     pub(crate) topics: Arc<TopicIndex>,
     pub(crate) transactions: Transactions,
+    /// Who changes settings of a topic: they are read, changed and written.
+    pub(crate) configuring: Mutex<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -73,6 +78,7 @@ impl Node {
             cluster_id: crate::cluster_id::open(&config.data)?,
             log,
             config,
+            configuring: Mutex::new(()),
             stopping: watch::Sender::new(false),
         })
     }
@@ -106,45 +112,52 @@ impl Node {
     /// Makes a topic, with the number of partitions of [`Config`] where none is asked for.
     ///
     /// # Errors
-    /// When there is one, or the disk fails.
+    /// When there is one, there are too many, or the disk fails.
     pub(crate) async fn create_topic(
         self: &Arc<Self>,
         name: TopicName,
         partitions: Option<u32>,
         config: TopicConfig,
-    ) -> Result<Arc<Topic>, TopicError> {
+    ) -> Result<Arc<Topic>, Failure> {
+        // What groups had committed in an earlier topic of that name may still be there.
+        let forgotten = self.forget_offsets(&name).await;
+        forgotten.map_err(|error| Failure::because(ResponseError::KafkaStorageError, error))?;
         let id = new_topic_id();
         let partitions = partitions.unwrap_or(self.config.default_partitions);
-        let topic = self.blocking(move |node| node.log.create_topic(&name, id, partitions, config));
-        let topic = topic.await?;
-        self.topics.changed(&topic);
-        Ok(topic)
+        self.blocking(move |node| {
+            let made = node.log.create_topic(&name, id, partitions, config);
+            let topic = made.map_err(|error| Failure::from(&error))?;
+            node.topics.changed(&topic);
+            Ok(topic)
+        })
+        .await
     }
 
-    /// Deletes a topic and its records.
+    /// Deletes a topic and its records, and not another one that has its name by now.
     ///
     /// # Errors
-    /// When there is none, or the disk fails.
+    /// When it is gone, or the disk fails.
     pub(crate) async fn delete_topic(self: &Arc<Self>, topic: &Topic) -> Result<(), TopicError> {
-        let name = topic.name().clone();
-        self.blocking(move |node| node.log.delete_topic(&name))
-            .await?;
-        self.topics.removed(topic);
-        self.forget_offsets(topic).await;
+        let (name, id) = (topic.name().clone(), topic.id());
+        self.blocking(move |node| {
+            node.log.delete_topic(&name, id)?;
+            node.topics.removed(id);
+            Ok::<_, TopicError>(())
+        })
+        .await?;
+        if let Err(error) = self.forget_offsets(topic.name()).await {
+            // The next topic of that name, or the next start, tries again.
+            tracing::warn!(%error, "offsets in the deleted topic {} are left", topic.name());
+        }
         Ok(())
     }
 
-    /// Lets go what groups have committed in a topic that is gone.
-    async fn forget_offsets(&self, topic: &Topic) {
-        let names = BTreeSet::from([SmolStr::new(topic.name().as_str())]);
-        let forgotten = self
-            .groups
-            .ask(|groups, outside| groups.topics_deleted(outside, &names))
-            .await;
-        if let Err(error) | Ok(Err(error)) = forgotten {
-            // They are of no use and do no harm; the next topic of that name begins at 0 again.
-            tracing::warn!(%error, "offsets in the deleted topic {} are left", topic.name());
-        }
+    /// Lets go what groups have committed in a topic that there is not.
+    async fn forget_offsets(&self, topic: &TopicName) -> Result<(), group::Error> {
+        let names = BTreeSet::from([SmolStr::new(topic.as_str())]);
+        self.groups
+            .ask(|groups, outside| groups.forget_topics(outside, names))
+            .await?
     }
 
     /// Runs what waits for the disk on a thread made for waiting. Carried out whether or not

@@ -54,9 +54,9 @@ impl TopicIndex {
     }
 
     /// A topic is gone.
-    pub(crate) fn removed(&self, topic: &Topic) {
+    pub(crate) fn removed(&self, id: TopicId) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        names.remove(&topic.id());
+        names.remove(&id);
         self.version.fetch_add(1, Ordering::Release);
     }
 }

@@ -22,6 +22,7 @@ mod describe;
 mod end;
 mod error;
 mod expire;
+mod hanging;
 mod init;
 mod metadata;
 mod producer_ids;

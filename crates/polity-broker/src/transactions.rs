@@ -6,14 +6,17 @@
 
 mod markers;
 
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use polity_log::Offset;
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
+use crate::group::TopicPartition;
 use crate::internal_topic::{JournalError, Replayed, TopicJournal, unix_ms};
+use crate::journal::ProducerIdentity;
 use crate::node::Log;
 use crate::now::Now;
 use crate::producer_ids::IdFile;
@@ -23,6 +26,10 @@ use crate::transaction::{Context, Coordinator, Error, Settings, WriteMarkers};
 
 pub(crate) use markers::run;
 
+/// How long the answer to an end may be held back until the end has been told: a disk that is full holds up
+/// what is told for longer.
+const TELL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// All transactions.
 #[derive(Debug)]
 pub(crate) struct Transactions {
@@ -30,6 +37,8 @@ pub(crate) struct Transactions {
     journal: TopicJournal,
     /// The next deadline may have changed, or markers are to be written.
     rescheduled: Notify,
+    /// Some end has been told everywhere.
+    told: Notify,
 }
 
 #[derive(Debug)]
@@ -64,10 +73,15 @@ impl Transactions {
             }
         })?;
         let decided = journal.end();
-        let unfinished = coordinator.unfinished().into_iter();
-        let endings = unfinished
-            .map(|markers| Ending { markers, decided })
-            .collect();
+        let hanging = coordinator.abort_hanging(open_transactions(log));
+        for markers in &hanging {
+            let (id, at) = (markers.producer.id, &markers.partitions);
+            tracing::warn!(
+                "the transaction that producer {id} has open in {at:?} is not in {TRANSACTIONS_TOPIC}: it is aborted"
+            );
+        }
+        let endings = coordinator.unfinished().into_iter().chain(hanging);
+        let endings = endings.map(|markers| Ending { markers, decided }).collect();
         let machine = Machine {
             coordinator,
             ids,
@@ -77,6 +91,7 @@ impl Transactions {
             machine: Mutex::new(machine),
             journal,
             rescheduled: Notify::new(),
+            told: Notify::new(),
         })
     }
 
@@ -135,6 +150,25 @@ impl Transactions {
         Ok(self.journal.settled(end).await?)
     }
 
+    /// Waits until the end of the id's transaction has been told everywhere, for a while at most.
+    /// Cancelling it loses nothing.
+    pub(crate) async fn told(&self, id: &str) {
+        let told = async {
+            loop {
+                let mut told = pin!(self.told.notified());
+                // Before the look, so that what comes after it is not missed.
+                told.as_mut().enable();
+                let is_ending = self.lock().coordinator.is_ending(id);
+                if !is_ending {
+                    return;
+                }
+                told.await;
+            }
+        };
+        // The decision stands in any case, and clients know how to wait for the rest.
+        let _ = timeout(TELL_PATIENCE, told).await;
+    }
+
     /// Waits for ends to be told, and does what is due meanwhile. Cancelling it loses nothing.
     async fn endings(&self) -> Vec<Ending> {
         let mut sweep = tokio::time::Instant::now() + SWEEP_INTERVAL;
@@ -163,6 +197,34 @@ impl Transactions {
     fn lock(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every transaction that is open in a partition.
+fn open_transactions(log: &Log) -> Vec<(ProducerIdentity, TopicPartition)> {
+    let mut open = Vec::new();
+    for topic in log.topics().values() {
+        for partition in topic.partitions() {
+            let offsets = partition.offsets();
+            if offsets.last_stable == offsets.end {
+                continue;
+            }
+            let index = crate::api::number(partition.index());
+            let at = TopicPartition::new(topic.name().as_str(), index);
+            let producers = partition.producers().into_iter();
+            open.extend(
+                producers
+                    .filter(|producer| producer.transaction_start.is_some())
+                    .map(|producer| {
+                        let identity = ProducerIdentity {
+                            id: producer.id.0,
+                            epoch: producer.epoch.0,
+                        };
+                        (identity, at.clone())
+                    }),
+            );
+        }
+    }
+    open
 }
 
 pub(crate) fn now() -> Now {

@@ -171,6 +171,18 @@ pub enum TopicError {
         /// How many there may be.
         most: u32,
     },
+    /// All topics together would have too many (POLICY_VIOLATION).
+    #[error(
+        "there is no room for {more} more partitions: all topics have {has}, and {most} are the most; delete some"
+    )]
+    Full {
+        /// How many were asked for.
+        more: u32,
+        /// How many there are.
+        has: u32,
+        /// How many there may be.
+        most: u32,
+    },
     /// The disk does not do as asked.
     #[error(transparent)]
     Io(#[from] IoError),

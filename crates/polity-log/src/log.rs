@@ -43,6 +43,9 @@ pub struct Settings {
     /// at most, and what came while the checkpoint was being made. With [`Durability::Os`], where nothing
     /// is synced for it, a segment.
     pub checkpoint_bytes: u64,
+    /// The most partitions that all topics may have together: each takes memory and files whether or not
+    /// anybody uses it, and a start looks at each. Those that are there are opened, however many they are.
+    pub max_partitions: u32,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             flush_threads: 8,
             max_open_files: 512,
             checkpoint_bytes: 128 << 20,
+            max_partitions: 20_000,
         }
     }
 }
@@ -89,6 +93,7 @@ pub struct Log<D: Disk = RealDisk> {
     root: PathBuf,
     shared: Arc<Shared<D>>,
     topics: RwLock<Arc<Topics<D>>>,
+    max_partitions: u32,
     /// Who makes, changes or deletes a topic.
     changing: Mutex<()>,
     /// Until it is closed.
@@ -130,6 +135,7 @@ impl<D: Disk> Log<D> {
             root: root.to_owned(),
             shared,
             topics: RwLock::new(Arc::new(topics)),
+            max_partitions: settings.max_partitions,
             changing: Mutex::new(()),
             flusher: Some(flusher),
         };
@@ -157,7 +163,7 @@ impl<D: Disk> Log<D> {
     ///
     /// # Errors
     ///
-    /// Where there is one of that name, or the disk fails.
+    /// Where there is one of that name, there are too many partitions, or the disk fails.
     pub fn create_topic(
         &self,
         name: &TopicName,
@@ -170,6 +176,7 @@ impl<D: Disk> Log<D> {
             return Err(TopicError::Exists(name.clone()));
         }
         check_partitions(partitions, 1)?;
+        self.check_room(partitions)?;
         let cell: ConfigCell = Arc::new(RwLock::new(Arc::new(config.clone())));
         let made = self.create_partitions(name, &cell, 0..partitions)?;
         // The topic is there from here on.
@@ -194,12 +201,13 @@ impl<D: Disk> Log<D> {
     ///
     /// # Errors
     ///
-    /// Where there is no such topic, it has as many, or the disk fails.
+    /// Where there is no such topic, it has as many, there are too many in all, or the disk fails.
     pub fn add_partitions(&self, name: &TopicName, to: u32) -> Result<Arc<Topic<D>>, TopicError> {
         let _changing = self.change()?;
         let topic = self.known(name)?;
         let has = topic.partitions.len() as u32;
         check_partitions(to, has + 1)?;
+        self.check_room(to - has)?;
         let mut partitions = topic.partitions.clone();
         partitions.extend(self.create_partitions(name, &topic.config, has..to)?);
         let config = TopicConfig::clone(&topic.config());
@@ -278,6 +286,16 @@ impl<D: Disk> Log<D> {
     fn known(&self, name: &TopicName) -> Result<Arc<Topic<D>>, TopicError> {
         self.topic(name.as_str())
             .ok_or_else(|| TopicError::Unknown(name.clone()))
+    }
+
+    fn check_room(&self, more: u32) -> Result<(), TopicError> {
+        let topics = self.topics();
+        let has: usize = topics.values().map(|topic| topic.partitions.len()).sum();
+        let (has, most) = (has as u32, self.max_partitions);
+        match has.saturating_add(more) <= most {
+            true => Ok(()),
+            false => Err(TopicError::Full { more, has, most }),
+        }
     }
 
     fn create_partitions(

@@ -51,7 +51,12 @@ fn what_cannot_be_is_refused() {
     let add = log.add_partitions(&name("a"), 2);
     assert!(matches!(add, Err(TopicError::Partitions { least: 3, .. })));
     assert!(matches!(
-        log.delete_topic(&name("b")),
+        log.delete_topic(&name("b"), TopicId([1; 16])),
+        Err(TopicError::Unknown(_))
+    ));
+    // One of its name that came later.
+    assert!(matches!(
+        log.delete_topic(&name("a"), TopicId([2; 16])),
         Err(TopicError::Unknown(_))
     ));
 }
@@ -68,7 +73,7 @@ fn a_deleted_topic_is_gone_and_another_can_have_its_name() {
     let read = partition
         .read(Offset(0), crate::Isolation::ReadUncommitted, 1)
         .expect("it reads");
-    log.delete_topic(&name(testing::TOPIC))
+    log.delete_topic(&name(testing::TOPIC), TopicId([1; 16]))
         .expect("it is there");
     assert!(
         read.slice.expect("it was found").bytes().is_ok(),
@@ -89,4 +94,47 @@ fn a_deleted_topic_is_gone_and_another_can_have_its_name() {
     assert!(matches!(late, Err(crate::ReadError::Deleted)), "{late:?}");
     drop(log);
     assert_eq!(topic_names(&testing::log(folder.path())), [testing::TOPIC]);
+}
+
+#[test]
+fn all_topics_together_have_no_more_partitions_than_they_may() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings {
+        max_partitions: 5,
+        ..Settings::default()
+    };
+    let log = testing::open(folder.path(), &settings);
+    let make = |topic: &str, count| {
+        let made = log.create_topic(
+            &name(topic),
+            TopicId([1; 16]),
+            count,
+            TopicConfig::default(),
+        );
+        made.map(|topic| topic.partitions().len())
+    };
+    assert!(matches!(make("a", 3), Ok(3)));
+    assert!(matches!(
+        make("b", 3),
+        Err(TopicError::Full {
+            more: 3,
+            has: 3,
+            most: 5
+        })
+    ));
+    assert!(matches!(make("b", 1), Ok(1)));
+    let grown = log.add_partitions(&name("a"), 5);
+    assert!(matches!(
+        grown,
+        Err(TopicError::Full {
+            more: 2,
+            has: 4,
+            most: 5
+        })
+    ));
+    log.add_partitions(&name("a"), 4)
+        .expect("there is room for one");
+    log.delete_topic(&name("b"), TopicId([1; 16]))
+        .expect("it is there");
+    assert!(matches!(make("c", 1), Ok(1)));
 }

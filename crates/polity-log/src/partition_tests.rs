@@ -282,3 +282,39 @@ fn offsets_are_found_by_time() {
         Some((159, 120))
     );
 }
+
+#[test]
+fn the_latest_time_is_of_a_record_that_counts_and_is_still_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = testing::log(folder.path());
+    let partition = testing::partition(&log, small_segments());
+    let latest = || {
+        let found = partition.offset_of_latest_time(Isolation::ReadUncommitted);
+        found
+            .expect("it reads")
+            .map(|it| (it.offset.0, it.timestamp_ms))
+    };
+    assert_eq!(latest(), None);
+    // The latest come first.
+    append(&partition, &batch(1, 9000));
+    for at in 0..40 {
+        append(&partition, &batch(4, 1000 + at * 10));
+        if at % 3 == 0 {
+            log.flush();
+        }
+        assert_eq!(latest(), Some((0, 9000)));
+    }
+    log.flush();
+    partition.delete_records(Some(Offset(1))).expect("they go");
+    assert_eq!(latest(), Some((160, 1393)));
+    partition
+        .delete_records(Some(Offset(150)))
+        .expect("they go");
+    assert_eq!(latest(), Some((160, 1393)));
+    for at in 0..40 {
+        append(&partition, &batch(4, 2000 + at * 10));
+        assert_eq!(latest(), Some((160, 1393)), "nothing else is durable");
+    }
+    log.flush();
+    assert_eq!(latest(), Some((320, 2393)));
+}

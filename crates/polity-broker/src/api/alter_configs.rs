@@ -1,6 +1,7 @@
 //! AlterConfigs and IncrementalAlterConfigs: settings of topics, all anew or one by one.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
@@ -15,7 +16,7 @@ use polity_log::TopicConfig;
 
 use super::describe_configs::{resource, set};
 use crate::errors::Failure;
-use crate::node::{Node, Topic};
+use crate::node::Node;
 use crate::topics;
 
 /// What becomes of a setting, by Kafka's numbers.
@@ -29,33 +30,29 @@ mod operation {
 /// What is not given is as by default again.
 pub(crate) async fn all(node: &Arc<Node>, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::new();
+    let resources = request.resources.iter();
+    let asked = resources.map(|it| (it.resource_type, it.resource_name.clone()));
+    let repeated = repeated(asked);
     for asked in request.resources {
-        let change = |_: &Topic| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        let resource = (asked.resource_type, asked.resource_name);
+        let change = move |node: &Node, _: &TopicConfig| {
+            once_each(asked.configs.iter().map(|entry| &entry.name))?;
             let mut config = node.default_topic();
             for entry in &asked.configs {
-                set(
-                    &mut config,
-                    &entry.name,
-                    given(&entry.name, entry.value.as_ref())?,
-                )?;
+                let value = given(&entry.name, entry.value.as_ref())?;
+                set(&mut config, &entry.name, value)?;
             }
             Ok(config)
         };
-        let name = &asked.resource_name;
-        let altered = alter(
-            node,
-            (asked.resource_type, name),
-            request.validate_only,
-            change,
-        )
-        .await;
+        let altered = alter(node, &repeated, resource, request.validate_only, change).await;
         let failure = altered.err();
         responses.push(
-            AlterConfigsResourceResponse::default()
+            response
                 .with_error_code(failure.as_ref().map_or(0, |failure| failure.code))
-                .with_error_message(failure.and_then(|failure| failure.message))
-                .with_resource_type(asked.resource_type)
-                .with_resource_name(asked.resource_name.clone()),
+                .with_error_message(failure.and_then(|failure| failure.message)),
         );
     }
     AlterConfigsResponse::default().with_responses(responses)
@@ -67,61 +64,85 @@ pub(crate) async fn incremental(
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::new();
+    let resources = request.resources.iter();
+    let asked = resources.map(|it| (it.resource_type, it.resource_name.clone()));
+    let repeated = repeated(asked);
     for asked in request.resources {
-        let change = |topic: &Topic| {
-            let mut config = TopicConfig::clone(&topic.config());
+        let response = Altered::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        let resource = (asked.resource_type, asked.resource_name);
+        let change = move |node: &Node, before: &TopicConfig| {
+            once_each(asked.configs.iter().map(|entry| &entry.name))?;
+            let mut config = before.clone();
             for entry in &asked.configs {
                 apply(&mut config, &node.default_topic(), entry)?;
             }
             Ok(config)
         };
-        let name = &asked.resource_name;
-        let altered = alter(
-            node,
-            (asked.resource_type, name),
-            request.validate_only,
-            change,
-        )
-        .await;
+        let altered = alter(node, &repeated, resource, request.validate_only, change).await;
         let failure = altered.err();
         responses.push(
-            Altered::default()
+            response
                 .with_error_code(failure.as_ref().map_or(0, |failure| failure.code))
-                .with_error_message(failure.and_then(|failure| failure.message))
-                .with_resource_type(asked.resource_type)
-                .with_resource_name(asked.resource_name.clone()),
+                .with_error_message(failure.and_then(|failure| failure.message)),
         );
     }
     IncrementalAlterConfigsResponse::default().with_responses(responses)
 }
 
+/// A resource: its kind, by Kafka's numbers, and its name.
+type Resource = (i8, StrBytes);
+
+/// Those that are named more than once: which of the changes is meant, nobody can say.
+fn repeated(asked: impl Iterator<Item = Resource>) -> BTreeSet<Resource> {
+    let mut seen = BTreeSet::new();
+    asked.filter(|it| !seen.insert(it.clone())).collect()
+}
+
+fn once_each<'a>(names: impl Iterator<Item = &'a StrBytes>) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            let why = format!("{name} is named twice");
+            return Err(Failure::because(ResponseError::InvalidRequest, why));
+        }
+    }
+    Ok(())
+}
+
+/// Changes a topic's settings all at once or not at all, and after whoever else is changing them.
 async fn alter(
     node: &Arc<Node>,
-    (kind, name): (i8, &StrBytes),
+    repeated: &BTreeSet<Resource>,
+    resource: Resource,
     is_trial: bool,
-    change: impl FnOnce(&Topic) -> Result<TopicConfig, Failure>,
+    change: impl FnOnce(&Node, &TopicConfig) -> Result<TopicConfig, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
+    let refuse = |why: &str| Err(Failure::because(ResponseError::InvalidRequest, why));
+    if repeated.contains(&resource) {
+        return refuse("it is named twice");
+    }
+    let (kind, name) = resource;
     if kind != resource::TOPIC {
-        let why = "only settings of topics can be changed here; the broker's are in the plan";
-        return Err(Failure::because(ResponseError::InvalidRequest, why));
+        return refuse("only settings of topics can be changed here; the broker's are in the plan");
     }
-    let topic = node
-        .log
-        .topic(name)
-        .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    if topics::is_internal(topic.name().as_str()) {
-        let why = "the broker keeps groups and transactions in it";
-        return Err(Failure::because(ResponseError::InvalidRequest, why));
+    if topics::is_internal(&name) {
+        return refuse("the broker keeps groups and transactions in it");
     }
-    let config = change(&topic)?;
-    if is_trial {
-        return Ok(());
-    }
-    let name = topic.name().clone();
-    let changed = node
-        .blocking(move |node| node.log.configure_topic(&name, config))
-        .await;
-    changed.map_err(|error| Failure::from(&error))
+    node.blocking(move |node| {
+        let one = node.configuring.lock();
+        let _one = one.unwrap_or_else(PoisonError::into_inner);
+        let topic = node.log.topic(&name);
+        let topic = topic.ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let config = change(node, &topic.config())?;
+        if is_trial {
+            return Ok(());
+        }
+        let changed = node.log.configure_topic(topic.name(), config);
+        changed.map_err(|error| Failure::from(&error))
+    })
+    .await
 }
 
 fn given<'a>(name: &StrBytes, value: Option<&'a StrBytes>) -> Result<&'a StrBytes, Failure> {

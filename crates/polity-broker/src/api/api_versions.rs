@@ -1,12 +1,20 @@
 //! ApiVersions: what is served here. The first thing that most clients ask.
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::served::{SERVED, Served};
 use crate::api::{Call, Refused};
 use crate::wire::answer::{Answer, Reply};
+
+/// What all brokers of the cluster do, by Kafka's names and levels (KIP-584): groups of the new protocol
+/// (KIP-848), and transactions of which each has an epoch of its own (KIP-890), so that what comes late of
+/// one is not taken for part of the next.
+const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("transaction.version", 2)];
 
 /// A version that is not served is answered in the form of version 0, which every client reads,
 /// with the versions that are: the client then asks again (KIP-511).
@@ -38,7 +46,24 @@ fn response() -> ApiVersionsResponse {
             .with_min_version(served.told_from)
             .with_max_version(served.to)
     });
-    ApiVersionsResponse::default().with_api_keys(keys.collect())
+    let supported = FEATURES.iter().map(|(name, level)| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            // Clients before Kafka 4 take offence at 0 (KAFKA-17011).
+            .with_min_version(1)
+            .with_max_version(*level)
+    });
+    let finalized = FEATURES.iter().map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    });
+    ApiVersionsResponse::default()
+        .with_api_keys(keys.collect())
+        .with_supported_features(supported.collect())
+        .with_finalized_features(finalized.collect())
+        .with_finalized_features_epoch(0)
 }
 
 /// Names and versions of clients are letters and digits, with `.` and `-` between them (KIP-511).

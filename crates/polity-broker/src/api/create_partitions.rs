@@ -6,7 +6,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{BrokerId, CreatePartitionsRequest, CreatePartitionsResponse};
-use polity_log::MAX_PARTITIONS;
+use polity_log::{MAX_PARTITIONS, TopicError};
 
 use crate::errors::Failure;
 use crate::node::{NODE_ID, Node};
@@ -67,9 +67,11 @@ async fn add(
     let name = topic.name().clone();
     let to = u32::try_from(wanted).unwrap_or(u32::MAX);
     let grown = node
-        .blocking(move |node| node.log.add_partitions(&name, to))
+        .blocking(move |node| {
+            let grown = node.log.add_partitions(&name, to)?;
+            node.topics.changed(&grown);
+            Ok::<_, TopicError>(())
+        })
         .await;
-    let grown = grown.map_err(|error| Failure::from(&error))?;
-    node.topics.changed(&grown);
-    Ok(())
+    grown.map_err(|error| Failure::from(&error))
 }

@@ -83,7 +83,7 @@ async fn create(
         Some(wanted.partitions),
         wanted.config.clone(),
     );
-    let made = made.await.map_err(|error| Failure::from(&error))?;
+    let made = made.await?;
     Ok((wanted, Uuid::from_bytes(made.id().0)))
 }
 

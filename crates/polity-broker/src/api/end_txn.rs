@@ -1,4 +1,5 @@
-//! EndTxn: commits or aborts. The decision stands when this is answered; markers follow.
+//! EndTxn: commits or aborts. The decision stands when this is answered, and markers are written if that
+//! takes no longer than it should.
 
 use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse, ProducerId};
 
@@ -25,11 +26,15 @@ pub(crate) async fn handle(node: &Node, call: &Call, request: EndTxnRequest) -> 
         is_commit: request.committed,
     };
     let response = EndTxnResponse::default();
-    match node
+    let ended = node
         .transactions
         .ask(|transactions, outside| transactions.end(outside, &end))
-        .await
-    {
+        .await;
+    if ended.is_ok() {
+        // What the producer begins next would be refused until then, and its client would wait longer.
+        node.transactions.told(&end.transactional_id).await;
+    }
+    match ended {
         Ok(producer) if call.version >= HAS_PRODUCER => response
             .with_producer_id(ProducerId(producer.id))
             .with_producer_epoch(producer.epoch),

@@ -1,11 +1,13 @@
 //! ListTransactions: which transactional ids there are, and where each stands (KIP-664).
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_transactions_response::TransactionState;
 use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId};
 use kafka_protocol::protocol::StrBytes;
 
 use super::group_text::on_wire;
 use crate::node::Node;
+use crate::pattern;
 use crate::transaction::{Filter, State};
 use crate::transactions::now;
 
@@ -39,7 +41,13 @@ pub(crate) async fn handle(
         // None of the states asked for is one, so nothing is in it.
         return response;
     }
+    let asked = request.transactional_id_pattern.as_ref();
+    let asked = asked.filter(|pattern| !pattern.is_empty());
+    let Ok(pattern) = asked.map(|asked| pattern::whole(asked)).transpose() else {
+        return response.with_error_code(ResponseError::InvalidRegularExpression.code());
+    };
     let filter = Filter {
+        pattern,
         states,
         producer_ids: request.producer_id_filters.iter().map(|id| id.0).collect(),
         longer_than_ms: Some(request.duration_filter).filter(|it| *it >= 0),

@@ -107,10 +107,7 @@ async fn by_name(node: &Arc<Node>, name: &str, may_create: bool) -> Result<Arc<T
     match made {
         Ok(topic) => Ok(topic),
         // Somebody else has just made it.
-        Err(error) => node
-            .log
-            .topic(name.as_str())
-            .ok_or_else(|| Failure::from(&error)),
+        Err(failure) => node.log.topic(name.as_str()).ok_or(failure),
     }
 }
 

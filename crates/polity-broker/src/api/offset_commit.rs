@@ -15,19 +15,21 @@ use crate::node::Node;
 pub(crate) async fn handle(node: &Node, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let topics = request.topics.iter();
     let asked = topics.flat_map(|topic| topic.partitions.iter().map(|it| (&topic.name.0, it)));
-    let (offsets, known) = existing(node, asked.map(|(topic, it)| new_offset(topic, it)));
-    let commit = Commit {
+    let asked: Vec<_> = asked.map(|(topic, it)| new_offset(topic, it)).collect();
+    let mut commit = Commit {
         group: id(&request.group_id),
         member: id(&request.member_id),
         instance: instance(request.group_instance_id.as_ref()),
         generation: request.generation_id_or_member_epoch,
         retention_ms: Some(request.retention_time_ms).filter(|it| *it >= 0),
-        offsets,
+        offsets: Vec::new(),
     };
-    let committed = node
-        .groups
-        .ask(|groups, outside| groups.commit(outside, commit))
-        .await;
+    let mut known = Vec::new();
+    let committed = node.groups.ask(|groups, outside| {
+        (commit.offsets, known) = existing(node, asked);
+        groups.commit(outside, commit)
+    });
+    let committed = committed.await;
     let mut codes = codes(committed, known).into_iter();
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic
@@ -56,11 +58,9 @@ fn new_offset(topic: &StrBytes, asked: &OffsetCommitRequestPartition) -> NewOffs
     }
 }
 
-/// The offsets that are of partitions there are, and of each whether it is.
-pub(super) fn existing(
-    node: &Node,
-    asked: impl Iterator<Item = NewOffset>,
-) -> (Vec<NewOffset>, Vec<bool>) {
+/// The offsets that are of partitions there are, and of each whether it is. To be asked under the
+/// groups' lock: then a topic that is being deleted takes what is committed in it with it.
+pub(super) fn existing(node: &Node, asked: Vec<NewOffset>) -> (Vec<NewOffset>, Vec<bool>) {
     let mut offsets = Vec::new();
     let mut known = Vec::new();
     for offset in asked {

@@ -10,7 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::group_text::{id, instance, text};
 use super::offset_commit::{codes, existing};
 use crate::api::Call;
-use crate::group::{self, Commit, NewOffset, TopicPartition};
+use crate::group::{self, Commit, Context, Coordinator, NewOffset, TopicPartition};
 use crate::journal::ProducerIdentity;
 use crate::node::Node;
 
@@ -24,18 +24,27 @@ pub(crate) async fn handle(
 ) -> TxnOffsetCommitResponse {
     let topics = request.topics.iter();
     let asked = topics.flat_map(|topic| topic.partitions.iter().map(|it| (&topic.name.0, it)));
-    let (offsets, known) = existing(node, asked.map(|(topic, it)| new_offset(topic, it)));
+    let asked: Vec<_> = asked.map(|(topic, it)| new_offset(topic, it)).collect();
+    let mut known = Vec::new();
     let commit = Commit {
         group: id(&request.group_id),
         member: id(&request.member_id),
         instance: instance(request.group_instance_id.as_ref()),
         generation: request.generation_id,
         retention_ms: None,
-        offsets,
+        offsets: Vec::new(),
+    };
+    let commit = |groups: &mut Coordinator, outside: &mut Context<'_>, producer| {
+        let offsets;
+        (offsets, known) = existing(node, asked);
+        groups.commit_in_transaction(outside, producer, Commit { offsets, ..commit })
     };
     let mut codes = match commit_in_transaction(node, call, &request, commit).await {
         Ok(committed) => codes(committed, known),
-        Err(code) => vec![code; known.len()],
+        Err(code) => {
+            let partitions = request.topics.iter().map(|topic| topic.partitions.len());
+            vec![code; partitions.sum()]
+        }
     }
     .into_iter();
     let topics = request.topics.iter().map(|topic| {
@@ -55,15 +64,15 @@ pub(crate) async fn handle(
     TxnOffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-type Committed = Result<Result<Vec<Result<(), group::Error>>, group::Error>, group::Error>;
+type Results = Result<Vec<Result<(), group::Error>>, group::Error>;
 
 /// Commits under the transaction coordinator's lock: the transaction cannot end in between.
 async fn commit_in_transaction(
     node: &Node,
     call: &Call,
     request: &TxnOffsetCommitRequest,
-    commit: Commit,
-) -> Result<Committed, i16> {
+    commit: impl FnOnce(&mut Coordinator, &mut Context<'_>, ProducerIdentity) -> Results,
+) -> Result<Result<Results, group::Error>, i16> {
     let transactional_id = text(&request.transactional_id);
     let producer = ProducerIdentity {
         id: request.producer_id.0,
@@ -78,7 +87,7 @@ async fn commit_in_transaction(
         }
         Ok(node
             .groups
-            .act(|groups, outside| groups.commit_in_transaction(outside, producer, commit)))
+            .act(|groups, outside| commit(groups, outside, producer)))
     });
     let code = |error| super::producer_error(error, true);
     let (committed, end) = committed.map_err(code)?;

@@ -16,10 +16,6 @@ pub const TOMBSTONES_PER_BATCH: usize = 1000;
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// When what could not be written down is tried again.
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
-/// Bytes of a subscription's regular expression.
-pub const MAX_REGEX_LENGTH: usize = 1024;
-/// Bytes that a compiled regular expression may take.
-pub const MAX_REGEX_SIZE: usize = 256 << 10;
 /// Topics a KIP-848 member may subscribe to by name.
 pub const MAX_SUBSCRIBED_TOPICS: usize = 10_000;
 

@@ -39,7 +39,9 @@ impl Coordinator {
             }
         }
         metadata.partitions.extend(partitions.iter().cloned());
-        self.change(outside, &id.into(), metadata, last_epoch)
+        let id = id.into();
+        self.bear(&id, &metadata)?;
+        self.change(outside, &id, metadata, last_epoch)
     }
 
     /// Whether the producer may write to that partition now: a batch that comes late, after the end

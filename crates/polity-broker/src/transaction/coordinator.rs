@@ -31,8 +31,8 @@ pub struct Context<'a> {
 /// different: a partition in which the producer has nothing open may ignore it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteMarkers {
-    /// Whose transaction.
-    pub transactional_id: SmolStr,
+    /// Whose transaction; none where it is hanging: of nobody that the coordinator knows of.
+    pub transactional_id: Option<SmolStr>,
     /// The producer and the epoch of the markers, which may be higher than that of any batch; a batch
     /// of a lower epoch is refused from then on.
     pub producer: ProducerIdentity,
@@ -51,6 +51,10 @@ pub struct Coordinator {
     pub(super) ids: BTreeMap<SmolStr, Transaction>,
     /// When ongoing transactions are aborted.
     pub(super) timers: BTreeSet<(Instant, SmolStr)>,
+    /// Producers of transactions that were found hanging, until those are aborted everywhere.
+    pub(super) hanging: BTreeSet<ProducerIdentity>,
+    /// About how many bytes all ids take with their partitions.
+    weight: usize,
 }
 
 /// A transactional id.
@@ -71,6 +75,8 @@ impl Coordinator {
             producer_ids: ProducerIds::default(),
             ids: BTreeMap::new(),
             timers: BTreeSet::new(),
+            hanging: BTreeSet::new(),
+            weight: 0,
         }
     }
 
@@ -127,6 +133,7 @@ impl Coordinator {
         if let Some(at) = timer {
             self.timers.insert((at, id.clone()));
         }
+        self.weight += weight(&id, &metadata);
         let transaction = Transaction {
             metadata,
             last_epoch,
@@ -147,11 +154,22 @@ impl Coordinator {
     }
 
     pub(super) fn forget(&mut self, id: &SmolStr) {
-        if let Some(Transaction {
-            timer: Some(at), ..
-        }) = self.ids.remove(id)
-        {
+        let Some(transaction) = self.ids.remove(id) else {
+            return;
+        };
+        self.weight -= weight(id, &transaction.metadata);
+        if let Some(at) = transaction.timer {
             self.timers.remove(&(at, id.clone()));
+        }
+    }
+
+    /// Whether there is room for what is to be known of the id, besides all else that is.
+    pub(super) fn bear(&self, id: &SmolStr, metadata: &Metadata) -> Result<(), Error> {
+        let before = self.ids.get(id).map(|it| weight(id, &it.metadata));
+        let after = self.weight - before.unwrap_or(0) + weight(id, metadata);
+        match after <= self.settings.max_memory {
+            true => Ok(()),
+            false => Err(Error::TooMuchMemory),
         }
     }
 
@@ -172,9 +190,12 @@ impl Coordinator {
         if metadata.producer.id != producer.id {
             return Err(Error::InvalidProducerIdMapping);
         }
-        match metadata.producer.epoch == producer.epoch {
-            true => Ok(transaction),
-            false => Err(Error::ProducerFenced),
+        if metadata.producer.epoch != producer.epoch {
+            return Err(Error::ProducerFenced);
+        }
+        match self.hangs(producer.id) {
+            true => Err(Error::ConcurrentTransactions),
+            false => Ok(transaction),
         }
     }
 }
@@ -182,7 +203,7 @@ impl Coordinator {
 impl Metadata {
     fn markers(&self, id: &SmolStr) -> Option<WriteMarkers> {
         self.state.prepared().map(|is_commit| WriteMarkers {
-            transactional_id: id.clone(),
+            transactional_id: Some(id.clone()),
             producer: self.producer,
             is_commit,
             partitions: self.partitions.iter().cloned().collect(),
@@ -199,6 +220,27 @@ impl Metadata {
         // A clock that was set back must not make it last longer than it may.
         let left = u64::try_from(left.clamp(0, i64::from(self.timeout_ms.max(0)))).unwrap_or(0);
         (self.state == State::Ongoing).then(|| now.instant + Duration::from_millis(left))
+    }
+}
+
+/// About how many bytes an id takes with what is known of it, partitions apart.
+const ID_WEIGHT: usize = 256;
+
+/// The same of a partition: its place in a set, and the topic's name, which is not shared if it is long.
+const PARTITION_WEIGHT: usize = 64;
+
+fn weight(id: &SmolStr, metadata: &Metadata) -> usize {
+    let partitions = metadata.partitions.iter();
+    let partitions = partitions.map(|at| PARTITION_WEIGHT + at.topic.len());
+    ID_WEIGHT + id.len() + partitions.sum::<usize>()
+}
+
+#[cfg(test)]
+impl Coordinator {
+    /// The sum that is kept up to date is the sum.
+    pub(crate) fn check_weight(&self) {
+        let each = self.ids.iter().map(|(id, it)| weight(id, &it.metadata));
+        assert_eq!(self.weight, each.sum::<usize>());
     }
 }
 

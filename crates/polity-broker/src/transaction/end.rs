@@ -132,7 +132,11 @@ impl Coordinator {
         outside: &mut Context,
         written: &WriteMarkers,
     ) -> Result<(), Error> {
-        let Some(transaction) = self.ids.get(&written.transactional_id) else {
+        let Some(id) = &written.transactional_id else {
+            self.hanging.remove(&written.producer);
+            return Ok(());
+        };
+        let Some(transaction) = self.ids.get(id) else {
             return Ok(());
         };
         let mut metadata = transaction.metadata.clone();
@@ -143,7 +147,7 @@ impl Coordinator {
         }
         let last_epoch = transaction.last_epoch;
         metadata.complete(written.is_commit);
-        self.change(outside, &written.transactional_id, metadata, last_epoch)
+        self.change(outside, id, metadata, last_epoch)
     }
 }
 

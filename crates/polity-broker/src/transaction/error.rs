@@ -17,6 +17,11 @@ pub enum Error {
     /// As many transactional ids as there may be.
     #[error("there are as many transactional ids as there may be")]
     TooManyIds,
+    /// As much memory is taken as may be.
+    #[error(
+        "transactions take as much memory as they may; end some, or use fewer transactional ids"
+    )]
+    TooMuchMemory,
     /// What was asked for is not possible where the transaction stands.
     #[error("the transaction is not in a state for that")]
     InvalidTxnState,
@@ -48,7 +53,7 @@ impl Error {
             Self::RecordTooLarge => -1,
             Self::CoordinatorNotAvailable => 15,
             Self::InvalidRequest => 42,
-            Self::TooManyIds => 44,
+            Self::TooManyIds | Self::TooMuchMemory => 44,
             Self::InvalidTxnState => 48,
             Self::InvalidProducerIdMapping => 49,
             Self::InvalidTransactionTimeout => 50,

@@ -82,6 +82,7 @@ impl Coordinator {
             updated_at_ms: 0,
             started_at_ms: -1,
         };
+        self.bear(&request.transactional_id, &metadata)?;
         self.change(outside, &request.transactional_id, metadata, -1)?;
         Ok(producer)
     }

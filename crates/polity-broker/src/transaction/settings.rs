@@ -20,6 +20,8 @@ pub struct Settings {
     pub id_expiration: Duration,
     /// Transactional ids of one coordinator (Kafka has no bound).
     pub max_ids: usize,
+    /// About how many bytes they may take with the partitions of their transactions (Kafka has no bound).
+    pub max_memory: usize,
 }
 
 impl Default for Settings {
@@ -28,6 +30,7 @@ impl Default for Settings {
             max_timeout: Duration::from_secs(15 * 60),
             id_expiration: Duration::from_secs(7 * 24 * 60 * 60),
             max_ids: 100_000,
+            max_memory: 64 << 20,
         }
     }
 }

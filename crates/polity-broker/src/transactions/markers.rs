@@ -8,6 +8,7 @@ use polity_log::{AppendError, Offset, ProducerEpoch, ProducerId};
 use polity_runtime::task;
 
 use super::Ending;
+use crate::group::TopicPartition;
 use crate::node::{Node, Partition};
 use crate::topics::OFFSETS_TOPIC;
 use crate::transaction::WriteMarkers;
@@ -33,50 +34,107 @@ pub(crate) async fn run(node: &Arc<Node>) {
 
 /// Tells one end, until it has been told.
 async fn tell(node: &Arc<Node>, ending: Ending) {
-    let id = ending.markers.transactional_id.clone();
+    let markers = &ending.markers;
+    let mut progress = Progress::new(markers);
     let mut is_first = true;
-    while let Err(error) = try_tell(node, &ending).await {
+    while let Err(error) = try_tell(node, &ending, &mut progress).await {
         if std::mem::take(&mut is_first) {
-            tracing::warn!(%error, "the end of a transaction of {id} could not be written; trying on");
+            let whose = markers.transactional_id.as_deref().unwrap_or("nobody");
+            tracing::warn!(%error, "the end of a transaction of {whose} could not be written; trying on");
         }
         // Nobody is left to wait for it when the broker stops: it is told after the next start.
         tokio::time::sleep(RETRY).await;
     }
 }
 
-async fn try_tell(node: &Arc<Node>, ending: &Ending) -> Result<(), String> {
+async fn try_tell(
+    node: &Arc<Node>,
+    ending: &Ending,
+    progress: &mut Progress<Told>,
+) -> Result<(), String> {
     let Ending { markers, decided } = ending;
     // A decision that a power cut could take back must not be seen anywhere.
     node.transactions
         .settled(*decided)
         .await
         .map_err(|error| error.to_string())?;
-    let mut told: Vec<(Arc<Partition>, Offset)> = Vec::new();
-    for at in &markers.partitions {
-        let appended = if at.topic == OFFSETS_TOPIC {
-            node.groups
-                .end_transaction(|partition| append(partition, markers), markers)
-        } else {
-            let topic = node.log.topic(&at.topic);
-            let partition = topic.and_then(|topic| topic.partition(at.partition).cloned());
-            match partition {
-                Some(partition) => append(&partition, markers).map(|last| Some((partition, last?))),
-                // It has been deleted.
-                None => continue,
-            }
-        };
-        told.extend(appended.map_err(|error| error.to_string())?);
-    }
-    for (partition, last) in told {
+    progress
+        .go_on(|at| tell_partition(node, markers, at))
+        .map_err(|error| error.to_string())?;
+    for (partition, last) in &progress.told {
         partition
-            .committed(last)
+            .committed(*last)
             .await
             .map_err(|error| error.to_string())?;
     }
     let written = node
         .transactions
         .ask(|transactions, outside| transactions.markers_written(outside, markers));
-    written.await.map_err(|error| error.to_string())
+    written.await.map_err(|error| error.to_string())?;
+    node.transactions.told.notify_waiters();
+    Ok(())
+}
+
+/// Where a marker is that has to become durable.
+type Told = (Arc<Partition>, Offset);
+
+/// How far an end has been told. A marker that is there is not written again when others cannot be:
+/// a disk that stays full would have its last blocks filled with them.
+#[derive(Debug)]
+struct Progress<T> {
+    left: Vec<TopicPartition>,
+    told: Vec<T>,
+}
+
+impl<T> Progress<T> {
+    fn new(markers: &WriteMarkers) -> Self {
+        Self {
+            left: markers.partitions.clone(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Tells every partition that is left, also after one that could not be told. The first error.
+    fn go_on(
+        &mut self,
+        mut tell: impl FnMut(&TopicPartition) -> Result<Option<T>, AppendError>,
+    ) -> Result<(), AppendError> {
+        let mut first = Ok(());
+        let told = &mut self.told;
+        self.left.retain(|at| match tell(at) {
+            Ok(appended) => {
+                told.extend(appended);
+                false
+            }
+            Err(error) => {
+                if first.is_ok() {
+                    first = Err(error);
+                }
+                true
+            }
+        });
+        first
+    }
+}
+
+/// Appends a partition's marker; none where nobody has to be told.
+fn tell_partition(
+    node: &Node,
+    markers: &WriteMarkers,
+    at: &TopicPartition,
+) -> Result<Option<Told>, AppendError> {
+    if at.topic == OFFSETS_TOPIC {
+        return node
+            .groups
+            .end_transaction(|partition| append(partition, markers), markers);
+    }
+    let topic = node.log.topic(&at.topic);
+    let Some(partition) = topic.and_then(|topic| topic.partition(at.partition).cloned()) else {
+        // It has been deleted.
+        return Ok(None);
+    };
+    let appended = append(&partition, markers)?;
+    Ok(appended.map(|last| (partition, last)))
 }
 
 /// Appends a marker; none where the partition is beyond it.
@@ -105,5 +163,43 @@ fn append(
             AppendError::Fenced { .. } | AppendError::Coordinator { .. } | AppendError::Deleted,
         ) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::ProducerIdentity;
+
+    #[test]
+    fn a_marker_that_is_there_is_not_written_again_with_those_that_could_not_be() {
+        let at = |partition| TopicPartition::new("t", partition);
+        let markers = WriteMarkers {
+            transactional_id: None,
+            producer: ProducerIdentity { id: 1, epoch: 0 },
+            is_commit: true,
+            partitions: vec![at(0), at(1), at(2)],
+        };
+        let mut progress = Progress::new(&markers);
+        let mut written = Vec::new();
+        let mut is_full = true;
+        for _ in 0..3 {
+            let _ = progress.go_on(|at| {
+                if is_full && at.partition == 1 {
+                    return Err(AppendError::DiskFull);
+                }
+                written.push(at.partition);
+                Ok(Some(at.partition))
+            });
+        }
+        is_full = false;
+        let done = progress.go_on(|at| {
+            assert!(!is_full);
+            written.push(at.partition);
+            Ok(Some(at.partition))
+        });
+        assert!(done.is_ok());
+        assert_eq!(written, [0, 2, 1]);
+        assert_eq!(progress.told, [0, 2, 1], "all have to become durable");
     }
 }

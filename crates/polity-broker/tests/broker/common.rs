@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -56,8 +57,14 @@ impl Running {
     }
 
     /// Stops it gracefully and starts another over the same log.
-    pub(crate) fn restart(mut self) -> Self {
+    pub(crate) fn restart(self) -> Self {
+        self.restart_after(|_| ())
+    }
+
+    /// The same, with something done to the log's folder in between.
+    pub(crate) fn restart_after(mut self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.stop();
+        meanwhile(&self.config.data);
         let data = self.data.take().expect("it is there until the end");
         Self::over(self.config.clone(), data)
     }

@@ -23,16 +23,19 @@ pub(super) const DELETED: &str = ".deleted";
 const MAX_NOTE: usize = 512;
 
 impl<D: Disk> Log<D> {
-    /// Deletes a topic. Once this returns it is gone after any crash, too; who reads it can go on to the
+    /// Deletes the topic of that name and id. Once this returns it is gone after any crash, too; who reads it can go on to the
     /// end of what has been found.
     ///
     /// # Errors
     ///
-    /// Where there is no such topic, or the disk fails. If it fails before the deletion is written down,
+    /// Where there is no such topic, as when it is gone and another has its name, or the disk fails. If it fails before the deletion is written down,
     /// the topic is as it was.
-    pub fn delete_topic(&self, name: &TopicName) -> Result<(), TopicError> {
+    pub fn delete_topic(&self, name: &TopicName, id: TopicId) -> Result<(), TopicError> {
         let _changing = self.change()?;
         let topic = self.known(name)?;
+        if topic.id != id {
+            return Err(TopicError::Unknown(name.clone()));
+        }
         topic
             .partitions
             .iter()

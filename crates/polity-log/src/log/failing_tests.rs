@@ -73,7 +73,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_what_was_durable_is_read() {
         Err(AppendError::Poisoned(_))
     ));
     assert!(matches!(
-        log.delete_topic(&name(TOPIC)),
+        log.delete_topic(&name(TOPIC), TopicId([1; 16])),
         Err(TopicError::Poisoned(_))
     ));
     assert!(
@@ -115,13 +115,14 @@ fn a_topic_that_cannot_be_deleted_for_want_of_room_is_as_it_was() {
     let end = append(&partition).expect("it is appended");
     disk.leave_room(Some(0));
     assert!(matches!(
-        log.delete_topic(&name(TOPIC)),
+        log.delete_topic(&name(TOPIC), TopicId([1; 16])),
         Err(TopicError::Io(_))
     ));
     disk.leave_room(None);
     assert!(matches!(create(&log, 2), Err(TopicError::Exists(_))));
     assert_eq!(append(&partition).expect("it goes on"), end.next());
-    log.delete_topic(&name(TOPIC)).expect("there is room again");
+    log.delete_topic(&name(TOPIC), TopicId([1; 16]))
+        .expect("there is room again");
     assert!(log.topic(TOPIC).is_none());
 }
 
@@ -165,7 +166,8 @@ fn a_topic_is_made_or_not_wherever_the_power_goes() {
             None => {
                 assert!(!is_done, "it was made");
                 create(log, 2).expect("it can be made again");
-                log.delete_topic(&name(TOPIC)).expect("and deleted");
+                log.delete_topic(&name(TOPIC), TopicId([2; 16]))
+                    .expect("and deleted");
             }
         },
     );
@@ -179,7 +181,7 @@ fn a_topic_is_deleted_or_not_wherever_the_power_goes() {
             append(&topic.partitions()[0]).expect("it is appended");
             log.flush();
         },
-        |log| log.delete_topic(&name(TOPIC)).is_ok(),
+        |log| log.delete_topic(&name(TOPIC), TopicId([1; 16])).is_ok(),
         |log, is_done| match log.topic(TOPIC) {
             Some(topic) => {
                 assert!(!is_done, "it was deleted");
@@ -192,7 +194,8 @@ fn a_topic_is_deleted_or_not_wherever_the_power_goes() {
                     Offset(0),
                     "the old records are back"
                 );
-                log.delete_topic(&name(TOPIC)).expect("it is there");
+                log.delete_topic(&name(TOPIC), TopicId([2; 16]))
+                    .expect("it is there");
             }
         },
     );

@@ -69,7 +69,7 @@ fn what_a_deleted_topic_still_does_leaves_the_next_of_its_name_alone() {
     place.log.flush();
     place
         .log
-        .delete_topic(&testing::name(testing::TOPIC))
+        .delete_topic(&testing::name(testing::TOPIC), crate::TopicId([1; 16]))
         .expect("it is there");
     fill(&place.partition(config()), 60);
     place.log.flush();

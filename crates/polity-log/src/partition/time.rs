@@ -38,7 +38,7 @@ impl<D: Disk> Partition<D> {
         Ok(found.map_err(IoError::at(&self.folder))?)
     }
 
-    /// The last batch among those with the latest timestamp.
+    /// The first record with the latest timestamp of those that may be read.
     ///
     /// # Errors
     ///
@@ -47,16 +47,29 @@ impl<D: Disk> Partition<D> {
         &self,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
-        let segments = self.segments();
-        let times = segments
-            .iter()
-            .map(|segment| segment.largest_timestamp_ms());
-        let times = times
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(IoError::at(&self.folder))?;
-        match times.into_iter().max().filter(|time| *time != NO_TIMESTAMP) {
-            Some(latest) => self.offset_for_time(latest, isolation),
-            None => Ok(None),
+        let found = self.search_latest(isolation);
+        self.refuse_if_deleted()?;
+        Ok(found.map_err(IoError::at(&self.folder))?)
+    }
+
+    fn search_latest(&self, isolation: Isolation) -> io::Result<Option<TimedOffset>> {
+        let view = self.view();
+        let limit = limit(&view, isolation);
+        let mut latest = NO_TIMESTAMP;
+        for segment in self.segments_from(view.start, limit.segment) {
+            let is_whole = segment.base >= view.start && segment.base < limit.segment;
+            let largest = match is_whole {
+                true => segment.largest_timestamp_ms()?,
+                // The largest may be of a record that is gone, or does not count yet.
+                false => {
+                    segment.largest_between(view.start, limit.offset, end_in(&segment, limit))?
+                }
+            };
+            latest = latest.max(largest);
+        }
+        match latest {
+            NO_TIMESTAMP => Ok(None),
+            latest => self.search_time(latest, isolation),
         }
     }
 

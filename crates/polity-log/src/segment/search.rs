@@ -6,7 +6,7 @@
 use std::io;
 
 use super::index::{OffsetEntry, Share, TimeEntry};
-use super::{Found, Scan, Segment};
+use super::{Found, NO_TIMESTAMP, Scan, Segment};
 use crate::disk::Disk;
 use crate::id::Offset;
 
@@ -70,6 +70,35 @@ impl<D: Disk> Segment<D> {
             found.header.max_timestamp_ms >= timestamp_ms && found.header.last_offset() >= start
         };
         self.first(from, end, is_it)
+    }
+
+    /// The latest timestamp of the batches that have a record at or after `start` and are before `limit`,
+    /// which is at the position `end`; or [`NO_TIMESTAMP`].
+    pub(crate) fn largest_between(
+        &self,
+        start: Offset,
+        limit: Offset,
+        end: u32,
+    ) -> io::Result<i64> {
+        let last_of = |entry: &TimeEntry| self.base.plus(i64::from(entry.delta));
+        let entry = self.times.search(None, |entry| last_of(entry) < limit)?;
+        // None before it is later, so it is the first that has to be looked at.
+        let known = match entry.filter(|entry| last_of(entry) >= start) {
+            Some(entry) => self.bears_out(&entry)?,
+            None => None,
+        };
+        let from = match known {
+            Some(position) => position,
+            None => self.indexed(start)?,
+        };
+        let mut largest = NO_TIMESTAMP;
+        let mut scan = Scan::new(self.file()?, from, end);
+        while let Some(found) = scan.next()? {
+            if found.header.last_offset() >= start {
+                largest = largest.max(found.header.max_timestamp_ms);
+            }
+        }
+        Ok(largest)
     }
 
     /// Whether batches bear out the last entries of its indexes.

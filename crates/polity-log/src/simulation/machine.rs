@@ -37,6 +37,7 @@ impl Machine {
             max_open_files: 4,
             // Sometimes in the middle of segments, sometimes only at their ends.
             checkpoint_bytes: 500 + 500 * rng.below(20) as u64,
+            ..Settings::default()
         };
         Self {
             rng,

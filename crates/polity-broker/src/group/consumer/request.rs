@@ -10,7 +10,8 @@ use crate::group::classic::Client;
 use crate::group::error::Error;
 use crate::group::id::{GroupId, InstanceId, MemberId};
 use crate::group::record::TopicPartitions;
-use crate::group::settings::{MAX_ID_LENGTH, MAX_REGEX_LENGTH, MAX_SUBSCRIBED_TOPICS};
+use crate::group::settings::{MAX_ID_LENGTH, MAX_SUBSCRIBED_TOPICS};
+use crate::pattern;
 
 /// A member's time to give up partitions where it does not say; clients always do.
 pub(super) const DEFAULT_REBALANCE_TIMEOUT_MS: u64 = 300_000;
@@ -81,7 +82,7 @@ impl Heartbeat {
         if self
             .regex
             .as_ref()
-            .is_some_and(|it| it.len() > MAX_REGEX_LENGTH)
+            .is_some_and(|it| it.len() > pattern::MAX_LENGTH)
         {
             return Err(Error::InvalidRegularExpression);
         }

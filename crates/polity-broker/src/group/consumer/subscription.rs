@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::{Regex, RegexBuilder};
 use smol_str::SmolStr;
 use uuid::Uuid;
 
@@ -10,7 +9,7 @@ use super::{Change, ConsumerGroup};
 use crate::group::context::Topics;
 use crate::group::error::Error;
 use crate::group::record::{MemberValue, Record, RegexValue};
-use crate::group::settings::MAX_REGEX_SIZE;
+use crate::pattern;
 
 impl ConsumerGroup {
     /// The names that a member subscribes to; topics that there are not among them.
@@ -89,10 +88,9 @@ impl Change<'_> {
     }
 }
 
-/// The topics whose whole name matches, sorted. The engine has no backtracking, so what it costs is
-/// bounded by the sizes of the expression and of the names (as of RE2, which KIP-848 names).
+/// The topics whose whole name matches, sorted.
 fn matching(regex: &str, topics: &dyn Topics) -> Result<Vec<SmolStr>, Error> {
-    let regex = compile(regex)?;
+    let regex = pattern::whole(regex).map_err(|_| Error::InvalidRegularExpression)?;
     let mut names = Vec::new();
     topics.each(&mut |name| {
         if regex.is_match(name) {
@@ -101,16 +99,4 @@ fn matching(regex: &str, topics: &dyn Topics) -> Result<Vec<SmolStr>, Error> {
     });
     names.sort_unstable();
     Ok(names)
-}
-
-fn compile(regex: &str) -> Result<Regex, Error> {
-    // By itself first: `a)(?:b` makes sense only between brackets that are not its own.
-    let build = |pattern: &str| {
-        let built = RegexBuilder::new(pattern)
-            .size_limit(MAX_REGEX_SIZE)
-            .build();
-        built.map_err(|_| Error::InvalidRegularExpression)
-    };
-    build(regex)?;
-    build(&format!("^(?:{regex})$"))
 }

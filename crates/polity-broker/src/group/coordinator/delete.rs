@@ -9,6 +9,7 @@ use crate::group::classic::State;
 use crate::group::context::Context;
 use crate::group::error::Error;
 use crate::group::id::{GroupId, TopicPartition};
+use crate::group::offsets::Offsets;
 use crate::group::record::{OffsetValue, Record};
 use crate::group::settings::TOMBSTONES_PER_BATCH;
 use crate::journal::{AppendError, Batch};
@@ -120,15 +121,17 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Topics have been deleted: nobody will ever need offsets in them.
+    /// Lets offsets go in topics that there are not: nobody will ever need them, and the next topic of
+    /// such a name must not begin with them. Those in topics that there are stay.
     ///
     /// # Errors
     /// The journal refuses; offsets are left.
-    pub fn topics_deleted(
+    pub fn forget_topics(
         &mut self,
         outside: &mut Context,
-        topics: &BTreeSet<SmolStr>,
+        mut topics: BTreeSet<SmolStr>,
     ) -> Result<(), Error> {
+        topics.retain(|topic| outside.topics.find(topic).is_none());
         let of = |(id, group): (&GroupId, &Group)| {
             let mut gone = group.offsets.partitions();
             gone.retain(|at| topics.contains(&at.topic));
@@ -139,6 +142,15 @@ impl Coordinator {
         self.bury(outside, records)?;
         touched.iter().for_each(|id| self.weigh_offsets(id));
         Ok(())
+    }
+
+    /// The topics that any group has offsets in.
+    pub fn topics_with_offsets(&self) -> BTreeSet<SmolStr> {
+        let offsets = self.groups.values().map(|group| &group.offsets);
+        offsets
+            .flat_map(Offsets::partitions)
+            .map(|at| at.topic)
+            .collect()
     }
 
     /// Lets offsets go that nobody has used for long, and groups that have none left. To be called

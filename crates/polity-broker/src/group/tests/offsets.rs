@@ -325,9 +325,9 @@ fn offsets_go_with_their_topic() {
     harness
         .commit(&nobody(), &TopicPartition::new("t1", 0), 1)
         .unwrap();
-    let gone = ["t0".into()].into();
+    harness.topics.all = vec![("t1".into(), 1)];
     harness
-        .call(|it, outside| it.topics_deleted(outside, &gone))
+        .call(|it, outside| it.forget_topics(outside, ["t0".into(), "t1".into()].into()))
         .unwrap();
     assert_eq!(harness.committed(&at(0)), None);
     harness.restart();

@@ -31,7 +31,7 @@ fn a_transaction_is_committed_where_it_was_written() {
     assert_eq!(harness.end(OLD, producer, true), Ok(producer));
     assert_eq!(harness.state(), State::PrepareCommit);
     let expected = WriteMarkers {
-        transactional_id: "id".into(),
+        transactional_id: Some("id".into()),
         producer,
         is_commit: true,
         partitions: vec![at(0), at(1)],

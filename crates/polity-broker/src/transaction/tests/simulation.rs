@@ -170,6 +170,7 @@ impl World {
     }
 
     fn check(&self) {
+        self.harness.coordinator.check_weight();
         let written = &self.harness.journal.written;
         let live = self.harness.coordinator.describe("id");
         assert_eq!(self.harness.replayed(written).describe("id"), live);
