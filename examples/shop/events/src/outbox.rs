@@ -59,7 +59,11 @@ impl Outbox {
         }
     }
 
-    /// Makes an event part of `change`: both happen or neither. Events of one key stay in order.
+    /// Makes an event part of `change`: both happen or neither.
+    ///
+    /// Events may be sent in another order than they were put, also those of one key: replicas send side by
+    /// side, and what could not be sent is sent again after what came behind it. Here each event stands for
+    /// itself; one that does not has to say what it follows, such as the version of what it is about.
     pub fn put(
         change: &Transaction<'_>,
         topic: &str,
@@ -84,7 +88,7 @@ impl Outbox {
     /// When `$KAFKA_BROKERS` says nothing of use.
     pub async fn keep_sending(self) -> anyhow::Result<()> {
         let producer: FutureProducer = client()?
-            // The client's own retries neither double an event nor change the order.
+            // The client's own retries double no event.
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", SEND_TIMEOUT.as_millis().to_string())
             .create()?;
