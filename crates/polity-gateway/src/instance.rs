@@ -106,6 +106,13 @@ impl Instance {
         }
     }
 
+    /// Whether the other is at the same place by another spelling. Two names of one address may be two
+    /// places, which a server there tells apart by name.
+    pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
+        let by_name = self.is_named() && other.is_named() && self.host != other.host;
+        !by_name && self.address() == other.address()
+    }
+
     /// A connection to its address could not be made.
     pub(crate) fn address_failed(&self) {
         if let Place::Named { current, .. } = &self.0.place {
@@ -208,6 +215,20 @@ mod tests {
         assert_eq!((named.address(), named.address()), (at(1), at(1)));
         named.address_failed();
         assert_eq!(named.address(), at(0));
+    }
+
+    #[test]
+    fn two_spellings_of_a_place_are_twins_and_two_names_may_be_two_places() {
+        let at = |host| {
+            let instance = instance(host, 80);
+            instance.resolved(vec!["10.0.0.1".parse().expect("an address")]);
+            instance
+        };
+        let (address, name, other) = (at("10.0.0.1"), at("a.example"), at("b.example"));
+        assert!(address.is_twin_of(&name) && name.is_twin_of(&address));
+        assert!(!name.is_twin_of(&other) && name.is_twin_of(&at("a.example")));
+        assert!(!address.is_twin_of(&instance("10.0.0.2", 80)));
+        assert!(!address.is_twin_of(&instance("10.0.0.1", 81)));
     }
 
     #[test]

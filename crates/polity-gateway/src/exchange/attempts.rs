@@ -117,10 +117,10 @@ impl Exchange {
         balancer.begin(&service.ready, &ask, &mut *rng, admits)
     }
 
-    /// Whether it was tried or is being tried; one at the same address is no other.
+    /// Whether it was tried or is being tried.
     fn was_tried(&self, instance: &Instance) -> bool {
         let mut tried = self.tried.iter().chain(self.current.as_deref());
-        tried.any(|tried| tried.id == instance.id || tried.address() == instance.address())
+        tried.any(|tried| tried.id == instance.id || tried.is_twin_of(instance))
     }
 
     /// The service as it is now: instances come and go while a request is on its way.

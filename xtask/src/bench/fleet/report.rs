@@ -12,8 +12,9 @@ use crate::table::{Table, number};
 
 const PAGE: &str = "docs/balancing/processes.md";
 const JSON: &str = "target/bench/balance.json";
-/// The balancer that users get who say nothing.
-const OURS: &str = "polity p2c";
+/// The balancer that users get who say nothing, and with a second attempt where the first is slow: no choice
+/// alone can reach the goal of latency.
+const OURS: [&str; 2] = ["polity p2c", "polity p2c, hedging"];
 
 pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> {
     let table = table(session);
@@ -78,8 +79,18 @@ fn table(session: &Session) -> Table {
 /// Ours beside the best of the peers in each.
 fn goals(session: &Session) -> Table {
     let mut table = Table::default();
-    table.push(["metric", "goal, of the best peer", "is", "met", "best peer"].map(str::to_owned));
-    for (metric, goal) in [(P99, 0.5), (FAILED, 0.1)] {
+    let head = [
+        "balancer",
+        "metric",
+        "goal, of the best peer",
+        "is",
+        "met",
+        "best peer",
+    ];
+    table.push(head.map(str::to_owned));
+    let goals = [(P99, 0.5), (FAILED, 0.1)];
+    let all = OURS.iter().flat_map(|ours| goals.map(|goal| (*ours, goal)));
+    for (ours, (metric, goal)) in all {
         let names = session
             .ground
             .figures
@@ -94,8 +105,13 @@ fn goals(session: &Session) -> Table {
         let Some(best) = best else {
             continue;
         };
-        let is = ratio(median(session, metric, OURS), median(session, metric, best));
+        let is = ratio(median(session, metric, ours), median(session, metric, best));
+        if is.is_nan() {
+            // It was not measured.
+            continue;
+        }
         table.push([
+            ours.to_owned(),
             metric.name.to_owned(),
             number(goal),
             number(is),
