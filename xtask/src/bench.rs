@@ -29,6 +29,7 @@ mod wrk;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub(crate) use machine::find;
 use session::Session;
 
 /// What to measure.

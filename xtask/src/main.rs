@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is a program, and talks to people.
 
 mod bench;
+mod compat;
 mod dist;
 mod finding;
 mod manifest;
@@ -30,6 +31,8 @@ enum Task {
     /// Measures Polity beside other proxies.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Holds the broker against Kafka's other clients.
+    Compat(compat::Compat),
     /// Simulates what is not worth a cluster.
     #[command(subcommand)]
     Sim(sim::Sim),
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Tidy => tidy::run(),
         Task::Dist => dist::run(),
         Task::Bench(what) => bench::run(&what),
+        Task::Compat(what) => compat::run(&what),
         Task::Sim(what) => sim::run(&what),
         Task::Soak(what) => Ok(soak::run(&what)),
         Task::Setup => Ok(setup::run()),

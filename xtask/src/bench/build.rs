@@ -39,7 +39,7 @@ impl<'a> Polity<'a> {
 /// binary is the one that users make.
 pub(super) fn programs(root: &Path, polity: Polity<'_>) -> anyhow::Result<Programs> {
     let (polity, kind) = match polity {
-        Polity::Release => (build(root, "polity")?, "built by `cargo build --release`"),
+        Polity::Release => (self::polity(root)?, "built by `cargo build --release`"),
         Polity::Dist => (dist::current(root)?, "built by `cargo xtask dist`"),
         Polity::Given(polity) => {
             let found = fs::canonicalize(polity);
@@ -52,6 +52,11 @@ pub(super) fn programs(root: &Path, polity: Polity<'_>) -> anyhow::Result<Progra
         kind,
         instruments: instruments(root)?,
     })
+}
+
+/// Builds Polity as users do.
+pub(crate) fn polity(root: &Path) -> anyhow::Result<PathBuf> {
+    build(root, "polity")
 }
 
 /// Builds what measures.

@@ -90,7 +90,7 @@ pub(super) fn output(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Where a program is, if it is installed. Those of root are looked for as well, whoever asks.
-pub(super) fn find(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin"].map(|folder| Path::new(folder).to_owned()))

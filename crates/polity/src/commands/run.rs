@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use polity_broker::{Advertised, Broker, Config};
+use polity_plan::MAX_PARTITIONS;
 use polity_runtime::{drain, task};
 
 use crate::cli::Global;
@@ -49,6 +50,10 @@ struct BrokerArgs {
     #[arg(long, value_enum, default_value = "fsync")]
     durability: Durability,
 
+    /// How many partitions a topic has that is made without saying so
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTITIONS)))]
+    partitions: u32,
+
     /// Do not make topics that clients ask for and nobody has made
     #[arg(long)]
     no_auto_create: bool,
@@ -82,6 +87,7 @@ async fn run_broker(args: &BrokerArgs, data: &DataFolder, json: bool) -> Result<
             Durability::Os => polity_broker::Durability::Os,
         },
         auto_create_topics: !args.no_auto_create,
+        default_partitions: args.partitions,
         ..Config::new(args.listen, data.path().join(EVENTS))
     };
     let broker = Broker::new(config)?;
