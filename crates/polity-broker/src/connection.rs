@@ -10,6 +10,7 @@ mod send;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use kafka_protocol::messages::ApiKey;
 use polity_runtime::Drain;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -19,7 +20,7 @@ use crate::limits::MAX_PENDING_ANSWERS;
 use crate::node::Node;
 use crate::server::Activity;
 use crate::wire::answer::{Answer, Reply};
-use crate::wire::answers::Held;
+use crate::wire::answers::{Answers, Held};
 use crate::wire::frame::{FrameError, FrameReader};
 
 #[cfg(all(test, target_os = "linux"))]
@@ -75,7 +76,7 @@ async fn read(
     node: &Arc<Node>,
     activity: &Activity,
     drain: &Drain,
-    answers: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Pending>,
 ) -> Result<(), Closed> {
     let mut frames = FrameReader::new(stream, node.budget.clone());
     loop {
@@ -89,20 +90,23 @@ async fn read(
             activity.touch();
             let mut call = api::Call::read(frame)?;
             if !call.is_pipelined() {
-                let room = answers.reserve_many(MAX_PENDING_ANSWERS).await;
+                let room = queue.reserve_many(MAX_PENDING_ANSWERS).await;
                 room.map_err(|_| Closed::Unanswered)?;
             }
-            node.answers.admit().await;
+            // The last wait before it is handled: who is let in by it and then waited for something
+            // else would come upon room that others have taken meanwhile.
             call.prepare(&node.budget).await;
-            Ok(Some(api::handle(node, client, &mut call).await?))
+            if !call.is_small() {
+                answers(node, call.key).admit().await;
+            }
+            let key = call.key;
+            let answer = api::handle(node, client, &mut call).await?;
+            let held = answers(node, key).hold(answer.weight());
+            Ok(Some((answer, held)))
         };
         match handled.await {
-            Ok(Some(Answer::None)) => {}
-            Ok(Some(answer)) => {
-                let held = node.answers.hold(answer.weight());
-                let sent = answers.send((answer, held)).await;
-                sent.map_err(|_| Closed::Unanswered)?;
-            }
+            Ok(Some((Answer::None, _))) => {}
+            Ok(Some(answer)) => queue.send(answer).await.map_err(|_| Closed::Unanswered)?,
             Ok(None) => return Ok(()),
             Err(error) => {
                 // What came before it is answered all the same.
@@ -111,6 +115,14 @@ async fn read(
                 return Ok(());
             }
         }
+    }
+}
+
+/// What answers to requests of this kind hold together: consumers do not wait because of others.
+fn answers(node: &Node, key: ApiKey) -> &Answers {
+    match key {
+        ApiKey::Fetch => &node.fetch_answers,
+        _ => &node.answers,
     }
 }
 

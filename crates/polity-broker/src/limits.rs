@@ -39,7 +39,7 @@ pub(crate) const OTHER_FRAMES_BUDGET: usize = 16 * 1024 * 1024;
 /// Kafka's clients send batches of up to a megabyte.
 pub(crate) const BELIEVED: usize = 1024 * 1024 + 64 * 1024;
 
-/// What answers that were not yet taken hold together: their bytes, and [`OPEN_FILE`] for each piece of a
+/// What answers to Fetch that were not yet taken hold together, and likewise all others: their bytes, and [`OPEN_FILE`] for each piece of a
 /// file that they are to be sent from.
 pub(crate) const ANSWERS_BUDGET: usize = 64 * 1024 * 1024;
 
@@ -68,6 +68,10 @@ pub(crate) const MIN_PACE: usize = 64 * 1024;
 /// The same two while others wait for memory that it holds.
 pub(crate) const PRESSED_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const PRESSED_PACE: usize = 1024 * 1024;
+
+/// How long a request may hold some memory while it waits for more, and a second for each
+/// [`PRESSED_PACE`] of its bytes.
+pub(crate) const HOLDING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Produce requests of one connection that wait for the disk at once.
 pub(crate) const MAX_PENDING_ANSWERS: usize = 64;

@@ -42,7 +42,9 @@ pub(crate) struct Node {
     pub(crate) log: Arc<Log>,
     /// Memory for requests.
     pub(crate) budget: Budget,
-    /// Memory and files for answers.
+    /// Memory and files for answers to Fetch.
+    pub(crate) fetch_answers: Answers,
+    /// Memory for all others.
     pub(crate) answers: Answers,
     pub(crate) fetch_sessions: FetchSessions,
     /// Tells this cluster from others.
@@ -72,6 +74,7 @@ impl Node {
             groups: Groups::open(&log, topics.clone())?,
             topics,
             budget: Budget::default(),
+            fetch_answers: Answers::default(),
             answers: Answers::default(),
             fetch_sessions: FetchSessions::default(),
             transactions: Transactions::open(&log, IdFile::open(&config.data)?)?,

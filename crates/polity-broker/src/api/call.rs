@@ -6,6 +6,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::served::SERVED;
+use crate::limits::FEW_ELEMENTS;
 use crate::wire::answer::{Answer, EncodeError, Reply};
 use crate::wire::budget::{Budget, Share};
 use crate::wire::frame::Frame;
@@ -121,6 +122,29 @@ impl Call {
         self.body = Bytes::new();
         self.share = None;
         self.decoded = None;
+    }
+
+    /// Whether its answer is small, whatever there is in the broker.
+    pub(crate) fn is_small(&self) -> bool {
+        use ApiKey as Key;
+        let tells_of_itself = matches!(
+            self.key,
+            Key::ApiVersions
+                | Key::Produce
+                | Key::FindCoordinator
+                | Key::Heartbeat
+                | Key::ConsumerGroupHeartbeat
+                | Key::SyncGroup
+                | Key::LeaveGroup
+                | Key::OffsetCommit
+                | Key::ListOffsets
+                | Key::InitProducerId
+                | Key::AddPartitionsToTxn
+                | Key::AddOffsetsToTxn
+                | Key::TxnOffsetCommit
+                | Key::EndTxn
+        );
+        tells_of_itself && self.elements <= FEW_ELEMENTS
     }
 
     pub(super) fn answer<B: Encodable + HeaderVersion>(&self, body: &B) -> Result<Answer, Refused> {

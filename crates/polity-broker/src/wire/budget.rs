@@ -7,15 +7,17 @@
 //! - One request of a pool at a time has the *turn*. There is always room for the rest of it, kept back for
 //!   this, so that no two requests can each hold a half that the other waits for.
 //! - While somebody waits, requests that hold a share have a quicker pace to keep, or lose their connection:
-//!   see [`Pace`](crate::wire::pace::Pace).
+//!   see [`Pace`](crate::wire::pace::Pace). And who holds some while it waits for more itself may do so
+//!   for [`HOLDING_TIMEOUT`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{
-    ALL_ELEMENTS, BELIEVED, FEW_ELEMENTS, LARGE_FRAME, LARGE_FRAMES_BUDGET, OTHER_FRAMES_BUDGET,
-    PRODUCE_FRAMES_BUDGET, READ_CHUNK,
+    ALL_ELEMENTS, BELIEVED, FEW_ELEMENTS, HOLDING_TIMEOUT, IDLE_TIMEOUT, LARGE_FRAME,
+    LARGE_FRAMES_BUDGET, OTHER_FRAMES_BUDGET, PRESSED_PACE, PRODUCE_FRAMES_BUDGET, READ_CHUNK,
 };
 use crate::wire::pressure::Pressure;
 
@@ -119,6 +121,15 @@ impl Share {
     /// Who else may want the memory.
     pub(crate) fn pressure(&self) -> &Pressure {
         &self.pool.pressure
+    }
+
+    /// How long it may wait to grow. A share that holds memory while it waits does so for a short time
+    /// only: many of them could hold all there is, and none of them would ever be slow.
+    pub(crate) fn patience(&self, claimed: usize) -> Duration {
+        match &self.permits {
+            None => IDLE_TIMEOUT,
+            Some(_) => HOLDING_TIMEOUT + Duration::from_secs((claimed / PRESSED_PACE) as u64),
+        }
     }
 
     /// Makes room for more of a request of which all that there was room for has come. Waits until

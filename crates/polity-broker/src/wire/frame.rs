@@ -149,7 +149,10 @@ impl<'a> FrameReader<'a> {
             let room = share.bytes().min(whole).saturating_sub(bytes.len());
             if room == 0 {
                 let from = Instant::now();
-                share.grow(whole).await;
+                // Who holds nothing may wait. Of those who hold some, too many would hold all of it.
+                let patience = share.patience(whole);
+                let grown = timeout(patience, share.grow(whole)).await;
+                grown.map_err(|_| FrameError::Slow(bytes.len()))?;
                 pace.forgive(from);
                 continue;
             }

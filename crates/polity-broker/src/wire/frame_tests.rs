@@ -72,10 +72,11 @@ async fn what_requests_only_claim_takes_no_memory_from_others() {
 #[tokio::test(start_paused = true)]
 async fn halves_that_stall_lose_their_memory_to_those_who_wait() {
     let budget = Budget::default();
-    let half = LARGE_FRAME / 2;
+    let most = LARGE_FRAME / 4 * 3;
     let mut halves = Vec::new();
-    for _ in 0..2 * PRODUCE_FRAMES_BUDGET / half {
-        halves.push(come(&budget, PRODUCE, LARGE_FRAME, half).await);
+    // So many that they all come to wait, with some of it each.
+    for _ in 0..4 * PRODUCE_FRAMES_BUDGET / most {
+        halves.push(come(&budget, PRODUCE, LARGE_FRAME, most).await);
     }
     let begun = Instant::now();
     let mut whole = Vec::new();

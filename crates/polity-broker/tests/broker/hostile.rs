@@ -1,9 +1,13 @@
 //! Bytes that are not Kafka's: that connection is closed, and nothing else is disturbed.
 
-use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use std::io::Write;
 
-use crate::common::{Running, create_topic};
-use crate::records::{batch, fetch, produce};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use kafka_protocol::messages::*;
+
+use crate::common::{Running, create_topic, text, topic_name};
+use crate::records::{batch, fetch, produce, produce_request};
 
 #[test]
 fn what_is_not_a_request_closes_its_connection_alone() {
@@ -210,4 +214,42 @@ fn what_is_compressed_is_kept_as_it_came_and_never_opened() {
     unknown[17..21].copy_from_slice(&checksum.to_be_bytes());
     assert_eq!(produce(&mut client, 12, id, unknown.into()).error_code, 87);
     assert_eq!(fetch(&mut client, 12, id, 0).high_watermark, 4);
+}
+
+#[test]
+fn a_bomb_for_a_compacted_topic_is_refused_and_nobody_waits_for_it() {
+    use create_topics_request::{CreatableTopic, CreatableTopicConfig};
+    let broker = Running::start();
+    let mut client = broker.client();
+    let config = CreatableTopicConfig::default()
+        .with_name(text("cleanup.policy"))
+        .with_value(Some(text("compact")));
+    let topic = CreatableTopic::default()
+        .with_name(topic_name("t"))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(vec![config]);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]);
+    let id = client.call(7, &request).topics[0].topic_id;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    // One record of a length that is true, and a key that is nothing but zeros.
+    gzip.write_all(&[0x80, 0x80, 0x80, 0x80, 1])
+        .expect("it is written");
+    for _ in 0..66 {
+        gzip.write_all(&vec![0; 1 << 20]).expect("it is written");
+    }
+    let mut bomb = batch(&["a"])[..61].to_vec();
+    bomb.extend(gzip.finish().expect("it is written"));
+    let length = (bomb.len() - 12) as i32;
+    bomb[8..12].copy_from_slice(&length.to_be_bytes());
+    bomb[22] = 1;
+    let checksum = crc32c::crc32c(&bomb[21..]);
+    bomb[17..21].copy_from_slice(&checksum.to_be_bytes());
+    let correlation = client.send(12, &produce_request(12, id, 0, bomb.into()));
+    let mut bystander = broker.client();
+    let other = create_topic(&mut bystander, "other", 1);
+    assert!(!other.is_nil());
+    let response = client.receive::<ProduceRequest>(12, correlation);
+    let refused = &response.responses[0].partition_responses[0];
+    assert_eq!(refused.error_code, 87, "INVALID_RECORD");
 }
