@@ -1,11 +1,19 @@
 //! What loads for brokers have in common: threads, how much each may do, and what comes out.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+
+/// For any answer.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 60,
+    tv_nsec: 0,
+};
 
 /// What threads that are at work together may still do.
 #[derive(Debug)]
@@ -52,6 +60,60 @@ pub(crate) fn together<T: Send>(
             Ok(sum.merge(one))
         })
     })
+}
+
+/// One of the connections that a thread serves.
+pub(crate) trait Connection: Send {
+    fn stream(&self) -> &TcpStream;
+
+    /// Sends what may be sent now; false when nothing is left to be sent or answered.
+    fn send(&mut self) -> anyhow::Result<bool>;
+
+    /// Takes an answer, which has begun to come, and all that have come with it.
+    fn receive(&mut self, summary: &mut Summary) -> anyhow::Result<()>;
+}
+
+/// Serves connections with so many threads. Few threads that have much to do cost a server less than many
+/// that it has to wake for each answer.
+pub(crate) fn serve<C: Connection>(mut all: Vec<C>, threads: usize) -> anyhow::Result<Summary> {
+    let each = all.len().div_ceil(threads.max(1)).max(1);
+    let mut parts = Vec::new();
+    while !all.is_empty() {
+        parts.push(all.split_off(all.len().saturating_sub(each)));
+    }
+    together(parts, serve_some)
+}
+
+fn serve_some<C: Connection>(mut all: Vec<C>) -> anyhow::Result<Summary> {
+    let mut summary = Summary::default();
+    loop {
+        let mut open = Vec::with_capacity(all.len());
+        for mut one in all {
+            if one.send()? {
+                open.push(one);
+            }
+        }
+        all = open;
+        if all.is_empty() {
+            return Ok(summary);
+        }
+        for one in readable(&all)? {
+            all[one].receive(&mut summary)?;
+        }
+    }
+}
+
+/// Waits until some can be read, and gives their places.
+fn readable<C: Connection>(all: &[C]) -> anyhow::Result<Vec<usize>> {
+    let streams = all.iter().map(Connection::stream);
+    let mut polled: Vec<PollFd<'_>> = streams
+        .map(|stream| PollFd::new(stream, PollFlags::IN))
+        .collect();
+    let ready = poll(&mut polled, Some(&PATIENCE))?;
+    ensure!(ready > 0, "no answer came");
+    let is_ready = |(_, one): &(usize, &PollFd<'_>)| !one.revents().is_empty();
+    let ready = polled.iter().enumerate().filter(is_ready);
+    Ok(ready.map(|(place, _)| place).collect())
 }
 
 /// Bytes that no compression makes less of, alike in each run.

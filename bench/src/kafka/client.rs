@@ -29,7 +29,16 @@ impl Client {
 
     /// The same connection, to write from another thread.
     pub(super) fn writer(&self) -> io::Result<TcpStream> {
-        self.0.get_ref().try_clone()
+        self.stream().try_clone()
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+
+    /// Whether an answer has come with the one before, or its beginning.
+    pub(super) fn has_more(&self) -> bool {
+        !self.0.buffer().is_empty()
     }
 
     /// Sends a request that has its length before it.

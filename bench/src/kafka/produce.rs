@@ -1,6 +1,7 @@
 //! Producers that send the next batch when an answer has come.
 
 use std::collections::VecDeque;
+use std::net::TcpStream;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, ensure};
@@ -12,7 +13,7 @@ use super::Target;
 use super::batch::{self, Producer};
 use super::client::{self, Client};
 use super::topic::{self, Topic};
-use crate::load::{Quota, Summary, noise, together};
+use crate::load::{Connection, Quota, Summary, noise, serve};
 
 pub(super) const PRODUCE: i16 = 13;
 /// Tagged fields, none, of partition, topic and request: what stands behind the batch.
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     /// Requests of one producer that wait for an answer at the same time; Kafka allows for five.
     #[arg(long, default_value_t = 5)]
     in_flight: usize,
+    /// How many threads serve the producers, if not one for each.
+    #[arg(long)]
+    threads: Option<usize>,
     /// How many records, all in all; batches are not broken for it.
     #[arg(long, default_value_t = u64::MAX)]
     records: u64,
@@ -91,13 +95,18 @@ pub(super) fn check(answer: Bytes) -> anyhow::Result<()> {
     topic::check(partition.context("no partition in the answer")?.error_code)
 }
 
-/// What all producers share.
-struct Work {
+/// A producer at work.
+struct Writer<'a> {
+    client: Client,
+    request: Request,
     /// In batches.
-    quota: Quota,
+    quota: &'a Quota,
     in_flight: usize,
     /// In each batch.
-    records: u64,
+    records: i32,
+    sequence: i32,
+    /// When what is not answered was sent.
+    sent: VecDeque<Instant>,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -106,21 +115,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let values: Vec<Vec<u8>> = (0..records as u64)
         .map(|seed| noise(seed, options.record_bytes))
         .collect();
-    let mut producers = Vec::with_capacity(options.producers);
+    let batches = options.records.div_ceil(records as u64);
+    let mut writers = Vec::with_capacity(options.producers);
+    let quota = Quota::new(options.seconds, batches);
     for (partition, _) in (0..topic.partitions).cycle().zip(0..options.producers) {
         let mut client = Client::connect(options.target.address)?;
         let identity = topic::producer(&mut client)?;
-        producers.push((client, request(topic, partition, identity, &values)?));
+        writers.push(Writer {
+            client,
+            request: request(topic, partition, identity, &values)?,
+            quota: &quota,
+            in_flight: options.in_flight.max(1),
+            records: i32::try_from(records)?,
+            sequence: 0,
+            sent: VecDeque::new(),
+        });
     }
-    let work = Work {
-        quota: Quota::new(options.seconds, options.records.div_ceil(records as u64)),
-        in_flight: options.in_flight.max(1),
-        records: records as u64,
-    };
-    let summary = together(producers, |(client, request)| {
-        produce(&work, client, request)
-    })?;
-    let took = work.quota.began.elapsed();
+    let began = Instant::now();
+    let summary = serve(writers, options.threads.unwrap_or(options.producers))?;
+    let took = began.elapsed();
     ensure!(summary.records > 0, "nothing was produced");
     println!("{}", summary.json(took));
     Ok(())
@@ -136,24 +149,32 @@ fn request(
     Request::new(topic, partition, batch::batch(identity, now_ms(), values))
 }
 
-fn produce(work: &Work, mut client: Client, mut request: Request) -> anyhow::Result<Summary> {
-    let mut summary = Summary::default();
-    let mut sent = VecDeque::with_capacity(work.in_flight);
-    let mut sequence: i32 = 0;
-    loop {
-        while sent.len() < work.in_flight && work.quota.take() {
-            client.send(request.signed(sequence))?;
+impl Connection for Writer<'_> {
+    fn stream(&self) -> &TcpStream {
+        self.client.stream()
+    }
+
+    fn send(&mut self) -> anyhow::Result<bool> {
+        while self.sent.len() < self.in_flight && self.quota.take() {
+            self.client.send(self.request.signed(self.sequence))?;
             // Kafka's sequence numbers begin again after the largest; no run of this comes near.
-            sequence = sequence.wrapping_add(i32::try_from(work.records)?);
-            sent.push_back(Instant::now());
+            self.sequence = self.sequence.wrapping_add(self.records);
+            self.sent.push_back(Instant::now());
         }
-        let Some(at) = sent.pop_front() else {
-            return Ok(summary);
-        };
-        check(client.receive()?)?;
-        summary.latencies.push(at.elapsed().as_nanos() as u64);
-        summary.records += work.records;
-        summary.bytes += request.batch_bytes() as u64;
+        Ok(!self.sent.is_empty())
+    }
+
+    fn receive(&mut self, summary: &mut Summary) -> anyhow::Result<()> {
+        while let Some(at) = self.sent.pop_front() {
+            check(self.client.receive()?)?;
+            summary.latencies.push(at.elapsed().as_nanos() as u64);
+            summary.records += u64::from(self.records.unsigned_abs());
+            summary.bytes += self.request.batch_bytes() as u64;
+            if !self.client.has_more() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -46,6 +46,10 @@ impl Client {
         self.reader.get_mut().write_all(bytes)
     }
 
+    pub(super) fn stream(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
     /// Whether an answer can be read without waiting for its beginning.
     pub(super) fn has_more(&self) -> bool {
         !self.reader.buffer().is_empty()

@@ -1,13 +1,14 @@
 //! Publishers that send more when acknowledgements have come.
 
 use std::collections::VecDeque;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use anyhow::ensure;
 
 use super::Target;
 use super::client::Client;
-use crate::load::{self, Quota, Summary, noise};
+use crate::load::{Connection, Quota, Summary, noise, serve};
 
 /// A publisher with messages in batches waits for so many batches' worth of acknowledgements.
 #[derive(clap::Args)]
@@ -25,72 +26,76 @@ pub(crate) struct Options {
     /// How many of these wait for their acknowledgements at the same time.
     #[arg(long, default_value_t = 5)]
     in_flight: usize,
+    /// How many threads serve the publishers, if not one for each.
+    #[arg(long)]
+    threads: Option<usize>,
     #[arg(long, default_value_t = u64::MAX)]
     records: u64,
     #[arg(long, default_value_t = 3600.0)]
     seconds: f64,
 }
 
-struct Work {
-    quota: Quota,
-    window: usize,
+/// A publisher at work.
+struct Publisher<'a> {
+    client: Client,
+    /// What is sent in one go: so many times the same message.
+    batch: Vec<u8>,
     together: usize,
+    quota: &'a Quota,
+    window: usize,
+    /// When what is not acknowledged was sent.
+    sent: VecDeque<Instant>,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let connect = |_| Client::connect(options.target.address);
-    let clients: Vec<Client> = (0..options.producers)
-        .map(connect)
-        .collect::<Result<_, _>>()?;
     let payload = noise(1, options.record_bytes);
     let together = (options.batch_bytes / options.record_bytes.max(1)).max(1);
-    let work = Work {
-        quota: Quota::new(options.seconds, options.records),
-        window: together * options.in_flight.max(1),
-        together,
-    };
-    let summary = load::together(clients, |client| {
+    let quota = Quota::new(options.seconds, options.records.div_ceil(together as u64));
+    let mut publishers = Vec::with_capacity(options.producers);
+    for _ in 0..options.producers {
+        let client = Client::connect(options.target.address)?;
         let message = client.message(&options.target.topic, &payload);
-        publish(&work, client, &message)
-    })?;
-    let took = work.quota.began.elapsed();
+        publishers.push(Publisher {
+            batch: message.repeat(together),
+            client,
+            together,
+            quota: &quota,
+            window: together * options.in_flight.max(1),
+            sent: VecDeque::new(),
+        });
+    }
+    let began = Instant::now();
+    let summary = serve(publishers, options.threads.unwrap_or(options.producers))?;
+    let took = began.elapsed();
     ensure!(summary.records > 0, "nothing was published");
     println!("{}", summary.json(took));
     Ok(())
 }
 
-fn publish(work: &Work, mut client: Client, message: &[u8]) -> anyhow::Result<Summary> {
-    let mut summary = Summary::default();
-    let mut sent: VecDeque<Instant> = VecDeque::with_capacity(work.window);
-    let mut batch = Vec::with_capacity(work.together * message.len());
-    loop {
-        while sent.len() + work.together <= work.window {
-            batch.clear();
-            let mut taken = 0;
-            while taken < work.together && work.quota.take() {
-                batch.extend_from_slice(message);
-                taken += 1;
-            }
-            if taken == 0 {
-                break;
-            }
-            client.send(&batch)?;
-            sent.extend(std::iter::repeat_n(Instant::now(), taken));
+impl Connection for Publisher<'_> {
+    fn stream(&self) -> &TcpStream {
+        self.client.stream()
+    }
+
+    fn send(&mut self) -> anyhow::Result<bool> {
+        while self.sent.len() + self.together <= self.window && self.quota.take() {
+            self.client.send(&self.batch)?;
+            let now = Instant::now();
+            self.sent.extend(std::iter::repeat_n(now, self.together));
         }
-        if sent.is_empty() {
-            return Ok(summary);
-        }
-        // All that is there already, lest every one of them has a message follow it by itself.
-        loop {
-            client.receive()?;
-            if let Some(at) = sent.pop_front() {
-                summary.latencies.push(at.elapsed().as_nanos() as u64);
-            }
+        Ok(!self.sent.is_empty())
+    }
+
+    fn receive(&mut self, summary: &mut Summary) -> anyhow::Result<()> {
+        while let Some(at) = self.sent.pop_front() {
+            self.client.receive()?;
+            summary.latencies.push(at.elapsed().as_nanos() as u64);
             summary.records += 1;
-            summary.bytes += message.len() as u64;
-            if sent.is_empty() || !client.has_more() {
+            summary.bytes += (self.batch.len() / self.together) as u64;
+            if !self.client.has_more() {
                 break;
             }
         }
+        Ok(())
     }
 }

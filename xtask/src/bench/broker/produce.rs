@@ -15,6 +15,8 @@ pub(super) struct Produce {
     record_bytes: u32,
     /// Of a batch, at most; 0 is one record.
     batch_bytes: u32,
+    /// Of the client; few where there are many small answers, lest waking it is what is measured.
+    threads: u32,
     /// Batches that wait for their answer at the same time.
     in_flight: u32,
     amount: Amount,
@@ -35,6 +37,7 @@ pub(super) const BULK: Produce = Produce {
     name: "produce-1k",
     durability: Durability::Os,
     producers: 4,
+    threads: 4,
     record_bytes: 1024,
     batch_bytes: 65_536,
     in_flight: 5,
@@ -52,6 +55,7 @@ pub(super) const SMALL: Produce = Produce {
     name: "produce-100",
     durability: Durability::Os,
     producers: 16,
+    threads: 1,
     record_bytes: 100,
     batch_bytes: 0,
     in_flight: 1,
@@ -108,6 +112,7 @@ impl Produce {
         let mut client = topic.client(ground, "produce");
         client
             .arg(format!("--producers={}", self.producers))
+            .arg(format!("--threads={}", self.threads))
             .arg(format!("--record-bytes={}", self.record_bytes))
             .arg(format!("--batch-bytes={}", self.batch_bytes))
             .arg(format!("--in-flight={}", self.in_flight));
