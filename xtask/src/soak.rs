@@ -23,33 +23,48 @@ pub(crate) struct Soak {
     /// Requests of the Kafka protocol that are nearly right.
     #[arg(long, default_value_t = 1_000_000)]
     requests: u64,
+    /// How often the broker is killed under many clients.
+    #[arg(long, default_value_t = 100)]
+    broker_kills: u32,
 }
 
 pub(crate) fn run(soak: &Soak) -> ExitCode {
-    let proofs = [prove_the_log, prove_the_broker, prove_the_shop];
+    let proofs = [
+        prove_the_log,
+        prove_the_broker,
+        prove_consistency,
+        prove_the_shop,
+    ];
     let holds = proofs.map(|prove| prove(soak));
     ExitCode::from(u8::from(holds.contains(&false)))
 }
 
-/// The end-to-end test that kills, with more to kill.
+/// The end-to-end test that kills the shop's services and Polity, with more to kill.
 fn prove_the_shop(soak: &Soak) -> bool {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["test", "--package=polity", "--test=e2e", "losses", "--"])
-        .arg("--nocapture")
-        .env("E2E_KILLS", soak.kills.to_string())
-        .status();
-    status.is_ok_and(|status| status.success())
+    end_to_end("losses", ("E2E_KILLS", soak.kills))
+}
+
+/// The one that kills the broker under many clients.
+fn prove_consistency(soak: &Soak) -> bool {
+    end_to_end("consistency", ("E2E_BROKER_KILLS", soak.broker_kills))
+}
+
+fn end_to_end(test: &str, (variable, kills): (&str, u32)) -> bool {
+    let test = ["--package=polity", "--test=e2e", test, "--", "--nocapture"];
+    succeeds(&test, (variable, kills.to_string()))
 }
 
 /// The broker's answers to what is nearly a request, with more of it.
 fn prove_the_broker(soak: &Soak) -> bool {
+    let test = ["--package=polity-broker", "--lib", "fuzzing"];
+    succeeds(&test, ("POLITY_FUZZ_ROUNDS", soak.requests.to_string()))
+}
+
+fn succeeds(test: &[&str], (variable, value): (&str, String)) -> bool {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["test", "--package=polity-broker", "--lib", "fuzzing"])
-        .env("POLITY_FUZZ_ROUNDS", soak.requests.to_string())
-        .status();
-    status.is_ok_and(|status| status.success())
+    let mut command = Command::new(cargo);
+    command.arg("test").args(test).env(variable, value);
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn prove_the_log(soak: &Soak) -> bool {

@@ -16,14 +16,22 @@ use crate::system::POLITY;
 /// here. The broker's own tests say the rest.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
-struct Running {
+/// `polity run broker`, killed with the test.
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
     fn start(data: &Path) -> Self {
-        let mut child = command(data).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    pub(crate) fn start_at(data: &Path, listen: &str) -> Self {
+        let mut child = command(data, listen)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
@@ -47,7 +55,7 @@ impl Running {
     }
 
     /// Ends it by a signal; says whether it ended well.
-    fn end(mut self, signal: Signal) -> bool {
+    pub(crate) fn end(mut self, signal: Signal) -> bool {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.child.wait().unwrap().success()
     }
@@ -60,16 +68,9 @@ impl Drop for Running {
     }
 }
 
-fn command(data: &Path) -> Command {
+fn command(data: &Path, listen: &str) -> Command {
     let mut command = Command::new(POLITY);
-    command.args([
-        "run",
-        "broker",
-        "--json",
-        "--listen",
-        "127.0.0.1:0",
-        "--data",
-    ]);
+    command.args(["run", "broker", "--json", "--listen", listen, "--data"]);
     command.arg(data);
     command
 }
@@ -80,7 +81,7 @@ fn the_broker_runs_alone_and_outlives_a_stop_and_a_kill() {
     let data = folder.path().join("data");
     let running = Running::start(&data);
     assert!(running.answers());
-    let second = command(&data).output().unwrap();
+    let second = command(&data, "127.0.0.1:0").output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(said.contains("runs on"), "{said}");

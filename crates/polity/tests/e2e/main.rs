@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod broker;
+mod consistency;
 mod documentation;
 mod edits;
 mod events;
