@@ -51,6 +51,7 @@ impl Producers {
             return Ok(None);
         };
         if let Some(sent) = known.duplicate_of(batch) {
+            known.check_duplicate(batch, &sent)?;
             return Ok(Some(sent));
         }
         known.check_epoch(batch.producer_id, batch.producer_epoch)?;

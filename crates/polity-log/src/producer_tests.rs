@@ -134,6 +134,35 @@ fn a_marker_fences_and_an_old_coordinator_cannot_send_one() {
 }
 
 #[test]
+fn a_batch_of_a_transaction_that_is_over_is_not_one_of_the_next() {
+    let mut producers = Producers::default();
+    let transactional = |sequence| {
+        let mut batch = batch(0, sequence, 1);
+        batch.attributes.0 |= 1 << 4;
+        batch
+    };
+    let is_known = |producers: &Producers, sequence| {
+        let again = producers.check(&transactional(sequence), Origin::Client);
+        again.is_ok_and(|sent| sent.is_some())
+    };
+    append(&mut producers, transactional(0), 10);
+    append(&mut producers, transactional(1), 11);
+    assert!(is_known(&producers, 0) && is_known(&producers, 1));
+    let mut end = batch(0, -1, 1);
+    end.base_offset = Offset(12);
+    let marker = ControlRecord {
+        outcome: Outcome::Abort,
+        coordinator_epoch: 0,
+    };
+    producers.apply(&end, Some(marker));
+    // Its producer never heard of it, and takes its number for the first record of the next.
+    assert_eq!(expected(&producers, &transactional(1)), 2);
+    append(&mut producers, transactional(2), 13);
+    assert_eq!(expected(&producers, &transactional(1)), 3);
+    assert!(is_known(&producers, 2));
+}
+
+#[test]
 fn the_number_known_is_bounded_and_who_has_a_transaction_open_stays() {
     let mut producers = Producers::default();
     for number in 0..MAX_PRODUCERS as i64 + 50 {

@@ -57,6 +57,22 @@ impl Known {
         known.rev().find(is_same).copied()
     }
 
+    /// A batch of a transaction is sent again before its end only. One that comes after has other records:
+    /// its producer gave one up without knowing that it is here, and counts on from before it (librdkafka
+    /// 2.12 does, where it aborts). To take it for the same would lose it and say that it is there.
+    pub(super) fn check_duplicate(&self, batch: &Header, sent: &Sent) -> Result<(), AppendError> {
+        let is_open = |first: Offset| first <= sent.base_offset;
+        if !batch.attributes.is_transactional() || self.transaction.is_some_and(is_open) {
+            return Ok(());
+        }
+        let last = self.batches.last().unwrap_or(sent);
+        Err(AppendError::Sequence {
+            producer: batch.producer_id,
+            got: batch.base_sequence,
+            expected: sequence_after(last.last_sequence, 1),
+        })
+    }
+
     pub(super) fn check_epoch(
         &self,
         producer: ProducerId,
