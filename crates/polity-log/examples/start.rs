@@ -15,7 +15,7 @@ use std::{env, fs, thread};
 
 use polity_core::{SystemClock, TopicName};
 use polity_log::batch::BatchBuilder;
-use polity_log::{Durability, Log, Origin, RealDisk, Settings, TopicConfig, TopicId};
+use polity_log::{Log, Origin, RealDisk, Settings, TopicConfig, TopicId};
 use rustix::fs::{Advice, fadvise};
 
 /// Records of a batch, and bytes of a record.
@@ -118,17 +118,8 @@ fn start_filling(case: &Case, folder: &Path) -> io::Result<Child> {
 }
 
 fn open(folder: &Path) -> (Log, polity_log::Opened) {
-    let settings = Settings {
-        durability: Durability::Os,
-        ..Settings::default()
-    };
-    Log::open(
-        RealDisk,
-        &folder.join("log"),
-        &settings,
-        Arc::new(SystemClock),
-    )
-    .expect("it opens")
+    let (settings, clock) = (Settings::default(), Arc::new(SystemClock));
+    Log::open(RealDisk, &folder.join("log"), &settings, clock).expect("it opens")
 }
 
 /// Fills a log, says so, and closes it when the input ends.

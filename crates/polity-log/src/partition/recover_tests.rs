@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{BatchBuilder, ControlRecord, Outcome};
 use crate::partition::{Isolation, Origin, lock};
-use crate::testing::{self, batch, offsets, read_all};
+use crate::testing::{self, Interleaved, batch, offsets, read_all};
 use crate::{Log, Partition, ProducerEpoch, ProducerId, RealDisk, TopicConfig};
 
 fn config() -> TopicConfig {
@@ -366,6 +366,43 @@ fn no_more_is_verified_after_a_kill_than_is_asked_for() {
         found.expect("it reads").map(|it| it.offset),
         Some(Offset(1))
     );
+}
+
+#[test]
+fn a_checkpoint_comes_though_appends_never_wait_for_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = Interleaved::new(RealDisk);
+    let settings = crate::Settings {
+        flush_threads: 0,
+        checkpoint_bytes: 1000,
+        ..crate::Settings::default()
+    };
+    let clock = Arc::new(polity_core::ManualClock::new());
+    let opened = Log::open(disk.clone(), folder.path(), &settings, clock);
+    let log = opened.expect("it opens").0;
+    let topic = log.create_topic(
+        &testing::name(testing::TOPIC),
+        crate::TopicId([1; 16]),
+        1,
+        TopicConfig::default(),
+    );
+    let partition = topic.expect("it is made").partitions()[0].clone();
+    for _ in 0..5 {
+        let append = {
+            let partition = partition.clone();
+            move || {
+                for _ in 0..20 {
+                    let appended = partition.append(&batch(2, 0), Origin::Client);
+                    appended.expect("it is appended");
+                }
+            }
+        };
+        append();
+        // More than a checkpoint is due for, while the one before is being made durable.
+        disk.after_sync(append);
+        partition.flush();
+    }
+    assert_ne!(files(folder.path(), "checkpoint").len(), 0);
 }
 
 #[test]
