@@ -101,6 +101,7 @@ fn a_transaction_that_no_coordinator_knows_of_is_aborted_at_the_start() {
     drop(client);
 
     let broker = broker.restart_after(|data| {
+        fs::remove_file(data.join("__transaction_state.topic")).expect("it is there");
         fs::remove_dir_all(data.join("__transaction_state-0")).expect("it is there");
     });
     let mut client = broker.client();
