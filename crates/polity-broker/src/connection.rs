@@ -8,11 +8,14 @@
 mod send;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kafka_protocol::messages::ApiKey;
 use polity_runtime::Drain;
 use tokio::net::TcpStream;
+use tokio::net::tcp::ReadHalf;
 use tokio::sync::mpsc;
 
 use crate::api::{self, Refused};
@@ -21,7 +24,7 @@ use crate::node::Node;
 use crate::server::Activity;
 use crate::wire::answer::{Answer, Reply};
 use crate::wire::answers::{Answers, Held};
-use crate::wire::frame::{FrameError, FrameReader};
+use crate::wire::frame::{Frame, FrameError, FrameReader};
 
 #[cfg(all(test, target_os = "linux"))]
 #[path = "connection_tests.rs"]
@@ -53,15 +56,28 @@ pub(crate) struct Client {
 /// Serves a connection until the client closes it, `drain` begins and what was asked has been
 /// answered, or something is wrong with it.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     client: Client,
     node: Arc<Node>,
     activity: Activity,
     drain: Drain,
 ) {
+    let (requests, to) = stream.split();
     let (answers, queue) = mpsc::channel(MAX_PENDING_ANSWERS);
-    let reading = read(&stream, &client, &node, &activity, &drain, answers);
-    let writing = write(&stream, queue);
+    let queued = AtomicUsize::new(0);
+    let outbox = Outbox {
+        to: to.as_ref(),
+        queue: answers,
+        queued: &queued,
+    };
+    let serving = Serving {
+        client: &client,
+        node: &node,
+        activity,
+        drain,
+    };
+    let reading = serving.read(requests, outbox);
+    let writing = write(to.as_ref(), queue, &queued);
     // Reading may end first: what is in the queue is still written. An answer that cannot be
     // written ends both.
     let ended = tokio::try_join!(reading, writing);
@@ -70,49 +86,92 @@ pub(crate) async fn serve(
     }
 }
 
-async fn read(
-    stream: &TcpStream,
-    client: &Client,
-    node: &Arc<Node>,
-    activity: &Activity,
-    drain: &Drain,
+/// Whose requests are taken up, and for how long.
+struct Serving<'a> {
+    client: &'a Client,
+    node: &'a Arc<Node>,
+    activity: Activity,
+    drain: Drain,
+}
+
+impl Serving<'_> {
+    async fn read(&self, requests: ReadHalf<'_>, outbox: Outbox<'_>) -> Result<(), Closed> {
+        let mut frames = FrameReader::new(requests, self.node.budget.clone());
+        let mut draining = pin!(self.drain.signaled());
+        loop {
+            // Cancelling the read loses a request that has not fully come, and its client with it.
+            let frame = tokio::select! {
+                frame = frames.next() => frame,
+                () = &mut draining => return Ok(()),
+            };
+            match self.handle(frame, &outbox).await {
+                Ok(Some((Answer::None, _))) => {}
+                Ok(Some(answer)) => outbox.give(answer).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    // What came before it is answered all the same.
+                    tracing::debug!(peer = %self.client.peer, error = &error as &dyn std::error::Error, "connection refused");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn handle(
+        &self,
+        frame: Result<Option<Frame>, FrameError>,
+        outbox: &Outbox<'_>,
+    ) -> Result<Option<Pending>, Closed> {
+        let Some(frame) = frame? else { return Ok(None) };
+        self.activity.touch();
+        let mut call = api::Call::read(frame)?;
+        if !call.is_pipelined() {
+            outbox.taken().await?;
+        }
+        let node = self.node;
+        // The last wait before it is handled: who is let in by it and then waited for something
+        // else would come upon room that others have taken meanwhile.
+        call.prepare(&node.budget).await;
+        if !call.is_small() {
+            answers(node, call.key).admit().await;
+        }
+        let key = call.key;
+        let answer = api::handle(node, self.client, &mut call).await?;
+        let held = answers(node, key).hold(answer.weight());
+        Ok(Some((answer, held)))
+    }
+}
+
+/// The way of answers to the client.
+struct Outbox<'a> {
+    to: &'a TcpStream,
     queue: mpsc::Sender<Pending>,
-) -> Result<(), Closed> {
-    let mut frames = FrameReader::new(stream, node.budget.clone());
-    loop {
-        // Cancelling the read loses a request that has not fully come, and its client with it.
-        let frame = tokio::select! {
-            frame = frames.next() => frame,
-            () = drain.signaled() => return Ok(()),
-        };
-        let handled = async {
-            let Some(frame) = frame? else { return Ok(None) };
-            activity.touch();
-            let mut call = api::Call::read(frame)?;
-            if !call.is_pipelined() {
-                let room = queue.reserve_many(MAX_PENDING_ANSWERS).await;
-                room.map_err(|_| Closed::Unanswered)?;
+    /// How many wait in the queue, or are on their way from there.
+    queued: &'a AtomicUsize,
+}
+
+impl Outbox<'_> {
+    /// Waits until the queue is empty.
+    async fn taken(&self) -> Result<(), Closed> {
+        if self.queued.load(Ordering::Relaxed) > 0 {
+            let room = self.queue.reserve_many(MAX_PENDING_ANSWERS).await;
+            room.map_err(|_| Closed::Unanswered)?;
+        }
+        Ok(())
+    }
+
+    /// Sends an answer at once where none is before it, as is usual: a queue that is at once emptied would
+    /// cost more than to send most of them.
+    async fn give(&self, (answer, held): Pending) -> Result<(), Closed> {
+        match answer {
+            Answer::Now(reply) if self.queued.load(Ordering::Relaxed) == 0 => {
+                let sent = send::send(self.to, reply, held.as_ref().map(Held::pressure));
+                sent.await.map_err(Closed::Send)
             }
-            // The last wait before it is handled: who is let in by it and then waited for something
-            // else would come upon room that others have taken meanwhile.
-            call.prepare(&node.budget).await;
-            if !call.is_small() {
-                answers(node, call.key).admit().await;
-            }
-            let key = call.key;
-            let answer = api::handle(node, client, &mut call).await?;
-            let held = answers(node, key).hold(answer.weight());
-            Ok(Some((answer, held)))
-        };
-        match handled.await {
-            Ok(Some((Answer::None, _))) => {}
-            Ok(Some(answer)) => queue.send(answer).await.map_err(|_| Closed::Unanswered)?,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                // What came before it is answered all the same.
-                tracing::debug!(peer = %client.peer, error = &error as &dyn std::error::Error, "connection refused");
-                let _: Closed = error;
-                return Ok(());
+            answer => {
+                self.queued.fetch_add(1, Ordering::Relaxed);
+                let sent = self.queue.send((answer, held)).await;
+                sent.map_err(|_| Closed::Unanswered)
             }
         }
     }
@@ -129,7 +188,11 @@ fn answers(node: &Node, key: ApiKey) -> &Answers {
 /// An answer, and what it holds.
 type Pending = (Answer, Option<Held>);
 
-async fn write(stream: &TcpStream, mut queue: mpsc::Receiver<Pending>) -> Result<(), Closed> {
+async fn write(
+    stream: &TcpStream,
+    mut queue: mpsc::Receiver<Pending>,
+    queued: &AtomicUsize,
+) -> Result<(), Closed> {
     while let Some((answer, held)) = queue.recv().await {
         let reply = match answer {
             Answer::Now(reply) => reply,
@@ -138,6 +201,7 @@ async fn write(stream: &TcpStream, mut queue: mpsc::Receiver<Pending>) -> Result
         };
         let sent = send::send(stream, reply, held.as_ref().map(Held::pressure));
         sent.await.map_err(Closed::Send)?;
+        queued.fetch_sub(1, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Requests cut out of a connection's bytes: four bytes of length, then so many of request.
 
+use std::future::ready;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::ReadHalf;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::limits::{IDLE_TIMEOUT, MAX_FRAME, MAX_PRODUCE_FRAME, READ_CHUNK};
 use crate::wire::budget::{Budget, Share};
@@ -54,17 +57,20 @@ pub(crate) enum FrameError {
 
 /// Reads requests one after the other.
 pub(crate) struct FrameReader<'a> {
-    stream: &'a TcpStream,
+    stream: ReadHalf<'a>,
     budget: Budget,
     buffer: BytesMut,
+    /// When a connection on which nothing comes is closed.
+    idle: Pin<Box<Sleep>>,
 }
 
 impl<'a> FrameReader<'a> {
-    pub(crate) fn new(stream: &'a TcpStream, budget: Budget) -> Self {
+    pub(crate) fn new(stream: ReadHalf<'a>, budget: Budget) -> Self {
         Self {
             stream,
             budget,
             buffer: BytesMut::new(),
+            idle: Box::pin(sleep(IDLE_TIMEOUT)),
         }
     }
 
@@ -110,28 +116,39 @@ impl<'a> FrameReader<'a> {
 
     /// Waits for the first bytes of a request; false when the client closed the connection instead.
     async fn begin(&mut self) -> Result<bool, FrameError> {
-        while self.buffer.is_empty() {
-            self.buffer.reserve(READ_CHUNK);
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Ok(0) => return Ok(false),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // A connection that idles holds no buffer.
-                    self.buffer = BytesMut::new();
-                    let readable = timeout(IDLE_TIMEOUT, self.stream.readable()).await;
-                    readable.map_err(|_| FrameError::Timeout(IDLE_TIMEOUT))??;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if !self.buffer.is_empty() {
+            return Ok(true);
         }
-        Ok(true)
+        let read = async {
+            loop {
+                // A connection that idles holds no buffer.
+                self.buffer = BytesMut::new();
+                self.stream.readable().await?;
+                self.buffer.reserve(READ_CHUNK);
+                // What is said to be there may have been read before; a read that has less than it has
+                // room for is the last, and saves asking whether there is more.
+                tokio::select! {
+                    biased;
+                    read = self.stream.read_buf(&mut self.buffer) => return read,
+                    () = ready(()) => {}
+                }
+            }
+        };
+        // To put off one timer costs less than to begin another for each request.
+        self.idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
+        // Cancelling either loses nothing.
+        tokio::select! {
+            biased;
+            read = read => Ok(read? > 0),
+            () = &mut self.idle => Err(FrameError::Timeout(IDLE_TIMEOUT)),
+        }
     }
 
     /// Reads until `wanted` bytes are there, and what else comes with them.
     async fn fill(&mut self, wanted: usize, pace: &mut Pace) -> Result<(), FrameError> {
         while self.buffer.len() < wanted {
             self.buffer.reserve(wanted - self.buffer.len());
-            read(self.stream, &mut self.buffer, pace, None).await?;
+            read(&mut self.stream, &mut self.buffer, pace, None).await?;
         }
         Ok(())
     }
@@ -158,7 +175,13 @@ impl<'a> FrameReader<'a> {
             }
             bytes.reserve(room);
             let mut into = (&mut bytes).limit(room);
-            read(self.stream, &mut into, &mut pace, Some(share.pressure())).await?;
+            read(
+                &mut self.stream,
+                &mut into,
+                &mut pace,
+                Some(share.pressure()),
+            )
+            .await?;
         }
         Ok((bytes, share))
     }
@@ -166,7 +189,7 @@ impl<'a> FrameReader<'a> {
 
 /// Reads once.
 async fn read(
-    stream: &TcpStream,
+    stream: &mut ReadHalf<'_>,
     into: &mut impl BufMut,
     pace: &mut Pace,
     pressure: Option<&Pressure>,

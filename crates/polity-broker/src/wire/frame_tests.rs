@@ -18,7 +18,7 @@ async fn come(
     length: usize,
     sent: usize,
 ) -> JoinHandle<Result<usize, FrameError>> {
-    let (mut near, far) = connection().await;
+    let (mut near, mut far) = connection().await;
     let budget = budget.clone();
     tokio::spawn(async move {
         let mut bytes = vec![0; LENGTH + sent];
@@ -29,7 +29,7 @@ async fn come(
             let _ = near.write_all(&bytes).await;
             std::future::pending::<()>().await;
         };
-        let mut reader = FrameReader::new(&far, budget);
+        let mut reader = FrameReader::new(far.split().0, budget);
         tokio::select! {
             read = reader.next() => read.map(|frame| frame.map_or(0, |frame| frame.bytes.len())),
             () = sending => unreachable!("it never ends"),
@@ -113,7 +113,7 @@ async fn requests_that_are_more_than_the_memory_together_all_come() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_comes_by_drops_is_given_up() {
-    let (mut near, far) = connection().await;
+    let (mut near, mut far) = connection().await;
     let dripping = tokio::spawn(async move {
         for byte in [0, 0, 0, 100, 0, 3, 0, 0, 0, 0, 0, 1] {
             sleep(STALL_TIMEOUT / 2).await;
@@ -123,7 +123,7 @@ async fn a_request_that_comes_by_drops_is_given_up() {
         near
     });
     let begun = Instant::now();
-    let mut reader = FrameReader::new(&far, Budget::default());
+    let mut reader = FrameReader::new(far.split().0, Budget::default());
     assert!(is_slow(&reader.next().await));
     assert!(begun.elapsed() < 2 * STALL_TIMEOUT, "{:?}", begun.elapsed());
     dripping.await.expect("it ends");
@@ -131,7 +131,7 @@ async fn a_request_that_comes_by_drops_is_given_up() {
 
 #[tokio::test]
 async fn what_follows_a_large_request_keeps_none_of_its_memory() {
-    let (mut near, far) = connection().await;
+    let (mut near, mut far) = connection().await;
     let sending = tokio::spawn(async move {
         let mut bytes = vec![0; LENGTH + LARGE_FRAME];
         bytes[..LENGTH].copy_from_slice(&(LARGE_FRAME as u32).to_be_bytes());
@@ -141,7 +141,7 @@ async fn what_follows_a_large_request_keeps_none_of_its_memory() {
             .expect("it is taken");
         near
     });
-    let mut reader = FrameReader::new(&far, Budget::default());
+    let mut reader = FrameReader::new(far.split().0, Budget::default());
     let large = reader.next().await.expect("it comes").expect("it is there");
     assert_eq!(large.bytes.len(), LARGE_FRAME);
     assert!(reader.buffer.capacity() <= READ_CHUNK);
