@@ -11,6 +11,9 @@ use crate::journal::ProducerIdentity;
 /// of the transaction before cannot be taken for one of the next.
 const NEW_EPOCH_SINCE: i16 = 5;
 
+/// What is written down of a transaction that was ended so: the protocol's version of transactions.
+const GIVES_NEW_EPOCH: i16 = 2;
+
 /// An EndTxn request.
 #[derive(Debug, Clone)]
 pub struct End {
@@ -86,7 +89,7 @@ impl Coordinator {
         }
         let last_epoch = metadata.producer.epoch;
         metadata.producer.epoch = last_epoch.saturating_add(1);
-        metadata.client_version = 2;
+        metadata.client_version = GIVES_NEW_EPOCH;
         metadata.state = prepared(end.is_commit);
         let successor = metadata.successor();
         self.change(outside, &end.transactional_id, metadata, last_epoch)?;
@@ -100,6 +103,10 @@ impl Coordinator {
             return Ok(None);
         };
         let metadata = &transaction.metadata;
+        if metadata.client_version < GIVES_NEW_EPOCH {
+            // The last end gave nobody a new epoch: the one there is now is another producer's.
+            return Ok(None);
+        }
         let before = |producer: ProducerIdentity| {
             producer.id == end.producer.id
                 && end.producer.epoch.checked_add(1) == Some(producer.epoch)

@@ -176,3 +176,16 @@ fn an_end_with_used_up_epochs_brings_another_producer_id_since_v5() {
         Err(Error::InvalidProducerIdMapping)
     );
 }
+
+/// The epoch after its own is then another producer's, which it would otherwise be told to use.
+#[test]
+fn an_end_repeats_none_that_gave_no_new_epoch() {
+    let mut harness = Harness::default();
+    let older = harness.init().unwrap();
+    let newer = harness.init().unwrap();
+    assert_eq!(newer, next(older));
+    harness.add(newer, 0).unwrap();
+    assert_eq!(harness.end(OLD, newer, true), Ok(newer));
+    harness.write_markers();
+    assert_eq!(harness.end(NEW, older, true), Err(Error::ProducerFenced));
+}
