@@ -7,9 +7,11 @@ use anyhow::{Context, bail, ensure};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, MetadataRequest, TopicName,
+    CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -21,7 +23,11 @@ use super::client::Client;
 const CREATE_TOPICS: i16 = 7;
 const DELETE_TOPICS: i16 = 6;
 const METADATA: i16 = 12;
+const LIST_OFFSETS: i16 = 7;
 const INIT_PRODUCER_ID: i16 = 4;
+
+/// Asks for the end of a partition.
+const LATEST: i64 = -1;
 
 /// Until a topic that was made can be used.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,11 +63,30 @@ pub(crate) fn create(options: &Create) -> anyhow::Result<()> {
     let name = &options.target.topic;
     make(&mut client, name, options.partitions, &options.config)?;
     let began = Instant::now();
-    while find(&mut client, name)?.is_none() {
+    while !is_led(&mut client, name)? {
         ensure!(began.elapsed() < PATIENCE, "{name} gets no leaders");
         sleep(LOOK);
     }
     Ok(())
+}
+
+/// Whether all partitions are served: Kafka tells of a leader before that leader knows that it is one.
+fn is_led(client: &mut Client, topic: &str) -> anyhow::Result<bool> {
+    let Some(found) = find(client, topic)? else {
+        return Ok(false);
+    };
+    let partitions = (0..found.partitions).map(|index| {
+        ListOffsetsPartition::default()
+            .with_partition_index(index)
+            .with_timestamp(LATEST)
+    });
+    let asked = ListOffsetsTopic::default()
+        .with_name(name(topic))
+        .with_partitions(partitions.collect());
+    let request = ListOffsetsRequest::default().with_topics(vec![asked]);
+    let answer = client.ask(&request, LIST_OFFSETS)?;
+    let told = answer.topics.first().context("no topic in the answer")?;
+    Ok(told.partitions.iter().all(|it| it.error_code == 0))
 }
 
 pub(crate) fn delete(options: &Delete) -> anyhow::Result<()> {

@@ -132,7 +132,9 @@ impl Produce {
         let mut client = self.client(ground, &topic);
         client.arg(format!("--seconds={seconds}"));
         client.arg(format!("--records={records}"));
-        load::finish(&mut client)?;
-        topic.delete(ground)
+        let finished = load::finish(&mut client);
+        // The measurement has a topic of the same name.
+        topic.delete(ground)?;
+        finished
     }
 }

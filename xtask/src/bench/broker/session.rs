@@ -23,7 +23,7 @@ pub(super) struct Pace {
 const USUAL: Pace = Pace {
     rounds: 3,
     seconds: 4.0,
-    warm_up_seconds: 8.0,
+    warm_up_seconds: 12.0,
     bulk_records: 1_000_000,
     gigabytes: 0,
 };
