@@ -3,6 +3,7 @@
 mod clients;
 mod common;
 mod disk;
+mod fetches;
 mod hostile;
 mod offsets;
 mod records;

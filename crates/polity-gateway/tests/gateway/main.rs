@@ -20,4 +20,5 @@ mod overload;
 mod redirects;
 mod retries;
 mod routes;
+mod sessions;
 mod support;

@@ -22,6 +22,9 @@ use crate::segment::{self, Scan, Segment};
 use state::State;
 
 #[cfg(test)]
+#[path = "recover_damage_tests.rs"]
+mod damage_tests;
+#[cfg(test)]
 #[path = "recover_tests.rs"]
 mod tests;
 
