@@ -15,6 +15,49 @@ const PATIENCE: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// How much is produced, in what portions.
+#[derive(clap::Args)]
+pub(crate) struct Producing {
+    /// Each has a connection, and one partition where there are some.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) producers: usize,
+    /// Of a record's value.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) record_bytes: usize,
+    /// Of a batch, or of what else is sent in one go, at most; 0 is one record.
+    #[arg(long, default_value_t = 65_536)]
+    pub(crate) batch_bytes: usize,
+    /// Batches of one producer that wait for an answer at the same time; Kafka allows for five.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) in_flight: usize,
+    /// How many threads serve the producers, if not one for each.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// How many records, all in all; batches are not broken for it.
+    #[arg(long, default_value_t = u64::MAX)]
+    records: u64,
+    /// How long, if the records last.
+    #[arg(long, default_value_t = 3600.0)]
+    seconds: f64,
+}
+
+impl Producing {
+    /// In batches of so many records.
+    pub(crate) fn quota(&self, records: usize) -> Quota {
+        Quota::new(self.seconds, self.records.div_ceil(records as u64))
+    }
+
+    /// Has all of them produce until nothing is left of the quota, and says what came of it.
+    pub(crate) fn run<C: Connection + Send>(&self, producers: Vec<C>) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let summary = serve(producers, self.threads.unwrap_or(self.producers))?;
+        let took = began.elapsed();
+        ensure!(summary.records > 0, "nothing was produced");
+        println!("{}", summary.json(took));
+        Ok(())
+    }
+}
+
 /// What threads that are at work together may still do.
 #[derive(Debug)]
 pub(crate) struct Quota {

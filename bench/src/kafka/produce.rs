@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -13,7 +13,7 @@ use super::Target;
 use super::batch::{self, Producer};
 use super::client::{self, Client};
 use super::topic::{self, Topic};
-use crate::load::{Connection, Quota, Summary, noise, serve};
+use crate::load::{Connection, Producing, Quota, Summary, noise};
 
 pub(super) const PRODUCE: i16 = 13;
 /// Tagged fields, none, of partition, topic and request: what stands behind the batch.
@@ -25,27 +25,8 @@ const ALL: i16 = -1;
 pub(crate) struct Options {
     #[command(flatten)]
     target: Target,
-    /// Each has a connection, and one partition.
-    #[arg(long, default_value_t = 1)]
-    producers: usize,
-    /// Of a record's value.
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: usize,
-    /// Of a batch, at most; 0 is one record.
-    #[arg(long, default_value_t = 65_536)]
-    batch_bytes: usize,
-    /// Requests of one producer that wait for an answer at the same time; Kafka allows for five.
-    #[arg(long, default_value_t = 5)]
-    in_flight: usize,
-    /// How many threads serve the producers, if not one for each.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// How many records, all in all; batches are not broken for it.
-    #[arg(long, default_value_t = u64::MAX)]
-    records: u64,
-    /// How long, if the records last.
-    #[arg(long, default_value_t = 3600.0)]
-    seconds: f64,
+    #[command(flatten)]
+    producing: Producing,
 }
 
 /// A request that is sent again and again.
@@ -109,34 +90,28 @@ struct Writer<'a> {
     sent: VecDeque<Instant>,
 }
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let topic = topic::expect(&options.target)?;
-    let records = batch::records_within(options.batch_bytes, options.record_bytes);
+pub(crate) fn run(Options { target, producing }: &Options) -> anyhow::Result<()> {
+    let topic = topic::expect(target)?;
+    let records = batch::records_within(producing.batch_bytes, producing.record_bytes);
     let values: Vec<Vec<u8>> = (0..records as u64)
-        .map(|seed| noise(seed, options.record_bytes))
+        .map(|seed| noise(seed, producing.record_bytes))
         .collect();
-    let batches = options.records.div_ceil(records as u64);
-    let mut writers = Vec::with_capacity(options.producers);
-    let quota = Quota::new(options.seconds, batches);
-    for (partition, _) in (0..topic.partitions).cycle().zip(0..options.producers) {
-        let mut client = Client::connect(options.target.address)?;
+    let mut writers = Vec::with_capacity(producing.producers);
+    let quota = producing.quota(records);
+    for (partition, _) in (0..topic.partitions).cycle().zip(0..producing.producers) {
+        let mut client = Client::connect(target.address)?;
         let identity = topic::producer(&mut client)?;
         writers.push(Writer {
             client,
             request: request(topic, partition, identity, &values)?,
             quota: &quota,
-            in_flight: options.in_flight.max(1),
+            in_flight: producing.in_flight.max(1),
             records: i32::try_from(records)?,
             sequence: 0,
             sent: VecDeque::new(),
         });
     }
-    let began = Instant::now();
-    let summary = serve(writers, options.threads.unwrap_or(options.producers))?;
-    let took = began.elapsed();
-    ensure!(summary.records > 0, "nothing was produced");
-    println!("{}", summary.json(took));
-    Ok(())
+    producing.run(writers)
 }
 
 fn request(

@@ -4,35 +4,17 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use anyhow::ensure;
-
 use super::Target;
 use super::client::Client;
-use crate::load::{Connection, Quota, Summary, noise, serve};
+use crate::load::{Connection, Producing, Quota, Summary, noise};
 
 /// A publisher with messages in batches waits for so many batches' worth of acknowledgements.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     target: Target,
-    /// Each has a connection.
-    #[arg(long, default_value_t = 1)]
-    producers: usize,
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: usize,
-    /// What is sent in one go, at most; 0 is one message.
-    #[arg(long, default_value_t = 65_536)]
-    batch_bytes: usize,
-    /// How many of these wait for their acknowledgements at the same time.
-    #[arg(long, default_value_t = 5)]
-    in_flight: usize,
-    /// How many threads serve the publishers, if not one for each.
-    #[arg(long)]
-    threads: Option<usize>,
-    #[arg(long, default_value_t = u64::MAX)]
-    records: u64,
-    #[arg(long, default_value_t = 3600.0)]
-    seconds: f64,
+    #[command(flatten)]
+    producing: Producing,
 }
 
 /// A publisher at work.
@@ -47,29 +29,24 @@ struct Publisher<'a> {
     sent: VecDeque<Instant>,
 }
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let payload = noise(1, options.record_bytes);
-    let together = (options.batch_bytes / options.record_bytes.max(1)).max(1);
-    let quota = Quota::new(options.seconds, options.records.div_ceil(together as u64));
-    let mut publishers = Vec::with_capacity(options.producers);
-    for _ in 0..options.producers {
-        let client = Client::connect(options.target.address)?;
-        let message = client.message(&options.target.topic, &payload);
+pub(crate) fn run(Options { target, producing }: &Options) -> anyhow::Result<()> {
+    let payload = noise(1, producing.record_bytes);
+    let together = (producing.batch_bytes / producing.record_bytes.max(1)).max(1);
+    let quota = producing.quota(together);
+    let mut publishers = Vec::with_capacity(producing.producers);
+    for _ in 0..producing.producers {
+        let client = Client::connect(target.address)?;
+        let message = client.message(&target.topic, &payload);
         publishers.push(Publisher {
             batch: message.repeat(together),
             client,
             together,
             quota: &quota,
-            window: together * options.in_flight.max(1),
+            window: together * producing.in_flight.max(1),
             sent: VecDeque::new(),
         });
     }
-    let began = Instant::now();
-    let summary = serve(publishers, options.threads.unwrap_or(options.producers))?;
-    let took = began.elapsed();
-    ensure!(summary.records > 0, "nothing was published");
-    println!("{}", summary.json(took));
-    Ok(())
+    producing.run(publishers)
 }
 
 impl Connection for Publisher<'_> {

@@ -78,13 +78,7 @@ fn compare(
 ) -> anyhow::Result<()> {
     let addresses = MANY_SERVICES.to_string();
     let arguments = ["--addresses", &addresses];
-    let folder = session.ground.folder().to_owned();
-    let (_process, origin) = start_origin(
-        &session.ground.programs,
-        &session.ground.cores,
-        &folder,
-        &arguments,
-    )?;
+    let (_process, origin) = start_origin(&session.ground, &arguments)?;
     let names: Vec<String> = session.stable.names().map(str::to_owned).collect();
     let mut pairs = Vec::new();
     for name in names.iter().filter(|name| CLASS.contains(&name.as_str())) {

@@ -59,13 +59,7 @@ const fn level(
 
 pub(super) fn run(session: &mut Session) -> anyhow::Result<()> {
     let arguments = ["--workers", WORKERS, "--service-time-ms", SERVICE_TIME_MS];
-    let folder = session.ground.folder().to_owned();
-    let (_process, origin) = start_origin(
-        &session.ground.programs,
-        &session.ground.cores,
-        &folder,
-        &arguments,
-    )?;
+    let (_process, origin) = start_origin(&session.ground, &arguments)?;
     let capacity = capacity(session, origin)?;
     for round in 0..session.pace.rounds {
         for place in session.proxies_in_turn(round) {

@@ -1,15 +1,12 @@
 //! One benchmark from start to end: what runs meanwhile, and in which order the contenders have their turn.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::build::Programs;
 use super::contenders::{Contender, FLOOR, POLITY, Stable};
 use super::ground::{Ground, rotated};
-use super::machine::Cores;
 use super::process::{Process, first_line, pinned};
 use super::topology::Topology;
 use super::{Options, report, workloads, wrk};
@@ -59,7 +56,7 @@ impl Session {
         let (programs, cores) = (&ground.programs, &ground.cores);
         let peers = options.peers.as_deref();
         let stable = Stable::open(programs, peers, &cores.proxy, ground.folder())?;
-        let (process, origin) = start_origin(programs, cores, ground.folder(), &[])?;
+        let (process, origin) = start_origin(&ground, &[])?;
         let mut pace = if options.quick { QUICK } else { USUAL };
         pace.rounds = options.rounds.unwrap_or(pace.rounds).max(1);
         Ok(Self {
@@ -128,14 +125,13 @@ impl Session {
 
 /// Starts an origin on the cores of the load.
 pub(super) fn start_origin(
-    programs: &Programs,
-    cores: &Cores,
-    folder: &Path,
+    ground: &Ground,
     arguments: &[&str],
 ) -> anyhow::Result<(Process, SocketAddr)> {
-    let mut command = pinned(&cores.load, &programs.instruments);
+    let mut command = pinned(&ground.cores.load, &ground.programs.instruments);
     command.arg("origin").args(arguments);
-    let (process, mut output) = Process::start_piped(command, &folder.join("origin.log"))?;
+    let log = ground.folder().join("origin.log");
+    let (process, mut output) = Process::start_piped(command, &log)?;
     let address = first_line(&mut output)?;
     let address = address
         .parse()
