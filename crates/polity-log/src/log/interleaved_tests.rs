@@ -24,8 +24,13 @@ type Faulty = Interleaved<SimulatedDisk>;
 const FOLDER: &str = "events/orders-0";
 
 fn open(disk: &Faulty) -> Result<Log<Faulty>, OpenError> {
+    open_with(disk, Settings::default().max_open_files)
+}
+
+fn open_with(disk: &Faulty, max_open_files: usize) -> Result<Log<Faulty>, OpenError> {
     let settings = Settings {
         flush_threads: 0,
+        max_open_files,
         ..Settings::default()
     };
     let clock = Arc::new(ManualClock::new());
@@ -50,10 +55,14 @@ fn create(log: &Log<Faulty>) -> Arc<Partition<Faulty>> {
 
 fn append(partition: &Arc<Partition<Faulty>>, count: usize) {
     for _ in 0..count {
-        let batch = BatchBuilder::new().record(0, Some(b"key"), Some(&[7; 60]));
-        let appended = partition.append(&batch.build(), Origin::Client);
-        appended.expect("it is appended");
+        append_key(partition, b"key");
     }
+}
+
+fn append_key(partition: &Arc<Partition<Faulty>>, key: &[u8]) {
+    let batch = BatchBuilder::new().record(0, Some(key), Some(&[7; 60]));
+    let appended = partition.append(&batch.build(), Origin::Client);
+    appended.expect("it is appended");
 }
 
 fn abort(partition: &Arc<Partition<Faulty>>, id: i64) {
@@ -220,4 +229,41 @@ fn making_an_index_durable_takes_nothing_from_it() {
         let told: Vec<_> = read.aborted.iter().map(|it| it.producer_id.0).collect();
         assert_eq!(told, [1, 2], "{moment:?}");
     }
+}
+
+#[test]
+fn what_is_looked_for_in_a_segment_is_found_in_the_one_it_is_put_into() {
+    let disk = Interleaved::new(SimulatedDisk::new(6));
+    let log = Arc::new(open_with(&disk, 1).expect("it opens"));
+    let partition = create(&log);
+    for number in 0..20 {
+        append(&partition, 2);
+        append_key(&partition, &[number]);
+    }
+    log.flush();
+    // What is left of a few fits into one.
+    log.housekeep();
+    append(&partition, 10);
+    log.flush();
+    // What is asked for time and again is known; what was opened for that is closed.
+    let latest = partition.offset_of_latest_time(Isolation::ReadUncommitted);
+    latest.expect("it reads");
+    let keeper = log.clone();
+    disk.at(Moment::BeforeOpen, "07.index", move || {
+        keeper.housekeep();
+        Ok(())
+    });
+    let read = partition.read(Offset(9), Isolation::ReadCommitted, 1000);
+    let bytes = read
+        .expect("it reads")
+        .slice
+        .expect("there is more")
+        .bytes();
+    assert!(!bytes.expect("it reads").is_empty());
+    assert!(!disk.is_waiting(), "it is not opened");
+    let left = disk.list(Path::new(FOLDER)).expect("it is there");
+    assert!(
+        left.iter().all(|it| !it.name.ends_with("07.log")),
+        "{left:?}"
+    );
 }

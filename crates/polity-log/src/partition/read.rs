@@ -107,9 +107,9 @@ impl<D: Disk> Partition<D> {
             aborted: Vec::new(),
         };
         if offset < limit.offset {
-            let found = self.slice(offset, limit, max_bytes);
+            let found = self.undisturbed(|| self.look(offset, limit, isolation, max_bytes));
             self.refuse_if_deleted()?;
-            let slice = found.map_err(|error| {
+            let found = found.map_err(|error| {
                 let start = self.offsets().start;
                 match offset < start {
                     // It was removed meanwhile.
@@ -117,16 +117,24 @@ impl<D: Disk> Partition<D> {
                     false => IoError::at(&self.folder)(error).into(),
                 }
             })?;
-            if let Some((slice, next)) = slice {
-                read.slice = Some(slice);
-                if isolation == Isolation::ReadCommitted {
-                    read.aborted = self
-                        .aborted(offset, next)
-                        .map_err(IoError::at(&self.folder))?;
-                }
+            if let Some((slice, aborted)) = found {
+                (read.slice, read.aborted) = (Some(slice), aborted);
             }
         }
         Ok(read)
+    }
+
+    /// Looks again where a file was not there because others have taken the place of the segments meanwhile.
+    pub(super) fn undisturbed<T>(&self, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let before = self.segments();
+            match look() {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !Arc::ptr_eq(&before, &self.segments()) => {}
+                found => return found,
+            }
+        }
     }
 
     /// After files were opened: by their names, they may be those of another topic of this one's name.
@@ -158,6 +166,24 @@ impl<D: Disk> Partition<D> {
             }
         }
         Ok(aborted)
+    }
+
+    /// The batches, and the transactions in them that do not count.
+    fn look(
+        &self,
+        offset: Offset,
+        limit: Mark,
+        isolation: Isolation,
+        max: usize,
+    ) -> io::Result<Option<(Slice<D::File>, Vec<AbortedTransaction>)>> {
+        let Some((slice, next)) = self.slice(offset, limit, max)? else {
+            return Ok(None);
+        };
+        let aborted = match isolation {
+            Isolation::ReadCommitted => self.aborted(offset, next)?,
+            Isolation::ReadUncommitted => Vec::new(),
+        };
+        Ok(Some((slice, aborted)))
     }
 
     /// With the offset of what follows, or one beyond it.

@@ -33,7 +33,7 @@ impl<D: Disk> Partition<D> {
         timestamp_ms: i64,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
-        let found = self.search_time(timestamp_ms, isolation);
+        let found = self.undisturbed(|| self.search_time(timestamp_ms, isolation));
         self.refuse_if_deleted()?;
         Ok(found.map_err(IoError::at(&self.folder))?)
     }
@@ -47,7 +47,7 @@ impl<D: Disk> Partition<D> {
         &self,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
-        let found = self.search_latest(isolation);
+        let found = self.undisturbed(|| self.search_latest(isolation));
         self.refuse_if_deleted()?;
         Ok(found.map_err(IoError::at(&self.folder))?)
     }
