@@ -14,6 +14,13 @@ mod tests;
 /// Finagle's default.
 const DECAY_MS: f32 = 10_000.0;
 
+/// For so long the first answers are all of one occasion. They may have waited for a connection, for code or
+/// a cache to warm, or for the processor that another start keeps busy.
+const OCCASION_MS: u32 = 50;
+
+/// How long one occasion's answers are taken for what an endpoint is like.
+const IMPRESSION_MS: u32 = 500;
+
 /// An exponentially weighted moving average over time rather than over samples (Finagle's
 /// `PeakEwma`): a burst of fast answers counts as one moment.
 #[derive(Debug, Default)]
@@ -44,6 +51,9 @@ impl Latency {
             if kind == Kind::Peak && sample > average {
                 return Some(sample);
             }
+            if kind == Kind::Mean && self.is_old_impression(age, now) {
+                return Some(sample);
+            }
             // Samples of one moment share its weight: one millisecond's.
             let kept = (-(age.max(1) as f32) / self.window(now)).exp();
             Some(average * kept + sample * (1.0 - kept))
@@ -61,8 +71,22 @@ impl Latency {
     /// What is forgotten in, in milliseconds. No longer than there have been samples: the first
     /// would count for as much as all of the next ten seconds together, and it says next to nothing.
     fn window(&self, now: Moment) -> f32 {
-        let known = (now.0 as u32).wrapping_sub(self.since.load(Ordering::Relaxed));
-        (known.max(1) as f32).min(DECAY_MS)
+        (self.known_ms(now).max(1) as f32).min(DECAY_MS)
+    }
+
+    fn known_ms(&self, now: Moment) -> u32 {
+        (now.0 as u32).wrapping_sub(self.since.load(Ordering::Relaxed))
+    }
+
+    /// Whether all that is known was learnt on one occasion, a while ago: the next answer says more.
+    #[inline]
+    pub(crate) fn is_impression(&self, now: Moment) -> bool {
+        self.is_old_impression(self.average.raw(now).1, now)
+    }
+
+    #[inline]
+    fn is_old_impression(&self, age: u32, now: Moment) -> bool {
+        age > IMPRESSION_MS && self.known_ms(now) <= age + OCCASION_MS
     }
 
     /// The average in milliseconds as it counts now: 0 where nothing is known, or it is forgotten.

@@ -24,8 +24,9 @@ fn the_mean_takes_as_long_for_either_way() {
     let latency = Latency::default();
     let note = |took, at| latency.note(Kind::Mean, Duration::from_millis(took), Moment(at));
     note(10, 0);
-    note(500, 10_000);
-    let risen = milliseconds(&latency, 10_000);
+    note(10, 100);
+    note(500, 10_100);
+    let risen = milliseconds(&latency, 10_100);
     assert!((risen - 319.7).abs() < 0.5, "{risen}");
 }
 
@@ -59,6 +60,24 @@ fn the_first_sample_counts_for_no_more_than_others() {
     for start in [0, 100_000, 1 << 33] {
         let average = begin(start);
         assert!((10.0..13.0).contains(&average), "{average}");
+    }
+}
+
+#[test]
+fn what_was_learnt_on_one_occasion_gives_way_to_what_comes_later() {
+    let note = |latency: &Latency, took, at| {
+        latency.note(Kind::Mean, Duration::from_millis(took), Moment(at));
+    };
+    // Past where the moment's lower half begins anew, too.
+    for start in [0, (1 << 32) - 600] {
+        let latency = Latency::default();
+        note(&latency, 40, start);
+        note(&latency, 40, start + 50);
+        assert!(!latency.is_impression(Moment(start + 550)));
+        assert!(latency.is_impression(Moment(start + 900)));
+        note(&latency, 1, start + 900);
+        assert_eq!(milliseconds(&latency, start + 900), 1.0);
+        assert!(!latency.is_impression(Moment(start + 9_000)));
     }
 }
 

@@ -80,9 +80,20 @@ fn unknown(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
     }
 }
 
-/// What the next answer takes there by itself, in milliseconds, as far as anything is known of that.
+/// What the next answer takes there by itself, in milliseconds, as far as anything is known of that. A first
+/// impression is no more than nothing where nobody waits.
 #[inline]
 pub(super) fn answer(endpoint: &Endpoint, state: State, now: Moment) -> f32 {
-    let known = endpoint.latency().times(1, now);
-    known.unwrap_or_else(|| unknown(endpoint, state, now))
+    let latency = endpoint.latency();
+    match latency.times(1, now) {
+        Some(known) if !may_ask_again(endpoint, state, now) => known,
+        _ => unknown(endpoint, state, now),
+    }
+}
+
+#[inline]
+fn may_ask_again(endpoint: &Endpoint, state: State, now: Moment) -> bool {
+    state.in_flight() == 0
+        && endpoint.latency().is_impression(now)
+        && endpoint.failing(now).is_none()
 }

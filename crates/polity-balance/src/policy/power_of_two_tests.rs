@@ -141,6 +141,32 @@ fn busy(endpoint: &Arc<Endpoint>, count: usize) -> Vec<Option<InFlight<Arc<Endpo
 }
 
 #[test]
+fn one_whose_first_answer_was_slow_is_asked_once_more_before_it_is_left_to_others() {
+    let endpoints = endpoints(4);
+    endpoints.iter().for_each(|it| answers(it, 1));
+    let slow = &crate::testing::endpoints(1)[0];
+    answers(slow, 30);
+    let all: Vec<_> = endpoints.iter().chain([slow]).cloned().collect();
+    assert_eq!(chosen(&all, NOW)[4], 0);
+    let later = Moment(NOW.0 + 600);
+    let again = |milliseconds| Observation {
+        failed: false,
+        latency: Some(Duration::from_millis(milliseconds)),
+    };
+    let observe = |it: &Endpoint, took| {
+        balancer(Policy::default()).observe(it, &again(took), later);
+    };
+    endpoints.iter().for_each(|it| observe(it, 1));
+    let tried = chosen(&all, later)[4];
+    assert!((130..270).contains(&tried), "{tried}");
+    let asked = busy(slow, 1);
+    assert_eq!(chosen(&all, later)[4], 0, "one request is enough to know");
+    drop(asked);
+    observe(slow, 30);
+    assert_eq!(chosen(&all, later)[4], 0, "it is slow");
+}
+
+#[test]
 fn the_slower_is_worse_as_if_it_had_so_many_times_the_requests() {
     let endpoints = endpoints(2);
     answers(&endpoints[0], 10);
@@ -172,7 +198,13 @@ fn those_about_as_fast_as_the_fastest_are_given_as_much() {
 fn one_that_was_slow_is_tried_again_by_and_by() {
     let endpoints = endpoints(4);
     endpoints.iter().for_each(|it| answers(it, 10));
-    answers(&endpoints[3], 200);
+    let slow = Observation {
+        failed: false,
+        latency: Some(Duration::from_millis(200)),
+    };
+    for at in [NOW, Moment(NOW.0 + 100)] {
+        balancer(Policy::default()).observe(&endpoints[3], &slow, at);
+    }
     let later = Moment(NOW.0 + 28_000);
     let answer = Observation {
         failed: false,
@@ -182,7 +214,7 @@ fn one_that_was_slow_is_tried_again_by_and_by() {
     for well in &endpoints[..3] {
         balancer.observe(well, &answer, later);
     }
-    assert_eq!(chosen(&endpoints, Moment(NOW.0 + 1_000))[3], 0);
+    assert_eq!(chosen(&endpoints, Moment(NOW.0 + 400))[3], 0);
     let tried = chosen(&endpoints, later)[3];
     assert!((180..320).contains(&tried), "{tried}");
 }
