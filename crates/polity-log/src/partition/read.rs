@@ -51,6 +51,9 @@ pub struct Slice<F> {
     pub length: usize,
 }
 
+/// Batches, and the transactions in them that do not count.
+type Found<F> = (Slice<F>, Vec<AbortedTransaction>);
+
 impl<F: File> Slice<F> {
     /// Puts the bytes after what `into` has.
     ///
@@ -175,7 +178,7 @@ impl<D: Disk> Partition<D> {
         limit: Mark,
         isolation: Isolation,
         max: usize,
-    ) -> io::Result<Option<(Slice<D::File>, Vec<AbortedTransaction>)>> {
+    ) -> io::Result<Option<Found<D::File>>> {
         let Some((slice, next)) = self.slice(offset, limit, max)? else {
             return Ok(None);
         };
