@@ -9,10 +9,12 @@
 //! Where the whole fleet is busy, what is slow waits in a line, and so would a second one: it makes the
 //! line longer and nobody faster, and more are slow. Two things keep out of that. Second ones have to win
 //! often enough to pay for themselves ([`credit`]), and none is sent while a usual answer (the median, which a few
-//! ill instances do not move) takes much longer than it did in calmer times.
+//! ill instances do not move) takes much longer than it did in calmer times: over the last seconds, or in the last
+//! [moment](recent).
 
 mod credit;
 mod latency;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 use crate::RetryBudget;
 use credit::Credit;
 use latency::Latencies;
+use recent::Recent;
 
 /// From one [`Hedge::advance`] to the next, about. Samples lose an eighth of their weight in each: half
 /// of it in five seconds.
@@ -83,6 +86,7 @@ impl Default for Settings {
 pub struct Hedge {
     settings: Settings,
     latencies: Latencies,
+    recent: Recent,
     /// Microseconds; read by every request, written now and then.
     after: AtomicU64,
     /// The median of calmer times, in microseconds; at first none is known.
@@ -105,6 +109,7 @@ impl Hedge {
         Self {
             settings,
             latencies: Latencies::default(),
+            recent: Recent::new(origin),
             after: AtomicU64::new(after),
             calm: AtomicU64::new(NEVER),
             is_crowded: AtomicBool::new(false),
@@ -128,8 +133,10 @@ impl Hedge {
     /// Notes how long a request took to be answered, counted from its first attempt. Where the second
     /// answered, that is less than the first would have taken, but more than it was waited for: the
     /// quantile is the same for it.
-    pub fn note_answer(&self, latency: Duration) {
+    pub fn note_answer(&self, latency: Duration, now: Instant) {
         self.latencies.note(latency);
+        let is_slow = micros(latency) as f64 > most_calm(self.calm.load(Ordering::Relaxed));
+        self.recent.note(is_slow, now);
     }
 
     /// How long to wait for an answer before a second request is sent; none while too little is
@@ -140,13 +147,13 @@ impl Hedge {
     }
 
     /// Whether the fleet is so busy that a second one would only make it busier.
-    pub fn is_crowded(&self) -> bool {
-        self.is_crowded.load(Ordering::Relaxed)
+    pub fn is_crowded(&self, now: Instant) -> bool {
+        self.is_crowded.load(Ordering::Relaxed) || self.recent.are_slow(now)
     }
 
     /// Whether a second one may be sent now; if so it is counted.
     pub fn try_send(&self, now: Instant) -> bool {
-        if self.after().is_none() || self.is_crowded() {
+        if self.after().is_none() || self.is_crowded(now) {
             return false;
         }
         let pays = self.credit.is_there();
@@ -184,8 +191,13 @@ impl Hedge {
             known => median.min((known as f64 * (1.0 + FORGETTING)).ceil() as u64),
         };
         self.calm.store(calm, Ordering::Relaxed);
-        median as f64 > calm as f64 * CROWDED
+        median as f64 > most_calm(calm)
     }
+}
+
+/// What a usual answer may take before that is a crowd, where it took so long in calmer times.
+fn most_calm(calm: u64) -> f64 {
+    calm as f64 * CROWDED
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -58,7 +58,7 @@ impl Exchange {
         let now = Instant::now();
         let service = self.service()?;
         let hedge = service.shared.hedge.as_ref()?;
-        if service.load.is_limited() || hedge.is_crowded() {
+        if service.load.is_limited() || hedge.is_crowded(now) {
             // Its instances are busy enough.
             return None;
         }
@@ -196,7 +196,7 @@ impl Exchange {
         let service = self.service();
         if let Some(hedge) = service.and_then(|service| service.shared.hedge.as_ref()) {
             let began = self.hedge.as_ref().map_or(self.attempted, |it| it.began);
-            hedge.note_answer(now.saturating_duration_since(began));
+            hedge.note_answer(now.saturating_duration_since(began), now);
         }
     }
 
