@@ -6,7 +6,7 @@ use std::time::Instant;
 use polity_core::Rng;
 use polity_resilience::CircuitBreaker;
 use polity_resilience::circuit_breaker::{Change as BreakerChange, Permit, Rejected};
-use polity_resilience::outlier::{Change, Ejection, Ending};
+use polity_resilience::outlier::{Change, Ejection, Ended, Ending};
 
 use crate::instance::Instance;
 use crate::service::{Service, ServicePolicy};
@@ -65,11 +65,11 @@ fn log(change: Option<BreakerChange>, service: &str, instance: Option<&str>) {
 
 impl Service {
     /// Notes how an attempt at `instance` ended, and leaves it out if that was one failure too many.
-    pub(crate) fn judge(&self, instance: &Instance, ended: Ending, now: Instant) {
+    pub(crate) fn judge(&self, instance: &Instance, ended: &Ended) {
         let Some(outliers) = &self.shared.outliers else {
             return;
         };
-        if let Some(ejection) = outliers.note(&instance.record, ended, &self.ready, now) {
+        if let Some(ejection) = outliers.note(&instance.record, ended, &self.ready) {
             self.eject(instance, &ejection);
             self.ready.refresh();
         }

@@ -4,11 +4,13 @@
 //! failed connections in a row, or a success rate well below the fleet's. A health check does not see
 //! these: it asks one thing every few seconds, and an instance that answers it may fail all else.
 //!
-//! Two things differ, both so that nothing is ejected that is no outlier. Errors in a row eject only
+//! Three things differ, all so that nothing is ejected that is no outlier. Errors in a row eject only
 //! while most of the others do without: requests that fail wherever they go, such as those of one
 //! broken client, would else take a small fleet's endpoints out one by one. And a success rate must be
 //! below the mean by [`MIN_GAP`], however little the others scatter: among four perfect ones, 99.9% is
-//! far outside of any deviation.
+//! far outside of any deviation. And errors are in a row only if they came one after the other, not all
+//! of one [occasion](OCCASION): an instance that stood still for a moment finds a line of requests before it, and
+//! refuses at once what is more than it holds.
 //!
 //! Requests only count, on one cache line of their endpoint's; [`Detector::sweep`] draws conclusions.
 //! The one that makes too many in a row has its endpoint ejected at once.
@@ -25,6 +27,10 @@ pub use record::Record;
 
 /// A success rate this little below the mean ejects nobody: one failure more in a hundred.
 pub const MIN_GAP: f64 = 0.01;
+
+/// Within so long after an error, another counts as the same one if its request was under way already when
+/// that came.
+pub const OCCASION: Duration = Duration::from_millis(100);
 
 /// What makes an outlier, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +73,17 @@ pub enum Ending {
     Error,
     /// Without an answer: no connection, one that broke, or not in time.
     NoAnswer,
+}
+
+/// A request that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// How.
+    pub ending: Ending,
+    /// When it was sent.
+    pub began: Instant,
+    /// When it ended.
+    pub at: Instant,
 }
 
 /// Why an endpoint is ejected.
@@ -156,12 +173,11 @@ impl Detector {
     pub fn note<R: AsRef<Record>>(
         &self,
         endpoint: &Record,
-        ending: Ending,
+        ended: &Ended,
         fleet: &[R],
-        now: Instant,
     ) -> Option<Ejection> {
-        let failures = endpoint.note(ending);
-        let (limit, reason) = match ending {
+        let failures = endpoint.note(ended)?;
+        let (limit, reason) = match ended.ending {
             Ending::Success => return None,
             Ending::Error => (self.settings.consecutive_errors, Reason::ConsecutiveErrors),
             Ending::NoAnswer => (
@@ -176,7 +192,7 @@ impl Detector {
         let _turn = self.turn.try_lock().ok()?;
         let differs = most_others_do_without(endpoint, fleet);
         (differs && self.may_eject(endpoint, fleet))
-            .then(|| endpoint.eject(reason, &self.settings, now))
+            .then(|| endpoint.eject(reason, &self.settings, ended.at))
     }
 
     /// Looks at the whole fleet, and says what changes: to be called every second or so.

@@ -136,8 +136,13 @@ impl Node {
         self.balancer
             .observe(&known.endpoint, &observation, moment(now));
         if let Some(detector) = &self.ejection {
-            let now = self.origin + BEFORE + now;
-            let ejection = detector.note(&known.record, ending.ending, &self.roster, now);
+            let took = ending.latency.unwrap_or_default();
+            let ended = outlier::Ended {
+                ending: ending.ending,
+                began: self.origin + BEFORE + now.saturating_sub(took),
+                at: self.origin + BEFORE + now,
+            };
+            let ejection = detector.note(&known.record, &ended, &self.roster);
             if ejection.is_some() {
                 known.endpoint.eject();
                 self.roster.refresh();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use polity_balance::{InFlight, Observation};
 use polity_http::{Fault, ResponseHead};
-use polity_resilience::outlier::Ending as Ended;
+use polity_resilience::outlier::{self, Ending as Ended};
 
 use super::{Exchange, Unwanted};
 use crate::instance::Instance;
@@ -111,7 +111,12 @@ impl Exchange {
     /// Holds the instance against the others.
     pub(super) fn judge(&self, place: &Instance, ended: Ended, now: Instant) {
         if let Some(service) = self.service() {
-            service.judge(place, ended, now);
+            let ended = outlier::Ended {
+                ending: ended,
+                began: self.attempted,
+                at: now,
+            };
+            service.judge(place, &ended);
         }
     }
 

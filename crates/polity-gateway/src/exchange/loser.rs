@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use polity_balance::{InFlight, Observation};
 use polity_http::{Abandoned, Fault, ResponseHead};
-use polity_resilience::outlier::Ending as Ended;
+use polity_resilience::outlier::{self, Ending as Ended};
 
 use super::endings::{answered_with, ended};
 use crate::failures::Permits;
@@ -68,6 +68,11 @@ impl Loser {
         place.statistics.note(Ending::from(ended), took);
         let balancer = &service.shared.balancer;
         balancer.observe(&place.endpoint, &observation, moment(at));
-        service.judge(place, ended, at);
+        let ended = outlier::Ended {
+            ending: ended,
+            began: self.attempted,
+            at,
+        };
+        service.judge(place, &ended);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Ejection, Ending, Reason, Settings};
+use super::{Ejection, Ended, Ending, OCCASION, Reason, Settings};
 
 /// How an endpoint has done, shared by all threads. All relaxed: nothing else is published by it. On
 /// cache lines of its own, as every request writes it.
@@ -12,6 +12,8 @@ use super::{Ejection, Ending, Reason, Settings};
 pub struct Record {
     /// Since the interval began: requests in the upper half, failures in the lower.
     counts: AtomicU64,
+    /// When the last error came that was counted as one more of `errors`, in microseconds since the origin.
+    erred: AtomicU64,
     /// In a row.
     errors: AtomicU32,
     /// In a row.
@@ -35,6 +37,7 @@ impl Record {
     pub fn new(now: Instant) -> Self {
         Self {
             counts: AtomicU64::new(0),
+            erred: AtomicU64::new(0),
             errors: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
             ejections: AtomicU32::new(0),
@@ -57,24 +60,42 @@ impl Record {
         reason.filter(|_| until & EJECTED != 0)
     }
 
-    /// Counts a request, and gives how many in a row have failed in the same way.
-    pub(super) fn note(&self, ending: Ending) -> u32 {
-        let failed = u64::from(ending != Ending::Success);
+    /// Counts a request, and gives how many in a row have failed in the same way, if it is one more.
+    pub(super) fn note(&self, ended: &Ended) -> Option<u32> {
+        let failed = u64::from(ended.ending != Ending::Success);
         self.counts.fetch_add(REQUEST | failed, Ordering::Relaxed);
         let one_more = |count: &AtomicU32| count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        match ending {
+        match ended.ending {
             Ending::Success => {
                 reset(&self.errors);
                 reset(&self.unanswered);
-                0
+                None
             }
             Ending::Error => {
                 // There was a connection, and there was an answer.
                 reset(&self.unanswered);
-                one_more(&self.errors)
+                self.is_another(ended).then(|| one_more(&self.errors))
             }
-            Ending::NoAnswer => one_more(&self.unanswered),
+            Ending::NoAnswer => Some(one_more(&self.unanswered)),
         }
+    }
+
+    /// Whether an error is one more, not of the same occasion as the one before. Two threads may both have the
+    /// first of an occasion.
+    fn is_another(&self, ended: &Ended) -> bool {
+        let at = self.micros(ended.at);
+        let before = self.erred.load(Ordering::Relaxed);
+        let is_first = self.errors.load(Ordering::Relaxed) == 0;
+        let is_later = at.saturating_sub(before) >= OCCASION.as_micros() as u64;
+        let is_another = is_first || is_later || self.micros(ended.began) >= before;
+        if is_another {
+            self.erred.store(at, Ordering::Relaxed);
+        }
+        is_another
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.origin).as_micros() as u64
     }
 
     /// Whether its last request has failed.

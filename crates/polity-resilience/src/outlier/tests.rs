@@ -24,9 +24,24 @@ impl Scene {
         }
     }
 
+    /// A request that is sent when those before have ended.
     fn note(&self, endpoint: usize, ending: Ending) -> Option<Ejection> {
+        self.note_begun(endpoint, ending, Duration::ZERO)
+    }
+
+    /// One that was sent so long ago.
+    fn note_begun(&self, endpoint: usize, ending: Ending, ago: Duration) -> Option<Ejection> {
         let record = &self.fleet[endpoint];
-        self.detector.note(record, ending, &self.fleet, self.now)
+        self.detector
+            .note(record, &self.ended(ending, ago), &self.fleet)
+    }
+
+    fn ended(&self, ending: Ending, ago: Duration) -> Ended {
+        Ended {
+            ending,
+            began: self.now.checked_sub(ago).expect("there was such a time"),
+            at: self.now,
+        }
     }
 
     /// `times` such endings in a row, and what came of the last of them.
@@ -100,6 +115,37 @@ fn requests_without_an_answer_are_counted_for_themselves() {
     let expected = ejection(Reason::ConnectionFailures, 30);
     assert_eq!(scene.repeat(0, Ending::NoAnswer, 5), expected);
     assert_eq!(scene.fleet[0].ejection(), Some(Reason::ConnectionFailures));
+}
+
+#[test]
+fn errors_of_one_occasion_are_no_row() {
+    let mut scene = Scene::new(Settings::default(), 3);
+    scene.now += SECOND;
+    // It stood still, and refuses what has come meanwhile beyond what it holds.
+    let waited = Duration::from_millis(400);
+    for _ in 0..60 {
+        assert_eq!(scene.note_begun(0, Ending::Error, waited), None);
+    }
+    // It refuses what comes then, too: four more.
+    assert_eq!(scene.repeat(0, Ending::Error, 3), None);
+    assert_eq!(
+        scene.note(0, Ending::Error),
+        ejection(Reason::ConsecutiveErrors, 30)
+    );
+}
+
+#[test]
+fn errors_that_take_long_are_in_a_row_however_many_are_under_way() {
+    let mut scene = Scene::new(Settings::default(), 3);
+    scene.now += 60 * SECOND;
+    for _ in 0..4 {
+        assert_eq!(scene.note_begun(0, Ending::Error, 30 * SECOND), None);
+        scene.now += OCCASION;
+    }
+    assert_eq!(
+        scene.note_begun(0, Ending::Error, 30 * SECOND),
+        ejection(Reason::ConsecutiveErrors, 30)
+    );
 }
 
 #[test]
@@ -230,9 +276,8 @@ fn an_endpoint_that_is_not_of_the_fleet_takes_no_place_in_it() {
     let scene = Scene::new(Settings::default(), 3);
     let gone = Record::new(scene.now);
     for _ in 0..10 {
-        let noted = scene
-            .detector
-            .note(&gone, Ending::Error, &scene.fleet, scene.now);
+        let error = scene.ended(Ending::Error, Duration::ZERO);
+        let noted = scene.detector.note(&gone, &error, &scene.fleet);
         assert_eq!(noted, None);
     }
 }
