@@ -11,7 +11,8 @@ use crate::{client, cookies};
 
 impl Exchange {
     /// The hash that the service's policy tells the request apart by; none where it asks for none, or
-    /// the request does not have what it asks for.
+    /// the request does not have what it asks for. What is empty tells nobody apart: all whose cookie was
+    /// taken back would go to one instance.
     pub(super) fn key_of(&self, head: &RequestHead<'_>) -> Option<u64> {
         let value = match self.hash_by()? {
             HashBy::Ip => {
@@ -23,6 +24,9 @@ impl Exchange {
             HashBy::Header(name) => head.header(name)?,
             HashBy::Cookie(name) => cookies::find(head, name)?,
         };
+        if value.is_empty() {
+            return None;
+        }
         let mut hash = StableHash::default();
         hash.write(value);
         Some(hash.finish())

@@ -209,6 +209,12 @@ async fn a_request_without_what_the_hash_is_of_goes_anywhere() {
     let header = "{ policy = \"hash\", by = \"header:x-user\" }";
     let (system, _origins) = fleet(&service(header), &[1, 1, 1]).await;
     assert_eq!(answered(&system, 100).await.len(), 3);
+    let empty = "GET / HTTP/1.1\r\nhost: a\r\nx-user: \r\n\r\n";
+    let mut met = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        met.insert(by(&system.client().await.ask(empty).await));
+    }
+    assert_eq!(met.len(), 3, "nothing is no key");
 }
 
 #[tokio::test]
