@@ -99,7 +99,7 @@ impl Service {
         let ask = Ask {
             now: NOW,
             key,
-            prefers: None,
+            ..Ask::default()
         };
         self.balancer
             .choose(&self.roster, black_box(&ask), black_box(rng), |_| true)

@@ -41,6 +41,8 @@ pub struct Ask {
     pub key: Option<u64>,
     /// The endpoint, by its identity, that it goes to if that may be chosen, whatever the policy says.
     pub prefers: Option<u64>,
+    /// Whether other zones are as good as the own: for a request that has failed here already.
+    pub anywhere: bool,
 }
 
 impl Balancer {
@@ -70,8 +72,8 @@ impl Balancer {
         wanted: impl Fn(&E) -> bool,
     ) -> Option<usize> {
         let places = match self.settings.policy.heeds_zones() {
-            true => roster.reach(rng),
-            false => roster.len(),
+            true if !ask.anywhere => roster.reach(rng),
+            _ => roster.len(),
         };
         let ramp = self.ramp(roster, ask.now);
         let candidates = Candidates::new(roster, places, ramp, ask.now, wanted);
@@ -164,7 +166,7 @@ impl Balancer {
         roster: &Roster<E>,
         rng: &mut dyn Rng,
     ) -> impl Iterator<Item = usize> {
-        let places = roster.probes().map_or(0, |_| roster.len());
+        let places = roster.probes().map_or(0, |_| roster.reach(rng));
         let first = rng.below(places);
         // At equal distances from a random place: none is asked twice for one request.
         let count = PROBES.min(places);

@@ -106,6 +106,7 @@ proptest! {
         now in moments(),
         key in prop::option::of(any::<u64>()),
         prefers in prop::option::of(0..4u64),
+        anywhere in any::<bool>(),
         panic_threshold in 0f32..1.5,
         seed in any::<u64>(),
     ) {
@@ -129,7 +130,7 @@ proptest! {
                 balancer.probed(&roster, place, &answer, now);
             }
             for _ in 0..3 {
-                let ask = Ask { now, key, prefers };
+                let ask = Ask { now, key, prefers, anywhere };
                 let chosen = balancer.choose(&roster, &ask, &mut rng, wanted);
                 prop_assert_eq!(chosen.is_some(), possible, "{:?}", policy);
                 if let Some(place) = chosen {

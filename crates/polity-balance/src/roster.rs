@@ -21,6 +21,10 @@ mod tests;
 /// there while 5 of 7 of its capacity are healthy. Envoy's overprovisioning factor.
 const OVERPROVISIONING: f32 = 1.4;
 
+/// Endpoints that fail more often are no healthy part of a zone. Only a few of a fleet may be ejected at
+/// once, and when a whole zone is down, that is more than a few.
+const FAILING: f32 = 0.2;
+
 /// Endpoints to choose from. Made anew whenever one comes, goes or changes its weight; those of the
 /// own zone stand first.
 #[derive(Debug)]
@@ -67,15 +71,15 @@ impl<E: AsRef<Endpoint>> Roster<E> {
             own_share: AtomicU32::new(0),
             endpoints,
         };
-        roster.refresh();
+        roster.refresh(Moment::default());
         roster
     }
 
-    /// Draws the conclusions of which endpoints are [ejected](Endpoint::eject). To be called after
-    /// one was, or was readmitted.
-    pub fn refresh(&self) {
+    /// Draws the conclusions of which endpoints are [ejected](Endpoint::eject), and which fail. To be
+    /// called after one was ejected or readmitted, and now and then.
+    pub fn refresh(&self, now: Moment) {
         let (own, other) = self.endpoints.split_at(self.own);
-        let (own, other) = (Capacity::of(own), Capacity::of(other));
+        let (own, other) = (Capacity::of(own, now), Capacity::of(other, now));
         let healthy = own.healthy + other.healthy;
         let threshold = self.panic_threshold * (own.all + other.all) as f32;
         // Whatever the threshold: requests that go nowhere are no better off.
@@ -84,7 +88,9 @@ impl<E: AsRef<Endpoint>> Roster<E> {
         let share = match (own.all, other.all) {
             (0, _) => 0.0,
             (_, 0) => 1.0,
-            _ => (OVERPROVISIONING * own.healthy as f32 / own.all as f32).min(1.0),
+            // What fails everywhere does so abroad too.
+            _ if other.well == 0 => own.share(own.healthy),
+            _ => own.share(own.well),
         };
         self.own_share.store(share.to_bits(), Ordering::Relaxed);
     }
@@ -166,11 +172,17 @@ impl<E> Deref for Roster<E> {
 struct Capacity {
     all: u64,
     healthy: u64,
+    /// Of those, the part that does not fail.
+    well: u64,
 }
 
 impl Capacity {
-    fn of<E: AsRef<Endpoint>>(endpoints: &[E]) -> Self {
-        let mut sums = Self { all: 0, healthy: 0 };
+    fn of<E: AsRef<Endpoint>>(endpoints: &[E], now: Moment) -> Self {
+        let mut sums = Self {
+            all: 0,
+            healthy: 0,
+            well: 0,
+        };
         for endpoint in endpoints.iter().map(AsRef::as_ref) {
             let state = endpoint.look();
             if state.is_retired() {
@@ -180,8 +192,15 @@ impl Capacity {
             sums.all += weight;
             if !state.is_ejected() {
                 sums.healthy += weight;
+                let fails = endpoint.failure_rate(now) > FAILING;
+                sums.well += if fails { 0 } else { weight };
             }
         }
         sums
+    }
+
+    /// The share of requests that so much of it bears.
+    fn share(&self, part: u64) -> f32 {
+        (OVERPROVISIONING * part as f32 / self.all as f32).min(1.0)
     }
 }

@@ -45,10 +45,10 @@ fn an_ejected_endpoint_gets_nothing_until_it_is_readmitted() {
     let roster = Roster::new(&random(), all.clone());
     assert!(all[1].eject());
     assert!(!all[1].eject());
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert_eq!(chosen(random(), &roster)[1], 0);
     assert!(all[1].readmit());
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert!(chosen(random(), &roster)[1] > 3_000);
 }
 
@@ -57,11 +57,11 @@ fn where_too_few_are_healthy_all_are_used() {
     let all = endpoints(&[Zone::Own; 5]);
     let roster = Roster::new(&random(), all.clone());
     all.iter().take(2).for_each(|endpoint| _ = endpoint.eject());
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert!(!roster.is_panicking());
     assert_eq!(chosen(random(), &roster)[..2], [0, 0]);
     all[2].eject();
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert!(roster.is_panicking());
     assert!(chosen(random(), &roster).iter().all(|count| *count > 1_800));
 }
@@ -75,10 +75,10 @@ fn without_a_threshold_what_is_ejected_is_used_only_when_nothing_else_is_left() 
     let all = endpoints(&[Zone::Own; 2]);
     let roster = Roster::new(&settings, all.clone());
     all[0].eject();
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert_eq!(chosen(settings, &roster), [0, 10_000]);
     all[1].eject();
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert!(chosen(settings, &roster).iter().all(|count| *count > 4_800));
 }
 
@@ -98,14 +98,95 @@ fn the_own_zone_serves_all_until_it_is_short_of_healthy_endpoints() {
     };
     all[3].eject();
     all[4].eject();
-    roster.refresh();
+    roster.refresh(Moment::default());
     assert_eq!(abroad(&roster), 0);
     // 3 of 7 are left: 1.4 * 3 / 7 = 60 % stay, and of the others 7 of 10 go abroad.
     all[5].eject();
     all[6].eject();
-    roster.refresh();
+    roster.refresh(Moment::default());
     let went = abroad(&roster);
     assert!((2_600..3_000).contains(&went), "{went}");
+}
+
+/// Notes that so many requests there went wrong, or well.
+fn note(endpoint: &Endpoint, requests: usize, failed: bool) {
+    (0..requests).for_each(|_| endpoint.note(failed, NOW));
+}
+
+const NOW: Moment = Moment(100_000);
+
+/// Only a few of a fleet may be ejected at once: a zone that is down has to be seen without.
+#[test]
+fn a_zone_that_fails_is_left_although_its_endpoints_are_not_ejected() {
+    let zones = [Zone::Own, Zone::Own, Zone::Own, Zone::Other, Zone::Other];
+    let (balancer, mut rng) = (
+        Balancer::new(Settings::new(Policy::default())),
+        SplitMix64::new(5),
+    );
+    let all = endpoints(&zones);
+    let roster = Roster::new(balancer.settings(), all.clone());
+    let mut abroad = || {
+        roster.refresh(NOW);
+        let ask = Ask {
+            now: NOW,
+            ..Ask::default()
+        };
+        let places = (0..1_000).map(|_| balancer.choose(&roster, &ask, &mut rng, |_| true));
+        places.filter(|place| *place >= Some(3)).count()
+    };
+    assert_eq!(abroad(), 0);
+    all[..3]
+        .iter()
+        .for_each(|endpoint| note(endpoint, 10, true));
+    assert_eq!(abroad(), 1_000);
+    // What fails abroad as well is no reason to go there.
+    all[3..]
+        .iter()
+        .for_each(|endpoint| note(endpoint, 10, true));
+    assert_eq!(abroad(), 0);
+    all.iter().for_each(|endpoint| note(endpoint, 100, false));
+    assert_eq!(abroad(), 0);
+}
+
+#[test]
+fn a_request_that_has_failed_in_its_zone_may_go_anywhere() {
+    let all = endpoints(&[Zone::Own, Zone::Own, Zone::Other]);
+    for policy in [Policy::default(), Policy::Random, Policy::RoundRobin] {
+        let settings = Settings::new(policy);
+        let roster = Roster::new(&settings, all.clone());
+        let (balancer, mut rng) = (Balancer::new(settings), SplitMix64::new(5));
+        let ask = Ask {
+            anywhere: true,
+            ..Ask::default()
+        };
+        let places = (0..1_000).map(|_| balancer.choose(&roster, &ask, &mut rng, |_| true));
+        let abroad = places.filter(|place| *place == Some(2)).count();
+        assert!((200..500).contains(&abroad), "{policy:?}: {abroad}");
+    }
+}
+
+#[test]
+fn endpoints_of_other_zones_are_not_asked_and_not_chosen_for_what_they_answered() {
+    let settings = Settings::new(Policy::Prequal);
+    let all = endpoints(&[Zone::Own, Zone::Own, Zone::Other, Zone::Other]);
+    let roster = Roster::new(&settings, all);
+    let (balancer, mut rng) = (Balancer::new(settings), SplitMix64::new(5));
+    let answer = |in_flight| crate::ProbeAnswer {
+        in_flight,
+        latency: std::time::Duration::from_millis(u64::from(in_flight)),
+    };
+    let ask = Ask {
+        now: NOW,
+        ..Ask::default()
+    };
+    for _ in 0..100 {
+        let asked: Vec<_> = balancer.to_probe(&roster, &mut rng).collect();
+        assert!(asked.iter().all(|place| *place < 2), "{asked:?}");
+        // Of when the own zone was short.
+        (0..4).for_each(|place| balancer.probed(&roster, place, &answer(9 - place as u32), NOW));
+        let chosen = balancer.choose(&roster, &ask, &mut rng, |_| true);
+        assert!(chosen < Some(2), "{chosen:?}");
+    }
 }
 
 #[test]

@@ -213,6 +213,7 @@ impl Builder {
             }
         }
         let ready = Roster::new(&settings, ready);
+        ready.refresh(moment(now));
         Service {
             name: name.clone(),
             policy,

@@ -9,6 +9,7 @@ use polity_resilience::circuit_breaker::{Change as BreakerChange, Permit, Reject
 use polity_resilience::outlier::{Change, Ejection, Ended, Ending};
 
 use crate::instance::Instance;
+use crate::moment::moment;
 use crate::service::{Service, ServicePolicy};
 
 /// What circuit breakers have let an attempt through.
@@ -71,7 +72,7 @@ impl Service {
         };
         if let Some(ejection) = outliers.note(&instance.record, ended, &self.ready) {
             self.eject(instance, &ejection);
-            self.ready.refresh();
+            self.refresh(ended.at);
         }
     }
 
@@ -93,7 +94,25 @@ impl Service {
                 });
             }
         }
-        self.ready.refresh();
+        self.refresh(now);
+    }
+
+    /// Draws the conclusions for choices, and says when these begin or cease to be of all instances.
+    fn refresh(&self, now: Instant) {
+        let before = self.ready.is_panicking();
+        self.ready.refresh(moment(now));
+        let service = self.name.as_str();
+        match (before, self.ready.is_panicking()) {
+            (false, true) => tracing::warn!(
+                service,
+                "so few instances are healthy that those left out get requests too (`panic_threshold`)"
+            ),
+            (true, false) => tracing::info!(
+                service,
+                "enough instances are healthy: those left out get no requests"
+            ),
+            _ => {}
+        }
     }
 
     fn eject(&self, instance: &Instance, ejection: &Ejection) {

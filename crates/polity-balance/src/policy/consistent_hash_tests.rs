@@ -76,7 +76,7 @@ fn only_the_keys_of_an_ejected_endpoint_move_and_they_come_back() {
         let service = roster(policy, &all);
         let before = places(policy, &service, 1);
         all[3].eject();
-        service.refresh();
+        service.refresh(Moment::default());
         let meanwhile = places(policy, &service, 1);
         let mut heirs = [0; 10];
         for (before, meanwhile) in before.iter().zip(&meanwhile) {
@@ -91,7 +91,7 @@ fn only_the_keys_of_an_ejected_endpoint_move_and_they_come_back() {
             assert!((5..60).contains(keys), "{heirs:?}");
         }
         all[3].readmit();
-        service.refresh();
+        service.refresh(Moment::default());
         assert_eq!(places(policy, &service, 1), before);
     }
 }

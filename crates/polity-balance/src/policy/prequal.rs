@@ -13,8 +13,10 @@ pub(crate) fn choose<E: AsRef<Endpoint>, F: Fn(&E) -> bool>(
     outage: &Outage,
     rng: &mut dyn Rng,
 ) -> Option<usize> {
+    // Of those within reach: what others answered is kept for when they are.
+    let admits = |place| place < candidates.places() && candidates.admits(place);
     let taken = candidates
         .probes()
-        .and_then(|probes| probes.take(candidates.now, |place| candidates.admits(place)));
+        .and_then(|probes| probes.take(candidates.now, admits));
     taken.or_else(|| power_of_two::choose(candidates, &Factors::default(), outage, rng))
 }

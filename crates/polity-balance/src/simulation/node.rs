@@ -100,7 +100,7 @@ impl Node {
         let ask = Ask {
             now: moment(now),
             key: Some(key),
-            prefers: None,
+            ..Ask::default()
         };
         self.balancer
             .begin(&self.roster, &ask, &mut self.rng, |_| true)
@@ -145,7 +145,7 @@ impl Node {
             let ejection = detector.note(&known.record, &ended, &self.roster);
             if ejection.is_some() {
                 known.endpoint.eject();
-                self.roster.refresh();
+                self.roster.refresh(moment(now));
             }
         }
     }
@@ -166,7 +166,7 @@ impl Node {
                 Change::Returned => peer.0.endpoint.readmit(),
             };
         });
-        self.roster.refresh();
+        self.roster.refresh(moment(now));
     }
 
     pub(super) fn in_flight(&self) -> u64 {

@@ -111,6 +111,7 @@ impl Exchange {
             now: moment(now),
             key: self.key,
             prefers: self.session.and_then(|session| session.instance),
+            anywhere: !self.tried.is_empty(),
         };
         let mut rng = self.thread.rng.borrow_mut();
         let balancer = &service.shared.balancer;

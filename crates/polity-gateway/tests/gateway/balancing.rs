@@ -261,6 +261,34 @@ async fn requests_stay_in_the_gateways_zone_while_it_is_well() {
     assert_eq!(answered(&system, 5).await, [("a-2".to_owned(), 5)].into());
 }
 
+/// Neither is it seen by outlier detection, which leaves out one of six at once.
+#[tokio::test]
+async fn a_zone_that_is_down_costs_a_moment_and_not_every_request() {
+    let plan = format!(
+        "[gateway]\nlisten = \"127.0.0.1:0\"\nzone = \"near\"\n{}",
+        service("\"p2c\"")
+    );
+    let system = System::start(&plan).await;
+    let mut far = Vec::new();
+    for number in 1..=6 {
+        let id = format!("a-{number}");
+        let origin = Origin::start(&id).await;
+        let port = origin.address.port();
+        let zone = if number <= 3 { "near" } else { "far" };
+        put(&system, &id, port, 1, Some(zone));
+        // Nobody has told the catalog that those near are gone.
+        (number > 3).then(|| far.push(origin));
+    }
+    until(|| system.handle.instance_stats(&"a-6".into()).is_some()).await;
+    let mut client = system.client().await;
+    let mut failed = 0;
+    for _ in 0..200 {
+        failed += usize::from(client.get("/").await.status != 200);
+    }
+    // A second try meets another that is gone, until those are known to be.
+    assert!(failed <= 10, "{failed} of 200");
+}
+
 #[tokio::test]
 async fn a_service_is_balanced_anew_after_an_edit() {
     let (system, _origins) = fleet(&service("\"p2c\""), &[1, 1, 1]).await;
