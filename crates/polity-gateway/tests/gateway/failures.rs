@@ -13,19 +13,19 @@ const GET: &str = "GET /orders HTTP/1.1\r\nhost: a\r\n\r\n";
 const POST: &str = "POST /orders HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody";
 
 /// An instance that answers whatever it is told to.
-struct Double {
+pub(crate) struct Double {
     answer: Arc<Mutex<String>>,
     seen: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
 /// A whole answer.
-fn answer(status: u16, fields: &str) -> String {
+pub(crate) fn answer(status: u16, fields: &str) -> String {
     format!("HTTP/1.1 {status} X\r\n{fields}content-length: 4\r\n\r\nbody")
 }
 
 impl Double {
-    async fn start(system: &System, id: &str, answer: String) -> Self {
+    pub(crate) async fn start(system: &System, id: &str, answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let double = Self {
@@ -61,7 +61,7 @@ impl Double {
         self.seen.load(Ordering::SeqCst)
     }
 
-    fn answers(&self, answer: String) {
+    pub(crate) fn answers(&self, answer: String) {
         *self.answer.lock().unwrap() = answer;
     }
 }

@@ -19,6 +19,7 @@ mod log;
 mod overload;
 mod redirects;
 mod retries;
+mod rolls;
 mod routes;
 mod sessions;
 mod support;

@@ -3,6 +3,7 @@
 use polity_catalog::{Change, Health, Instance};
 
 use crate::balancing::{by, fleet, put, service};
+use crate::failures::{self, Double};
 use crate::support::{Answer, Origin, System, name, until};
 
 /// Name and value of the cookie that the answer sets.
@@ -124,6 +125,54 @@ async fn a_session_dies_with_its_instance_without_an_error() {
     let (other, moved) = with(&system, &mine).await;
     assert_ne!(other, by(&first));
     assert!(moved.is_some());
+}
+
+/// It is asked for by name, whatever else the policy looks at.
+#[tokio::test]
+async fn a_session_stays_with_a_light_instance_of_another_zone() {
+    let sticky = service("{ policy = \"p2c\", sticky = \"stay\" }");
+    let plan = format!("[gateway]\nlisten = \"127.0.0.1:0\"\nzone = \"near\"\n{sticky}");
+    let system = System::start(&plan).await;
+    let (far, near) = (Origin::start("a-1").await, Origin::start("a-2").await);
+    put(&system, "a-1", far.address.port(), 1, Some("far"));
+    until(|| system.handle.instance_stats(&"a-1".into()).is_some()).await;
+    let mine = cookie(&system.get("/").await).expect("a session");
+    put(&system, "a-2", near.address.port(), 9, Some("near"));
+    until(|| system.handle.instance_stats(&"a-2".into()).is_some()).await;
+    assert_eq!(by(&system.get("/").await), "a-2");
+    for _ in 0..6 {
+        assert_eq!(with(&system, &mine).await, ("a-1".to_owned(), None));
+    }
+    // It goes and is back: whoever has not asked meanwhile is with it still.
+    assert_eq!(system.leave("a", "a-1").await, 0);
+    put(&system, "a-1", far.address.port(), 1, Some("far"));
+    until(|| system.handle.instance_stats(&"a-1".into()).is_some()).await;
+    assert_eq!(with(&system, &mine).await, ("a-1".to_owned(), None));
+}
+
+#[tokio::test]
+async fn a_session_moves_from_an_instance_that_is_left_out_unless_all_are_used() {
+    for (threshold, stays) in [("0", false), ("0.8", true)] {
+        let plan = format!(
+            "[service.orders]\nrun = \"orders\"\nroute = \"/\"\n\
+             outlier = {{ consecutive_5xx = 3 }}\n\
+             balance = {{ sticky = \"stay\", panic_threshold = {threshold} }}\n"
+        );
+        let system = System::start(&plan).await;
+        let ill = Double::start(&system, "orders-1", failures::answer(200, "")).await;
+        let mine = cookie(&system.get("/").await).expect("a session");
+        let _well = Double::start(&system, "orders-2", failures::answer(200, "")).await;
+        ill.answers(failures::answer(500, ""));
+        let request = format!("GET / HTTP/1.1\r\nhost: a\r\ncookie: {mine}\r\n\r\n");
+        for _ in 0..3 {
+            let answer = system.client().await.ask(&request).await;
+            assert_eq!((answer.status, cookie(&answer)), (500, None));
+        }
+        assert!(system.handle.why_left_out(&"orders-1".into()).is_some());
+        let answer = system.client().await.ask(&request).await;
+        assert_eq!(answer.status == 500, stays, "{threshold}: {answer:?}");
+        assert_eq!(cookie(&answer).is_some(), !stays, "{threshold}");
+    }
 }
 
 #[tokio::test]
