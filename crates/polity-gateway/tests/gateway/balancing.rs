@@ -261,7 +261,7 @@ async fn requests_stay_in_the_gateways_zone_while_it_is_well() {
     assert_eq!(answered(&system, 5).await, [("a-2".to_owned(), 5)].into());
 }
 
-/// Neither is it seen by outlier detection, which leaves out one of six at once.
+/// Outlier detection leaves out one of six at once, and so does not see it.
 #[tokio::test]
 async fn a_zone_that_is_down_costs_a_moment_and_not_every_request() {
     let plan = format!(
