@@ -181,3 +181,7 @@ fn apply(
         other => invalid(format!("there is no operation {other} on a setting")),
     }
 }
+
+#[cfg(test)]
+#[path = "alter_configs_tests.rs"]
+mod tests;
