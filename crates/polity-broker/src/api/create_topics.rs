@@ -19,8 +19,8 @@ use crate::errors::Failure;
 use crate::node::{NODE_ID, Node};
 use crate::topics;
 
-/// Topics that one request may ask for: each takes some work of the disk.
-const MAX_TOPICS: usize = 10_000;
+/// Partitions that one request may ask for, as in Kafka: each takes some work of the disk.
+const MAX_ASKED: usize = 10_000;
 
 /// A topic as it is to be.
 struct Wanted {
@@ -38,17 +38,16 @@ pub(crate) async fn handle(
     for topic in &request.topics {
         *times.entry(topic.name.clone()).or_insert(0_usize) += 1;
     }
+    let asked: usize = request.topics.iter().map(|topic| asked(node, topic)).sum();
     let mut results = Vec::new();
     for topic in &request.topics {
         // What is named twice is refused, and answered once.
         let created = match times.remove(&topic.name) {
             None => continue,
-            Some(1) if request.topics.len() <= MAX_TOPICS => {
-                create(node, topic, request.validate_only).await
-            }
+            Some(1) if asked <= MAX_ASKED => create(node, topic, request.validate_only).await,
             Some(1) => Err(Failure::because(
                 ResponseError::PolicyViolation,
-                format!("more than {MAX_TOPICS} topics at once"),
+                format!("more than {MAX_ASKED} partitions at once"),
             )),
             Some(_) => Err(Failure::because(
                 ResponseError::InvalidRequest,
@@ -109,6 +108,11 @@ fn check(node: &Node, topic: &CreatableTopic) -> Result<Wanted, Failure> {
         partitions: partitions(node, topic)?,
         config,
     })
+}
+
+/// How many partitions a topic would have; one where that is refused for itself, or asked for wrongly.
+fn asked(node: &Node, topic: &CreatableTopic) -> usize {
+    partitions(node, topic).map_or(1, |count| count as usize)
 }
 
 /// How many partitions are asked for: by their number, or by a list of who is to have each.

@@ -18,6 +18,10 @@ use crate::errors::Failure;
 use crate::node::{NODE_ID, Node, Topic};
 use crate::topics;
 
+/// Topics that one request may have made by asking for them: each takes some work of the disk. Of those beyond
+/// clients are told that they have no leader yet, and ask again.
+const MAX_CREATED: usize = 100;
+
 pub(crate) async fn handle(
     node: &Arc<Node>,
     client: &Client,
@@ -40,7 +44,8 @@ pub(crate) async fn handle(
     );
     let topics = match request.topics {
         Some(topics) if call.version >= 1 || !topics.is_empty() => {
-            asked_for(node, topics, request.allow_auto_topic_creation).await
+            let may_create = request.allow_auto_topic_creation && node.config.auto_create_topics;
+            asked_for(node, topics, may_create.then_some(MAX_CREATED)).await
         }
         _ => node
             .log
@@ -61,11 +66,12 @@ pub(crate) async fn handle(
         .with_topics(topics.into_iter().map(with_operations).collect())
 }
 
-/// Each topic once, however often it is asked for: an answer must not grow far beyond its request.
+/// Each topic once, however often it is asked for: an answer must not grow far beyond its request. So many may
+/// be made, if any.
 async fn asked_for(
     node: &Arc<Node>,
     asked: Vec<MetadataRequestTopic>,
-    may_create: bool,
+    mut creatable: Option<usize>,
 ) -> Vec<MetadataResponseTopic> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -74,7 +80,7 @@ async fn asked_for(
             continue;
         }
         let response = match &topic.name {
-            Some(name) => match by_name(node, name, may_create).await {
+            Some(name) => match by_name(node, name, &mut creatable).await {
                 Ok(topic) => describe(&topic),
                 Err(failure) => MetadataResponseTopic::default()
                     .with_error_code(failure.code)
@@ -92,15 +98,21 @@ async fn asked_for(
     found
 }
 
-async fn by_name(node: &Arc<Node>, name: &str, may_create: bool) -> Result<Arc<Topic>, Failure> {
+async fn by_name(
+    node: &Arc<Node>,
+    name: &str,
+    creatable: &mut Option<usize>,
+) -> Result<Arc<Topic>, Failure> {
     if let Some(topic) = node.log.topic(name) {
         return Ok(topic);
     }
     let name = topics::checked(name)?;
-    let may_create = may_create && node.config.auto_create_topics;
-    if !may_create || topics::is_internal(name.as_str()) {
-        return Err(ResponseError::UnknownTopicOrPartition.into());
-    }
+    let is_internal = topics::is_internal(name.as_str());
+    let left = creatable.as_mut().filter(|_| !is_internal);
+    let left = left.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    *left = left
+        .checked_sub(1)
+        .ok_or(ResponseError::LeaderNotAvailable)?;
     let made = node
         .create_topic(name.clone(), None, node.default_topic())
         .await;

@@ -1,5 +1,6 @@
 //! A broker over TCP: its own client, hostile bytes, and clients that other people wrote.
 
+mod bounds;
 mod clients;
 mod common;
 mod disk;
