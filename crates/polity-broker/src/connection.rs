@@ -135,8 +135,12 @@ impl Serving<'_> {
         if !call.is_small() {
             answers(node, call.key).admit().await;
         }
-        let key = call.key;
-        let answer = api::handle(node, self.client, &mut call).await?;
+        let (key, turn) = (call.key, node.budget.turn(call.elements()));
+        let handling = api::handle(node, self.client, &mut call);
+        let answer = match turn {
+            None => handling.await?,
+            Some(turn) => turn.take(handling).await?,
+        };
         let held = answers(node, key).hold(answer.weight());
         Ok(Some((answer, held)))
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::pressure::Patience;
+
 /// The largest Produce request, in bytes without its length (Kafka's `socket.request.max.bytes`).
 pub(crate) const MAX_PRODUCE_FRAME: usize = 100 * 1024 * 1024;
 
@@ -13,11 +15,18 @@ pub(crate) const MAX_FRAME: usize = 2 * 1024 * 1024;
 /// to some 200 bytes, however few it took on the wire.
 pub(crate) const MAX_ELEMENTS: usize = 64 * 1024;
 
-/// The same in all requests together that are being handled and have more than [`FEW_ELEMENTS`].
-pub(crate) const ALL_ELEMENTS: usize = 4 * MAX_ELEMENTS;
-
 /// Requests with up to so many elements are not counted.
 pub(crate) const FEW_ELEMENTS: usize = 256;
+
+/// Requests with more elements have a budget of their own and are worked on one at a time, so that they hold
+/// up no others.
+pub(crate) const MANY_ELEMENTS: usize = 4096;
+
+/// Elements in all requests together that are being handled and have more than [`FEW_ELEMENTS`].
+pub(crate) const SOME_ELEMENTS_BUDGET: usize = 2 * MAX_ELEMENTS;
+
+/// The same of those that have more than [`MANY_ELEMENTS`].
+pub(crate) const MANY_ELEMENTS_BUDGET: usize = 2 * MAX_ELEMENTS;
 
 /// What is read from a connection at once. Requests up to this size need no share of the budget.
 pub(crate) const READ_CHUNK: usize = 16 * 1024;
@@ -25,19 +34,17 @@ pub(crate) const READ_CHUNK: usize = 16 * 1024;
 /// Produce requests above this size have a budget of their own, so that a few that dawdle hold up no others.
 pub(crate) const LARGE_FRAME: usize = 2 * 1024 * 1024;
 
-/// What Produce requests above [`READ_CHUNK`] and up to [`LARGE_FRAME`] hold together, but for the one
-/// whose turn it is.
+/// What Produce requests above [`READ_CHUNK`] and up to [`LARGE_FRAME`] hold together.
 pub(crate) const PRODUCE_FRAMES_BUDGET: usize = 48 * 1024 * 1024;
 
-/// What Produce requests above [`LARGE_FRAME`] hold together, but for the one whose turn it is.
+/// What Produce requests above [`LARGE_FRAME`] hold together that fit into this.
 pub(crate) const LARGE_FRAMES_BUDGET: usize = 32 * 1024 * 1024;
 
-/// What all other requests hold together, but for the one whose turn it is.
-pub(crate) const OTHER_FRAMES_BUDGET: usize = 16 * 1024 * 1024;
+/// What those hold together that are still larger.
+pub(crate) const HUGE_FRAMES_BUDGET: usize = MAX_PRODUCE_FRAME;
 
-/// Up to this length a request is believed to be as long as it says, while there is plenty of memory:
-/// Kafka's clients send batches of up to a megabyte.
-pub(crate) const BELIEVED: usize = 1024 * 1024 + 64 * 1024;
+/// What all other requests hold together.
+pub(crate) const OTHER_FRAMES_BUDGET: usize = 16 * 1024 * 1024;
 
 /// What answers to Fetch that were not yet taken hold together, and likewise all others: their bytes, and [`OPEN_FILE`] for each piece of a
 /// file that they are to be sent from.
@@ -65,13 +72,15 @@ pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// and files that may be deleted otherwise.
 pub(crate) const MIN_PACE: usize = 64 * 1024;
 
-/// The same two while others wait for memory that it holds.
-pub(crate) const PRESSED_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same two while others wait for memory that it holds. Requests have the less time the more wait: those
+/// who stall, many times as many as there is memory for, are to cost the others seconds.
+pub(crate) const PRESSED_REQUESTS: Patience = &[
+    (64, Duration::from_millis(250)),
+    (8, Duration::from_secs(1)),
+    (1, Duration::from_secs(2)),
+];
+pub(crate) const PRESSED_ANSWERS: Patience = &[(1, Duration::from_secs(2))];
 pub(crate) const PRESSED_PACE: usize = 1024 * 1024;
-
-/// How long a request may hold some memory while it waits for more, and a second for each
-/// [`PRESSED_PACE`] of its bytes.
-pub(crate) const HOLDING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Produce requests of one connection that wait for the disk at once.
 pub(crate) const MAX_PENDING_ANSWERS: usize = 64;
@@ -81,6 +90,9 @@ pub(crate) const MAX_FETCH_WAIT: Duration = Duration::from_secs(60);
 
 /// Records in one answer to a Fetch, in bytes, whatever it asks for (Kafka's `fetch.max.bytes`).
 pub(crate) const MAX_FETCH_BYTES: usize = 55 * 1024 * 1024;
+
+/// From one word about connections that make room for others to the next.
+pub(crate) const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The pause after the system had no descriptor left for a connection.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

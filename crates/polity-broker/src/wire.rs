@@ -10,3 +10,4 @@ pub(crate) mod pressure;
 pub(crate) mod put;
 pub(crate) mod shape;
 pub(crate) mod shapes;
+pub(crate) mod turn;

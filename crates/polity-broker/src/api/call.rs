@@ -124,6 +124,11 @@ impl Call {
         self.decoded = None;
     }
 
+    /// Array elements and tagged fields in the body.
+    pub(crate) fn elements(&self) -> usize {
+        self.elements
+    }
+
     /// Whether its answer is small, whatever there is in the broker.
     pub(crate) fn is_small(&self) -> bool {
         use ApiKey as Key;

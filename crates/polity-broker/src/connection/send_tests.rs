@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
-use crate::limits::{PRESSED_TIMEOUT, STALL_TIMEOUT};
+use crate::limits::{PRESSED_ANSWERS, STALL_TIMEOUT};
 use crate::testing::connection;
 
 /// More than a connection's buffers hold.
@@ -82,11 +82,12 @@ async fn who_keeps_the_pace_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn while_others_wait_for_what_it_holds_the_pace_is_quicker() {
     let (_near, far) = connection().await;
-    let pressure = Pressure::default();
+    let pressure = Pressure::new(PRESSED_ANSWERS);
     let sending = send(&far, large(), Some(&pressure));
     tokio::pin!(sending);
-    assert!(timeout(3 * PRESSED_TIMEOUT, &mut sending).await.is_err());
+    let patience = PRESSED_ANSWERS[0].1;
+    assert!(timeout(3 * patience, &mut sending).await.is_err());
     let _waiting = pressure.wait();
-    let sent = timeout(PRESSED_TIMEOUT, sending).await;
+    let sent = timeout(patience, sending).await;
     assert!(sent.is_ok_and(|sent| is_given_up(&sent)));
 }

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use crate::limits::{ANSWERS_BUDGET, SMALL_ANSWER};
+use crate::limits::{ANSWERS_BUDGET, PRESSED_ANSWERS, SMALL_ANSWER};
 use crate::wire::pressure::Pressure;
 
 /// All answers that are not yet taken. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answers(Arc<Outstanding>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Outstanding {
     weight: AtomicUsize,
     taken: Notify,
@@ -28,6 +28,16 @@ struct Outstanding {
 pub(crate) struct Held {
     all: Answers,
     weight: usize,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(Arc::new(Outstanding {
+            weight: AtomicUsize::new(0),
+            taken: Notify::new(),
+            pressure: Pressure::new(PRESSED_ANSWERS),
+        }))
+    }
 }
 
 impl Answers {
@@ -98,12 +108,14 @@ mod tests {
         let waited = timeout(Duration::from_secs(60), answers.admit()).await;
         assert!(waited.is_err(), "it waits");
         let pressure = large.as_ref().expect("it is counted").pressure();
-        pressure.over().await;
+        let mut pressed = pressure.watch();
+        assert_eq!(pressed.patience(), None, "nobody waits any more");
         let waiting = tokio::spawn({
             let answers = answers.clone();
             async move { answers.admit().await }
         });
-        pressure.begun().await;
+        pressed.changed().await;
+        assert!(pressed.patience().is_some());
         drop(large);
         waiting.await.expect("it goes on");
         answers.admit().await;

@@ -1,25 +1,24 @@
 //! What requests that are not yet handled hold of memory, over all connections.
 //!
-//! A share grows with what has come of its request: the length that a request begins with is only a claim,
-//! and is believed up to [`BELIEVED`] bytes, and only while there is plenty. A connection whose share cannot
-//! grow is read no further, and TCP tells the client to wait. Two things keep that from lasting:
+//! A request that is more than [`READ_CHUNK`] is given room for all of it once that much has come: a length
+//! that is only claimed takes nothing from others. Until there is room its connection is read no further, and
+//! TCP tells the client to wait. Who waits holds nothing, so that no two can wait for each other, and room is
+//! given in the order in which it was asked for.
 //!
-//! - One request of a pool at a time has the *turn*. There is always room for the rest of it, kept back for
-//!   this, so that no two requests can each hold a half that the other waits for.
-//! - While somebody waits, requests that hold a share have a quicker pace to keep, or lose their connection:
-//!   see [`Pace`](crate::wire::pace::Pace). And who holds some while it waits for more itself may do so
-//!   for [`HOLDING_TIMEOUT`].
+//! While somebody waits, requests that have room keep a quicker pace or lose their connection, and a quicker
+//! one the more there are who wait: see [`Pace`](crate::wire::pace::Pace).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{
-    ALL_ELEMENTS, BELIEVED, FEW_ELEMENTS, HOLDING_TIMEOUT, IDLE_TIMEOUT, LARGE_FRAME,
-    LARGE_FRAMES_BUDGET, OTHER_FRAMES_BUDGET, PRESSED_PACE, PRODUCE_FRAMES_BUDGET, READ_CHUNK,
+    FEW_ELEMENTS, HUGE_FRAMES_BUDGET, LARGE_FRAME, LARGE_FRAMES_BUDGET, MANY_ELEMENTS,
+    MANY_ELEMENTS_BUDGET, OTHER_FRAMES_BUDGET, PRESSED_REQUESTS, PRODUCE_FRAMES_BUDGET, READ_CHUNK,
+    SOME_ELEMENTS_BUDGET,
 };
 use crate::wire::pressure::Pressure;
+use crate::wire::turn::Turn;
 
 /// What is counted by: a semaphore's permits are fewer than memory has bytes.
 const UNIT: usize = 1024;
@@ -29,9 +28,11 @@ const UNIT: usize = 1024;
 pub(crate) struct Budget {
     produce: Arc<Pool>,
     large: Arc<Pool>,
+    huge: Arc<Pool>,
     other: Arc<Pool>,
-    /// Elements that are decoded.
-    elements: Arc<Semaphore>,
+    some_elements: Arc<Semaphore>,
+    many_elements: Arc<Semaphore>,
+    turn: Turn,
 }
 
 /// Memory for requests of one kind, so that others have theirs whatever becomes of these.
@@ -39,7 +40,6 @@ pub(crate) struct Budget {
 struct Pool {
     units: usize,
     free: Arc<Semaphore>,
-    turn: Arc<Semaphore>,
     pressure: Pressure,
 }
 
@@ -47,9 +47,7 @@ struct Pool {
 #[derive(Debug)]
 pub(crate) struct Share {
     pool: Arc<Pool>,
-    bytes: usize,
-    permits: Option<OwnedSemaphorePermit>,
-    turn: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for Budget {
@@ -57,8 +55,11 @@ impl Default for Budget {
         Self {
             produce: Pool::new(PRODUCE_FRAMES_BUDGET),
             large: Pool::new(LARGE_FRAMES_BUDGET),
+            huge: Pool::new(HUGE_FRAMES_BUDGET),
             other: Pool::new(OTHER_FRAMES_BUDGET),
-            elements: Arc::new(Semaphore::new(ALL_ELEMENTS)),
+            some_elements: Arc::new(Semaphore::new(SOME_ELEMENTS_BUDGET)),
+            many_elements: Arc::new(Semaphore::new(MANY_ELEMENTS_BUDGET)),
+            turn: Turn::default(),
         }
     }
 }
@@ -69,36 +70,31 @@ impl Pool {
         Arc::new(Self {
             units,
             free: Arc::new(Semaphore::new(units)),
-            turn: Arc::new(Semaphore::new(1)),
-            pressure: Pressure::default(),
+            pressure: Pressure::new(PRESSED_REQUESTS),
         })
     }
 }
 
 impl Budget {
-    /// The share of a request that says it has `claimed` bytes. The first [`READ_CHUNK`] of them are
-    /// everybody's.
+    /// The share of a request that says it has `claimed` bytes.
     pub(crate) fn share(&self, is_produce: bool, claimed: usize) -> Share {
         let pool = match is_produce {
+            true if claimed > LARGE_FRAMES_BUDGET => &self.huge,
             true if claimed > LARGE_FRAME => &self.large,
             true => &self.produce,
             false => &self.other,
         };
         Share {
             pool: pool.clone(),
-            bytes: READ_CHUNK,
-            permits: None,
-            turn: None,
+            room: None,
         }
     }
 
     #[cfg(test)]
     pub(crate) fn is_all_free(&self) -> bool {
-        [&self.produce, &self.large, &self.other]
+        [&self.produce, &self.large, &self.huge, &self.other]
             .iter()
-            .all(|pool| {
-                pool.free.available_permits() == pool.units && pool.turn.available_permits() == 1
-            })
+            .all(|pool| pool.free.available_permits() == pool.units)
     }
 
     /// Waits until so many elements may be decoded, which take more memory than they did on the wire.
@@ -106,64 +102,41 @@ impl Budget {
         if count <= FEW_ELEMENTS {
             return None;
         }
+        let budget = match self.turn(count) {
+            None => &self.some_elements,
+            Some(_) => &self.many_elements,
+        };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         // Never closed, so there are always permits to come.
-        self.elements.clone().acquire_many_owned(count).await.ok()
+        budget.clone().acquire_many_owned(count).await.ok()
+    }
+
+    /// Whose turn it has to be to work on a request of so many elements; none where they are few enough.
+    pub(crate) fn turn(&self, elements: usize) -> Option<&Turn> {
+        (elements > MANY_ELEMENTS).then_some(&self.turn)
     }
 }
 
 impl Share {
-    /// How many bytes of the request may be held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Who else may want the memory.
     pub(crate) fn pressure(&self) -> &Pressure {
         &self.pool.pressure
     }
 
-    /// How long it may wait to grow. A share that holds memory while it waits does so for a short time
-    /// only: many of them could hold all there is, and none of them would ever be slow.
-    pub(crate) fn patience(&self, claimed: usize) -> Duration {
-        match &self.permits {
-            None => IDLE_TIMEOUT,
-            Some(_) => HOLDING_TIMEOUT + Duration::from_secs((claimed / PRESSED_PACE) as u64),
-        }
-    }
-
-    /// Makes room for more of a request of which all that there was room for has come. Waits until
-    /// there is; cancelling it gives its place in the queue up.
-    pub(crate) async fn grow(&mut self, claimed: usize) {
+    /// Waits until there is room for all of a request beyond its first [`READ_CHUNK`]. Cancelling it gives
+    /// its place in the queue up.
+    pub(crate) async fn take(&mut self, claimed: usize) {
+        let units = claimed.saturating_sub(READ_CHUNK).div_ceil(UNIT);
+        let units = u32::try_from(units.min(self.pool.units)).unwrap_or(u32::MAX);
         let free = &self.pool.free;
-        let is_plenty = free.available_permits() > self.pool.units / 2;
-        let believed = if is_plenty { BELIEVED } else { 0 };
-        let bytes = claimed.min((2 * self.bytes).max(believed));
-        let more = bytes.saturating_sub(self.bytes).div_ceil(UNIT);
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        if self.turn.is_none() {
-            match free.clone().try_acquire_many_owned(more) {
-                Ok(permits) => self.add(permits),
-                Err(_) => self.wait(more).await,
+        // Who waits already is before us: what is given back goes to them.
+        self.room = match free.clone().try_acquire_many_owned(units) {
+            Ok(room) => Some(room),
+            Err(_) => {
+                let _waiting = self.pool.pressure.wait();
+                // Never closed.
+                free.clone().acquire_many_owned(units).await.ok()
             }
-        }
-        self.bytes = bytes;
-    }
-
-    async fn wait(&mut self, more: u32) {
-        let _waiting = self.pool.pressure.wait();
-        let (free, turn) = (self.pool.free.clone(), self.pool.turn.clone());
-        // Neither is ever closed. What the other has half of goes back.
-        tokio::select! {
-            Ok(permits) = free.acquire_many_owned(more) => self.add(permits),
-            Ok(turn) = turn.acquire_owned() => self.turn = Some(turn),
-        }
-    }
-
-    fn add(&mut self, more: OwnedSemaphorePermit) {
-        match &mut self.permits {
-            Some(permits) => permits.merge(more),
-            None => self.permits = Some(more),
-        }
+        };
     }
 }

@@ -50,6 +50,9 @@ pub(crate) enum FrameError {
     /// It came too slowly for what it makes us hold.
     #[error("a request came too slowly: after {0} bytes it was waited for no longer")]
     Slow(usize),
+    /// There was no room for it for too long.
+    #[error("there was no memory for a request for {} s", .0.as_secs())]
+    Crowded(Duration),
     /// Nothing came for too long.
     #[error("nothing came for {} s", .0.as_secs())]
     Timeout(Duration),
@@ -153,8 +156,8 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    /// Reads the rest of a request into room of its own, which grows as it comes, and nothing beyond
-    /// it: what is left in the buffer must not keep a large one.
+    /// Reads the rest of a request into room of its own, and nothing beyond it: what is left in the buffer
+    /// must not keep a large one.
     async fn fill_large(
         &mut self,
         whole: usize,
@@ -162,29 +165,31 @@ impl<'a> FrameReader<'a> {
         mut pace: Pace,
     ) -> Result<(BytesMut, Share), FrameError> {
         let mut bytes = std::mem::take(&mut self.buffer);
-        while bytes.len() < whole {
-            let room = share.bytes().min(whole).saturating_sub(bytes.len());
-            if room == 0 {
-                let from = Instant::now();
-                // Who holds nothing may wait. Of those who hold some, too many would hold all of it.
-                let patience = share.patience(whole);
-                let grown = timeout(patience, share.grow(whole)).await;
-                grown.map_err(|_| FrameError::Slow(bytes.len()))?;
-                pace.forgive(from);
-                continue;
-            }
-            bytes.reserve(room);
-            let mut into = (&mut bytes).limit(room);
-            read(
-                &mut self.stream,
-                &mut into,
-                &mut pace,
-                Some(share.pressure()),
-            )
-            .await?;
-        }
+        let stream = &mut self.stream;
+        fill_to(stream, &mut bytes, READ_CHUNK.min(whole), &mut pace, None).await?;
+        let from = Instant::now();
+        let taken = timeout(IDLE_TIMEOUT, share.take(whole)).await;
+        taken.map_err(|_| FrameError::Crowded(IDLE_TIMEOUT))?;
+        pace.forgive(from);
+        fill_to(stream, &mut bytes, whole, &mut pace, Some(share.pressure())).await?;
         Ok((bytes, share))
     }
+}
+
+/// Reads until `wanted` bytes are there, and no more.
+async fn fill_to(
+    stream: &mut ReadHalf<'_>,
+    bytes: &mut BytesMut,
+    wanted: usize,
+    pace: &mut Pace,
+    pressure: Option<&Pressure>,
+) -> Result<(), FrameError> {
+    while bytes.len() < wanted {
+        let room = wanted - bytes.len();
+        bytes.reserve(room);
+        read(stream, &mut bytes.limit(room), pace, pressure).await?;
+    }
+    Ok(())
 }
 
 /// Reads once.

@@ -93,15 +93,33 @@ async fn halves_that_stall_lose_their_memory_to_those_who_wait() {
     assert!(budget.is_all_free());
 }
 
+#[tokio::test(start_paused = true)]
+async fn many_halves_cost_those_who_come_after_them_seconds_and_not_their_connection() {
+    let budget = Budget::default();
+    let mut halves = Vec::new();
+    for _ in 0..200 {
+        halves.push(come(&budget, PRODUCE, LARGE_FRAME, LARGE_FRAME / 4 * 3).await);
+    }
+    let begun = Instant::now();
+    let whole = come(&budget, PRODUCE, 900_000, 900_000).await;
+    let whole = whole.await.expect("it ends");
+    assert_eq!(whole.expect("it comes"), 900_000);
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    for half in halves {
+        assert!(is_slow(&half.await.expect("it ends")));
+    }
+    assert!(budget.is_all_free());
+}
+
 /// Holds what a request of so many bytes holds while it comes.
 async fn hold(budget: Budget, length: usize) {
     let mut share = budget.share(true, length);
-    while share.bytes() < length {
-        let patience = share.patience(length);
-        let grown = timeout(patience, share.grow(length)).await;
-        grown.expect("nobody loses patience");
-        tokio::task::yield_now().await;
-    }
+    share.take(length).await;
+    tokio::task::yield_now().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::limits::{MIN_PACE, PRESSED_PACE, PRESSED_TIMEOUT, STALL_TIMEOUT};
+use crate::limits::{MIN_PACE, PRESSED_PACE, STALL_TIMEOUT};
 use crate::wire::pressure::Pressure;
 
 /// How one request comes, or one answer goes.
@@ -52,12 +52,17 @@ impl Pace {
         let Some(pressure) = pressure else {
             return usual.await;
         };
-        let due = self.due(PRESSED_TIMEOUT, PRESSED_PACE);
         let pressed = async {
+            let mut pressed = pressure.watch();
             loop {
-                pressure.begun().await;
-                if timeout_at(due, pressure.over()).await.is_err() {
-                    return;
+                match pressed.patience() {
+                    None => pressed.changed().await,
+                    Some(patience) => {
+                        let due = self.due(patience, PRESSED_PACE);
+                        if timeout_at(due, pressed.changed()).await.is_err() {
+                            return;
+                        }
+                    }
                 }
             }
         };
