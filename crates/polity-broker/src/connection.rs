@@ -7,6 +7,7 @@
 
 mod send;
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -194,18 +195,72 @@ type Pending = (Answer, Option<Held>);
 
 async fn write(
     stream: &TcpStream,
-    mut queue: mpsc::Receiver<Pending>,
+    queue: mpsc::Receiver<Pending>,
     queued: &AtomicUsize,
 ) -> Result<(), Closed> {
-    while let Some((answer, held)) = queue.recv().await {
-        let reply = match answer {
-            Answer::Now(reply) => reply,
-            Answer::Later(later) => later.reply.await.map_err(Refused::from)?,
-            Answer::None => Reply::default(),
-        };
+    let mut inbox = Inbox { queue, first: None };
+    while let Some((mut reply, held)) = inbox.next().await? {
+        let mut count = 1;
+        // One flush of the disk brings many answers, and to send one costs more than to make it.
+        while held.is_none()
+            && let Some(next) = inbox.small().await?
+        {
+            reply.append(next);
+            count += 1;
+        }
         let sent = send::send(stream, reply, held.as_ref().map(Held::pressure));
         sent.await.map_err(Closed::Send)?;
-        queued.fetch_sub(1, Ordering::Relaxed);
+        queued.fetch_sub(count, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// The other end of the queue.
+struct Inbox {
+    queue: mpsc::Receiver<Pending>,
+    /// Out of the queue, and perhaps not there yet.
+    first: Option<Pending>,
+}
+
+impl Inbox {
+    /// The next answer, once it is there; none when no more will come.
+    async fn next(&mut self) -> Result<Option<(Reply, Option<Held>)>, Closed> {
+        self.settle().await?;
+        Ok(self.take())
+    }
+
+    /// The next answer, if it is there already and holds nothing that counts.
+    async fn small(&mut self) -> Result<Option<Reply>, Closed> {
+        tokio::select! {
+            biased;
+            settled = self.settle() => settled?,
+            () = ready(()) => return Ok(None),
+        }
+        match &self.first {
+            Some((_, None)) => Ok(self.take().map(|(reply, _)| reply)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits until the first is there. Cancelling it loses nothing.
+    async fn settle(&mut self) -> Result<(), Closed> {
+        if self.first.is_none() {
+            self.first = self.queue.recv().await;
+        }
+        if let Some((answer, _)) = &mut self.first
+            && let Answer::Later(later) = answer
+        {
+            let reply = later.reply.as_mut().await.map_err(Refused::from)?;
+            *answer = Answer::Now(reply);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<(Reply, Option<Held>)> {
+        let (answer, held) = self.first.take()?;
+        match answer {
+            Answer::Now(reply) => Some((reply, held)),
+            _ => Some((Reply::default(), held)),
+        }
+    }
 }

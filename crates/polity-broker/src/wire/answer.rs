@@ -82,6 +82,20 @@ impl Reply {
         let length = frame.len() - 4;
         Ok(Self(vec![Part::Bytes(end(frame, length))]))
     }
+
+    /// Puts `next` behind it. Bytes that come to stand beside others are copied: they are few.
+    pub(crate) fn append(&mut self, next: Self) {
+        for part in next.0 {
+            match (self.0.last_mut(), part) {
+                (Some(Part::Bytes(before)), Part::Bytes(bytes)) => {
+                    let mut joined = Vec::from(std::mem::take(before));
+                    joined.extend_from_slice(&bytes);
+                    *before = joined.into();
+                }
+                (_, part) => self.0.push(part),
+            }
+        }
+    }
 }
 
 /// Begins an answer with room for its length.
@@ -102,4 +116,23 @@ pub(crate) fn end(mut frame: Vec<u8>, length: usize) -> Bytes {
         *room = length.to_be_bytes();
     }
     frame.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_behind_one_another_are_one_piece() {
+        let reply =
+            |text: &'static str| Reply(vec![Part::Bytes(Bytes::from_static(text.as_bytes()))]);
+        let mut joined = Reply::default();
+        for text in ["one", "two", "three"] {
+            joined.append(reply(text));
+        }
+        let [Part::Bytes(bytes)] = joined.0.as_slice() else {
+            panic!("{joined:?}");
+        };
+        assert_eq!(bytes, "onetwothree");
+    }
 }
