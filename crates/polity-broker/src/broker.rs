@@ -122,6 +122,9 @@ impl Broker {
         let listener = TcpListener::bind(config.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        if address.ip().is_loopback() {
+            server::do_not_pace(&listener);
+        }
         let log = open_log(&config)?;
         Ok(Self {
             listener,

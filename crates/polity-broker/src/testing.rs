@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::Config;
 use crate::connection::{self, Client};
 use crate::node::{Log, Node, Partition, Topic};
-use crate::server::Activity;
+use crate::server::{self, Activity};
 
 /// A node over a log of its own.
 pub(crate) struct TestNode {
@@ -75,9 +75,10 @@ pub(crate) fn any_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// The two ends of a connection.
+/// The two ends of a connection, the server's as the server has it.
 pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(any_address()).await.expect("a port");
+    server::do_not_pace(&listener);
     let address = listener.local_addr().expect("an address");
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     (near.expect("a connection"), far.expect("a connection").0)
