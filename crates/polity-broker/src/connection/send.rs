@@ -18,7 +18,7 @@ mod tests;
 
 /// What goes from a file in one call, so that a disk that is slow to read holds up the thread for
 /// that long at most.
-const FILE_CHUNK: usize = 256 * 1024;
+const FILE_CHUNK: usize = 512 * 1024;
 
 /// What is copied at once where there is no `sendfile`.
 const COPY_CHUNK: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::batch::{HEADER, Header};
 use crate::disk::File;
 
-/// Read at once: as much as stands between two entries of an index.
+/// Read at once where batches are short: as much as stands between two entries of an index.
 const WINDOW: usize = 4096;
 
 /// A batch and where it begins.
@@ -31,6 +31,8 @@ pub(crate) struct Scan<F> {
     end: u32,
     window: Vec<u8>,
     window_at: u32,
+    /// Read next.
+    wanted: usize,
 }
 
 impl<F: File> Scan<F> {
@@ -42,6 +44,7 @@ impl<F: File> Scan<F> {
             end,
             window: Vec::new(),
             window_at: 0,
+            wanted: HEADER,
         }
     }
 
@@ -68,6 +71,12 @@ impl<F: File> Scan<F> {
             )));
         }
         self.position = found.end();
+        // What is behind the header of a long batch is read in vain, and mostly by those who look for that
+        // header alone.
+        self.wanted = match header.length < WINDOW {
+            true => WINDOW,
+            false => HEADER,
+        };
         Ok(Some(found))
     }
 
@@ -79,7 +88,7 @@ impl<F: File> Scan<F> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let length = WINDOW.min((self.end - self.position) as usize);
+        let length = self.wanted.min((self.end - self.position) as usize);
         self.window.resize(length, 0);
         let read = self
             .file
