@@ -11,21 +11,23 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kafka_protocol::messages::ApiKey;
 use polity_runtime::Drain;
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 use tokio::sync::mpsc;
+use tokio::task::coop::consume_budget;
 
-use crate::api::{self, Refused};
-use crate::limits::MAX_PENDING_ANSWERS;
+use crate::api::{self, Call, Refused};
+use crate::limits::{LABORIOUS, MAX_PENDING_ANSWERS};
 use crate::node::Node;
 use crate::server::Activity;
 use crate::wire::answer::{Answer, Reply};
 use crate::wire::answers::{Answers, Held};
 use crate::wire::frame::{Frame, FrameError, FrameReader};
+use crate::wire::turn;
 
 #[cfg(all(test, target_os = "linux"))]
 #[path = "connection_tests.rs"]
@@ -76,6 +78,7 @@ pub(crate) async fn serve(
         node: &node,
         activity,
         drain,
+        is_laborious: AtomicBool::new(false),
     };
     let reading = serving.read(requests, outbox);
     let writing = write(to.as_ref(), queue, &queued);
@@ -93,6 +96,8 @@ struct Serving<'a> {
     node: &'a Arc<Node>,
     activity: Activity,
     drain: Drain,
+    /// Whether the last request that may take a while did.
+    is_laborious: AtomicBool,
 }
 
 impl Serving<'_> {
@@ -124,8 +129,10 @@ impl Serving<'_> {
         outbox: &Outbox<'_>,
     ) -> Result<Option<Pending>, Closed> {
         let Some(frame) = frame? else { return Ok(None) };
+        // Who sends many at once never waits for the next; others have a turn in between.
+        consume_budget().await;
         self.activity.touch();
-        let mut call = api::Call::read(frame)?;
+        let mut call = Call::read(frame)?;
         if !call.is_pipelined() {
             outbox.taken().await?;
         }
@@ -136,14 +143,28 @@ impl Serving<'_> {
         if !call.is_small() {
             answers(node, call.key).admit().await;
         }
-        let (key, turn) = (call.key, node.budget.turn(call.elements()));
-        let handling = api::handle(node, self.client, &mut call);
-        let answer = match turn {
-            None => handling.await?,
-            Some(turn) => turn.take(handling).await?,
-        };
+        let key = call.key;
+        let answer = self.work(&mut call).await?;
         let held = answers(node, key).hold(answer.weight());
         Ok(Some((answer, held)))
+    }
+}
+
+impl Serving<'_> {
+    /// Has the request answered: one that may take a while in turn with others of that kind, so that those who
+    /// ask for little go before it.
+    async fn work(&self, call: &mut Call) -> Result<Answer, Refused> {
+        let is_laborious = call.is_laborious() || self.is_laborious.load(Ordering::Relaxed);
+        if call.is_quick() {
+            return api::handle(self.node, self.client, call).await;
+        }
+        let handling = turn::timed(api::handle(self.node, self.client, call));
+        let (answer, took) = match is_laborious {
+            false => handling.await,
+            true => self.node.budget.turn.take(handling).await,
+        };
+        self.is_laborious.store(took > LABORIOUS, Ordering::Relaxed);
+        answer
     }
 }
 

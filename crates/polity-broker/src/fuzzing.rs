@@ -45,9 +45,10 @@ fn decode<R: Decodable + Encodable + Message>(bytes: &[u8], version: i16) -> Opt
     let request = R::decode(&mut rest, version).ok()?;
     let mut again = BytesMut::new();
     let encoded = request.encode(&mut again, version);
+    let again = encoded.ok().map(|()| again.freeze());
     Some(Decoded {
         left: rest.len(),
-        again: encoded.ok().map(|()| again.freeze()),
+        again,
     })
 }
 
@@ -107,6 +108,10 @@ fn read(input: &[u8]) -> Option<Call> {
     let decoded = decode_any(call.key, call.body(), call.version);
     if let Some(decoded) = decoded {
         assert!(decoded.left <= input.len(), "it has more than there was");
+        if let Some(again) = decoded.again {
+            let again = decode_any(call.key, &again, call.version);
+            assert!(again.is_some(), "what is encoded of it is not one");
+        }
     }
     Some(call)
 }

@@ -18,8 +18,8 @@ pub(crate) const MAX_ELEMENTS: usize = 64 * 1024;
 /// Requests with up to so many elements are not counted.
 pub(crate) const FEW_ELEMENTS: usize = 256;
 
-/// Requests with more elements have a budget of their own and are worked on one at a time, so that they hold
-/// up no others.
+/// Requests with more elements have a budget of their own and are worked on in turn, so that they hold up no
+/// others.
 pub(crate) const MANY_ELEMENTS: usize = 4096;
 
 /// Elements in all requests together that are being handled and have more than [`FEW_ELEMENTS`].
@@ -27,6 +27,9 @@ pub(crate) const SOME_ELEMENTS_BUDGET: usize = 2 * MAX_ELEMENTS;
 
 /// The same of those that have more than [`MANY_ELEMENTS`].
 pub(crate) const MANY_ELEMENTS_BUDGET: usize = 2 * MAX_ELEMENTS;
+
+/// A connection one of whose requests has kept a thread for longer has its next worked on in turn.
+pub(crate) const LABORIOUS: Duration = Duration::from_millis(2);
 
 /// What is read from a connection at once. Requests up to this size need no share of the budget.
 pub(crate) const READ_CHUNK: usize = 16 * 1024;

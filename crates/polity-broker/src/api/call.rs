@@ -6,7 +6,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::served::SERVED;
-use crate::limits::FEW_ELEMENTS;
+use crate::limits::{FEW_ELEMENTS, MANY_ELEMENTS};
 use crate::wire::answer::{Answer, EncodeError, Reply};
 use crate::wire::budget::{Budget, Share};
 use crate::wire::frame::Frame;
@@ -124,9 +124,19 @@ impl Call {
         self.decoded = None;
     }
 
-    /// Array elements and tagged fields in the body.
-    pub(crate) fn elements(&self) -> usize {
-        self.elements
+    /// Whether to answer it takes a while: it asks for much, or for all that there is.
+    pub(crate) fn is_laborious(&self) -> bool {
+        use ApiKey as Key;
+        let asks_for_all = matches!(
+            self.key,
+            Key::Metadata | Key::DescribeLogDirs | Key::ListGroups | Key::ListTransactions
+        );
+        self.elements > MANY_ELEMENTS || asks_for_all && self.elements == 0
+    }
+
+    /// Whether it is answered in no time: what is asked for all the time is.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.elements <= MANY_ELEMENTS && (self.key == ApiKey::Fetch || self.is_small())
     }
 
     /// Whether its answer is small, whatever there is in the broker.

@@ -32,7 +32,8 @@ pub(crate) struct Budget {
     other: Arc<Pool>,
     some_elements: Arc<Semaphore>,
     many_elements: Arc<Semaphore>,
-    turn: Turn,
+    /// Who of those is worked on whose requests take a while.
+    pub(crate) turn: Turn,
 }
 
 /// Memory for requests of one kind, so that others have theirs whatever becomes of these.
@@ -102,18 +103,13 @@ impl Budget {
         if count <= FEW_ELEMENTS {
             return None;
         }
-        let budget = match self.turn(count) {
-            None => &self.some_elements,
-            Some(_) => &self.many_elements,
+        let budget = match count > MANY_ELEMENTS {
+            false => &self.some_elements,
+            true => &self.many_elements,
         };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         // Never closed, so there are always permits to come.
         budget.clone().acquire_many_owned(count).await.ok()
-    }
-
-    /// Whose turn it has to be to work on a request of so many elements; none where they are few enough.
-    pub(crate) fn turn(&self, elements: usize) -> Option<&Turn> {
-        (elements > MANY_ELEMENTS).then_some(&self.turn)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Large requests, worked on one at a time and after everybody else.
 //!
-//! To decode and answer tens of thousands of elements keeps a thread busy for as long as thousands of small
-//! requests do. Worked on wherever a thread is free, a few hundred of them would be all that the threads do for
+//! To decode and answer tens of thousands of elements, or to tell of all partitions there are, keeps a thread
+//! busy for as long as thousands of small requests do. Worked on wherever a thread is free, a few hundred of them would be all that the threads do for
 //! seconds, and who asks for little would wait for them all.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
@@ -42,6 +43,19 @@ impl Turn {
     }
 }
 
+/// Does `work`, and gives with it how long that kept a thread. Cancelling it cancels the work.
+pub(crate) async fn timed<F: Future>(work: F) -> (F::Output, Duration) {
+    let mut work = pin!(work);
+    let mut took = Duration::ZERO;
+    poll_fn(|context| {
+        let begun = Instant::now();
+        let step = work.as_mut().poll(context);
+        took += begun.elapsed();
+        step.map(|done| (done, took))
+    })
+    .await
+}
+
 /// Ends when the task is woken, by whatever it was that the step before this has asked to be woken by.
 async fn woken() {
     let mut is_woken = false;
@@ -56,8 +70,6 @@ async fn woken() {
 mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
     use tokio::time::{sleep, timeout};
 
     use super::*;
