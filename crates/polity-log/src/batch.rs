@@ -14,7 +14,8 @@ mod varint;
 
 pub use builder::BatchBuilder;
 pub(crate) use builder::seal;
-pub(crate) use compression::{compress, decompress};
+pub(crate) use compression::compress;
+pub use compression::decompress;
 pub use control::{ControlRecord, Outcome};
 pub use header::{Attributes, Compression, HEADER, Header, MIN_PREFIX, TimestampType};
 pub(crate) use header::{PATCHED, checksum_with, sequence_after};

@@ -65,6 +65,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "polity-core",
             "polity-gateway",
             "polity-http",
+            // How batches are compressed, and nothing of what is stored.
+            "polity-log",
             "polity-plan",
             "polity-resilience",
             "polity-route",

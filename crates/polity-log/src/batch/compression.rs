@@ -1,7 +1,7 @@
 //! Records as their producers compressed them.
 //!
 //! Nothing of this is on the way of a batch that is stored or read. Only compaction has to know keys, and so
-//! who appends to a topic that is compacted. What comes from outside may be a bomb: the memory that it can
+//! who appends to a topic that is compacted; and who shows records to people. What comes from outside may be a bomb: the memory that it can
 //! take is bounded, and so is what may come out of it.
 
 use std::io::{self, Read, Write};
@@ -28,15 +28,12 @@ const MAX_SNAPPY_RATIO: usize = 22;
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 
-/// Reads what was compressed, a piece at a time. Beyond [`MAX_DECOMPRESSED`] there is an error.
+/// Reads what was compressed, a piece at a time. Beyond 64 MiB there is an error.
 ///
 /// # Errors
 ///
 /// Where its beginning is not of that compression, or asks for more memory than it may have.
-pub(crate) fn decompress<'a>(
-    compression: Compression,
-    data: &'a [u8],
-) -> io::Result<Box<dyn Read + 'a>> {
+pub fn decompress<'a>(compression: Compression, data: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
     let reader: Box<dyn Read> = match compression {
         Compression::None => Box::new(data),
         Compression::Gzip => Box::new(GzDecoder::new(data)),

@@ -188,10 +188,25 @@ fn a_bomb_is_refused() {
     };
     let data = compressed(&[record(0, "a")], Compression::Gzip, bomb);
     let error = read(data, 0, Vec::new()).expect_err("too large");
-    assert_eq!(error.to_string(), "a batch becomes too large");
+    let why = format!("{error:#}");
+    assert!(why.contains("too large"), "{why}");
     // A length that lies.
     let data = compressed(&[record(0, "a")], Compression::Snappy, |_| {
         vec![0xff, 0xff, 0xff, 0xff, 0x0f]
     });
     assert!(read(data, 0, Vec::new()).is_err());
+}
+
+#[test]
+fn a_window_that_is_larger_than_any_batch_is_refused() {
+    // A frame of one byte, that says how far back it may refer: 8 MiB, which every decoder takes, and 1 GiB.
+    let frame = |exponent: u8| {
+        let begin = [0x28, 0xb5, 0x2f, 0xfd, 0, (exponent - 10) << 3];
+        let block = [1 | 1 << 3, 0, 0, b'a'];
+        [&begin[..], &block].concat()
+    };
+    let read = |exponent| decompress(&frame(exponent), Compression::Zstd);
+    assert_eq!(read(23).expect("it is read"), Bytes::from_static(b"a"));
+    let why = format!("{:#}", read(30).expect_err("it is too large"));
+    assert!(why.contains("too large"), "{why}");
 }
