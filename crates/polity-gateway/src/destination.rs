@@ -31,7 +31,7 @@ pub(crate) enum Destination {
     /// No further: the route is answered by the gateway itself.
     Here {
         answer: Answer,
-        route: RouteName,
+        route: Option<RouteName>,
         path: String,
     },
     Nowhere {
@@ -52,6 +52,29 @@ pub(crate) fn to_callee(snapshot: &Snapshot, call: &Call, head: &RequestHead<'_>
             detail: format!("`{}` is no longer in the plan", call.callee),
             path: path.to_owned(),
         },
+    }
+}
+
+/// A request that came in the clear to a port of TLS is to be made again, over TLS. What it said in the clear
+/// was said already; what comes next need not be.
+pub(crate) fn to_https(head: &RequestHead<'_>) -> Destination {
+    let path = split_query(head.target).0.to_owned();
+    if head.authority.is_empty() || !head.target.starts_with('/') {
+        return Destination::Nowhere {
+            cause: Cause::MalformedRequest,
+            detail: "this port speaks HTTPS".to_owned(),
+            path,
+        };
+    }
+    let location = ["location: https://", head.authority, head.target, "\r\n"];
+    Destination::Here {
+        answer: Answer {
+            status: 308,
+            fields: location.concat().into_bytes(),
+            body: Vec::new(),
+        },
+        route: None,
+        path,
     }
 }
 
@@ -116,7 +139,7 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
         }
         Lead::Redirect(redirect) => Destination::Here {
             answer: redirect.answer(&path, found.rest, query),
-            route,
+            route: Some(route),
             path: path.into_owned(),
         },
     }
@@ -139,7 +162,11 @@ fn preflight(
     };
     Some(Destination::Here {
         answer: lead.treatment.as_ref()?.preflight(head)?,
-        route: RouteName::new(found.target.spelling, request.path, found.rest),
+        route: Some(RouteName::new(
+            found.target.spelling,
+            request.path,
+            found.rest,
+        )),
         path: request.path.to_owned(),
     })
 }

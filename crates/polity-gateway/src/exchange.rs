@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
 use polity_http::{
-    Abandoned, Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Target,
+    Abandoned, Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Scheme,
+    Target,
 };
 use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
@@ -44,6 +45,7 @@ pub(crate) struct Exchange {
     thread: Rc<Thread>,
     listener: Listener,
     peer: AddressText,
+    scheme: Scheme,
     trust: Trust,
     arrived: Instant,
     /// When the request was all there, which is when its time began to run.
@@ -187,6 +189,7 @@ impl polity_http::Exchange for Exchange {
         let added = Added {
             trust: self.trust,
             peer: &self.peer,
+            scheme: self.scheme,
             host,
             request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),

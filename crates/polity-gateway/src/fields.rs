@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use polity_http::RequestHead;
 use polity_http::text::{AddressText, write_number};
+use polity_http::{RequestHead, Scheme};
 
 use crate::trace::TraceParent;
 
@@ -23,6 +23,7 @@ pub(crate) enum Trust {
 pub(crate) struct Added<'a> {
     pub(crate) trust: Trust,
     pub(crate) peer: &'a AddressText,
+    pub(crate) scheme: Scheme,
     pub(crate) host: &'a str,
     pub(crate) request_id: &'a [u8],
     pub(crate) trace: Option<&'a TraceParent>,
@@ -105,7 +106,11 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
     out.extend_from_slice(added.peer.as_bytes());
     out.extend_from_slice(b"\r\n");
 
-    let proto = believed("x-forwarded-proto").unwrap_or(b"http");
+    let spoken = match added.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let proto = believed("x-forwarded-proto").unwrap_or(spoken.as_bytes());
     field(out, b"x-forwarded-proto: ", proto);
     let host = believed("x-forwarded-host").unwrap_or(head.authority.as_bytes());
     if !host.is_empty() {
@@ -127,7 +132,9 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
         out.extend_from_slice(head.authority.as_bytes());
         out.push(b'"');
     }
-    out.extend_from_slice(b";proto=http\r\n");
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(spoken.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends what a trusted proxy sent in all fields of this name, with a comma after each.

@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::bounds;
 use crate::builder::Builder;
-use crate::handle::{Command, Handle};
+use crate::handle::{ApplyError, Command, Handle};
 use crate::instance::Instance;
 use crate::listeners::{ListenError, Listeners};
 use crate::overload::Gate;
@@ -29,6 +29,7 @@ use crate::probing::keep_asking;
 use crate::resolve::keep_resolved;
 use crate::sessions::SessionKey;
 use crate::statistics::WINDOW;
+use crate::tls::{self, Entry, Folders, TlsError};
 
 /// How long requests in flight may go on once the gateway drains. Within the ten seconds that
 /// service managers commonly leave between asking and killing.
@@ -51,6 +52,8 @@ pub struct Config {
     pub access_log: Option<PathBuf>,
     /// What the cookies of sticky sessions are signed with.
     pub session_key: SessionKey,
+    /// Where certificates are.
+    pub folders: Folders,
 }
 
 /// Why the gateway did not start.
@@ -59,6 +62,9 @@ pub enum StartError {
     /// An address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no certificate to serve with.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The access log could not be opened.
     #[error("cannot open the access log {}: {source}; `--access-log` names another", path.display())]
     AccessLog {
@@ -86,6 +92,7 @@ pub struct Gateway {
     server: Server<GatewayPolicy>,
     builder: Arc<Builder>,
     listeners: Listeners,
+    entry: Entry,
     addresses: Published<crate::listeners::Addresses>,
     changes: Subscription<Catalog>,
     commands: mpsc::Receiver<Command>,
@@ -110,6 +117,10 @@ impl Gateway {
             AccessLog::open(&path).map_err(|source| StartError::AccessLog { path, source })
         });
         let log = log.transpose()?;
+        let mut entry = Entry::new(config.folders);
+        if let Some(prepared) = entry.prepare(&plan)? {
+            put(&mut entry, prepared);
+        }
         let changes = catalog.subscribe();
         let builder = Arc::new(Builder::new(
             plan.clone(),
@@ -119,10 +130,11 @@ impl Gateway {
         ));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
-        let in_flight = Arc::<Bulkhead>::default();
+        let (in_flight, tls) = (Arc::<Bulkhead>::default(), entry.in_force());
         let server = Server::start(&config.data_plane, timeouts, move || {
             let log = queue.clone().map(LogBuffer::new);
-            GatewayPolicy::new(thread_builder.reader(), log, Gate::new(in_flight.clone()))
+            let gate = Gate::new(in_flight.clone());
+            GatewayPolicy::new(thread_builder.reader(), log, gate, tls.clone())
         })?;
         server
             .set_limits(bounds::limits(&plan.gateway.limits))
@@ -135,13 +147,14 @@ impl Gateway {
                 return Err(error.into());
             }
         };
-        let addresses = Published::new(listeners.addresses());
+        let addresses = Published::new(listeners.addresses(entry.local_authority()));
         let (sender, commands) = mpsc::channel(MAX_WAITING_COMMANDS);
         let handle = Handle::new(builder.clone(), addresses.clone(), sender);
         let gateway = Self {
             server,
             builder,
             listeners,
+            entry,
             addresses,
             changes,
             commands,
@@ -213,14 +226,19 @@ impl Gateway {
 
     /// Callees must be reachable before anyone is told of them, and routes be gone before what
     /// they led through is.
-    async fn apply(&mut self, plan: Arc<Plan>) -> Result<(), ListenError> {
+    async fn apply(&mut self, plan: Arc<Plan>) -> Result<(), ApplyError> {
         let before = self.builder.current().planned.plan.clone();
+        let prepared = self.entry.prepare(&plan)?;
         let extended = self.listeners.extend(&before, &plan).await;
         if extended.is_ok() {
             self.bound(&before, &plan).await;
             self.builder.replan(plan);
+            if let Some(prepared) = prepared {
+                put(&mut self.entry, prepared);
+            }
         }
-        self.addresses.store(self.listeners.addresses());
+        let authority = self.entry.local_authority();
+        self.addresses.store(self.listeners.addresses(authority));
         self.listeners.close(extended?).await;
         Ok(())
     }
@@ -281,6 +299,14 @@ impl Gateway {
                 }
             }
         }
+    }
+}
+
+/// Puts certificates in force, and keeps them fresh from here on.
+fn put(entry: &mut Entry, prepared: tls::Prepared) {
+    entry.put(prepared);
+    if let Some(serving) = entry.serving() {
+        task::spawn("certificates", tls::keep_fresh(Arc::downgrade(&serving)));
     }
 }
 

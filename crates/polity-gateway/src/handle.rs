@@ -1,6 +1,7 @@
 //! What other parts may ask of a running gateway.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::listeners::{Addresses, ListenError};
 use crate::policy::Call;
 use crate::standing::Standing;
 use crate::statistics::Summary;
+use crate::tls::TlsError;
 
 /// From one look at an instance that is being left to the next.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -24,6 +26,9 @@ pub enum ApplyError {
     /// A new address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no certificate to serve with.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The gateway has stopped.
     #[error("the gateway has stopped")]
     Stopped,
@@ -40,7 +45,7 @@ pub struct Handle {
 pub(crate) enum Command {
     Apply {
         plan: Arc<Plan>,
-        done: oneshot::Sender<Result<(), ListenError>>,
+        done: oneshot::Sender<Result<(), ApplyError>>,
     },
 }
 
@@ -60,6 +65,11 @@ impl Handle {
     /// Where requests from outside are taken.
     pub fn public_address(&self) -> SocketAddr {
         self.addresses.load().public
+    }
+
+    /// The root that clients have to trust where certificates are made here.
+    pub fn local_authority(&self) -> Option<PathBuf> {
+        self.addresses.load().local_authority.clone()
     }
 
     /// Where `caller` reaches `callee`; none where the plan does not declare the call.
@@ -83,8 +93,7 @@ impl Handle {
             .send(command)
             .await
             .map_err(|_| ApplyError::Stopped)?;
-        applied.await.map_err(|_| ApplyError::Stopped)??;
-        Ok(())
+        applied.await.map_err(|_| ApplyError::Stopped)?
     }
 
     /// Waits, for `bound` at most, until no request is at an instance that the catalog no longer

@@ -37,6 +37,7 @@ mod snapshot;
 mod stable_hash;
 mod standing;
 mod statistics;
+mod tls;
 mod trace;
 mod treatment;
 
@@ -46,3 +47,4 @@ pub use listeners::ListenError;
 pub use sessions::SessionKey;
 pub use standing::Standing;
 pub use statistics::Summary;
+pub use tls::{Flaw, Folders, Stretch, TlsError};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use polity_core::ServiceName;
@@ -56,6 +57,8 @@ pub(crate) struct Listeners {
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses {
     pub(crate) public: SocketAddr,
+    /// What clients there have to trust, where that is of this machine.
+    pub(crate) local_authority: Option<PathBuf>,
     pub(crate) calls: BTreeMap<Arc<Call>, SocketAddr>,
 }
 
@@ -92,10 +95,11 @@ impl Listeners {
         before.chain([self.public.id]).collect()
     }
 
-    pub(crate) fn addresses(&self) -> Addresses {
+    pub(crate) fn addresses(&self, local_authority: Option<PathBuf>) -> Addresses {
         let calls = self.calls.iter();
         Addresses {
             public: self.public.address,
+            local_authority,
             calls: calls
                 .map(|(call, open)| (call.clone(), open.address))
                 .collect(),

@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 
 use polity_core::{ServiceName, SplitMix64};
 use polity_http::text::AddressText;
-use polity_http::{Answer, Fault, Policy, Protocol, RequestHead};
+use polity_http::{Answer, Fault, Peer, Policy, Protocol, RequestHead, Scheme};
+use rustls::ServerConfig;
 
 use crate::access_log::{Line, LogBuffer};
 use crate::builder::SnapshotReader;
 use crate::bulkheads::Pair;
-use crate::destination::{by_route, to_callee};
+use crate::destination::{by_route, to_callee, to_https};
 use crate::exchange::Exchange;
 use crate::fields::Trust;
 use crate::overload::Gate;
 use crate::problem::{Cause, Reached};
 use crate::snapshot::Snapshot;
+use crate::tls;
 
 /// What a listener is for.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub(crate) struct Thread {
     pub(crate) rng: RefCell<SplitMix64>,
     pub(crate) log: Option<LogBuffer>,
     pub(crate) gate: Gate,
+    /// For connections from outside.
+    tls: tls::InForce,
 }
 
 impl Thread {
@@ -57,13 +61,19 @@ pub(crate) struct GatewayPolicy {
 }
 
 impl GatewayPolicy {
-    pub(crate) fn new(snapshot: SnapshotReader, log: Option<LogBuffer>, gate: Gate) -> Self {
+    pub(crate) fn new(
+        snapshot: SnapshotReader,
+        log: Option<LogBuffer>,
+        gate: Gate,
+        tls: tls::InForce,
+    ) -> Self {
         Self {
             thread: Rc::new(Thread {
                 snapshot: RefCell::new(snapshot),
                 rng: RefCell::new(SplitMix64::from_system()),
                 log,
                 gate,
+                tls,
             }),
         }
     }
@@ -96,21 +106,33 @@ impl Policy for GatewayPolicy {
         }
     }
 
+    fn tls(&self, listener: &Listener) -> Option<Arc<ServerConfig>> {
+        match listener {
+            Listener::Public => self.thread.tls.load_full(),
+            Listener::Call(_) => None,
+        }
+    }
+
     fn request(
         &self,
         listener: &Listener,
-        peer: SocketAddr,
+        peer: Peer,
         head: &RequestHead<'_>,
         at: Instant,
     ) -> Exchange {
         let (trust, destination) = self.thread.look(|snapshot| match listener {
             Listener::Call(pair) => (Trust::Service, to_callee(snapshot, &pair.call, head)),
             Listener::Public => {
-                let trust = match snapshot.planned.trusts(peer.ip()) {
+                let trust = match snapshot.planned.trusts(peer.address.ip()) {
                     true => Trust::Proxy,
                     false => Trust::Client,
                 };
-                (trust, by_route(snapshot, head))
+                let wants_tls = snapshot.planned.plan.gateway.tls.is_some();
+                let destination = match peer.scheme {
+                    Scheme::Http if wants_tls => to_https(head),
+                    _ => by_route(snapshot, head),
+                };
+                (trust, destination)
             }
         });
         Exchange::new(
@@ -130,6 +152,10 @@ impl Policy for GatewayPolicy {
                 .thread
                 .look(|snapshot| snapshot.service(pair.call.callee.as_str()).cloned()),
             Listener::Public => None,
+        };
+        let peer = Peer {
+            address: peer,
+            scheme: Scheme::Http,
         };
         Exchange::tunnel(self.thread.clone(), listener, peer, service)
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use polity_catalog::{Change, Instance as Listed};
 use polity_http::limits::MAX_HEADERS;
-use polity_http::{Exchange, Policy, RequestHead};
+use polity_http::{Exchange, Peer, Policy, RequestHead, Scheme};
 
 use super::*;
 use crate::overload::Gate;
 use crate::policy::{GatewayPolicy, Listener};
+use crate::tls;
 
 const REQUESTS: u32 = 4_000;
 
@@ -34,7 +35,12 @@ impl Scene {
         let key = SessionKey::new([7; 32]);
         let builder = Arc::new(Builder::new(plan, catalog.clone(), key, 4096));
         Self {
-            thread: GatewayPolicy::new(builder.reader(), None, Gate::new(Arc::default())),
+            thread: GatewayPolicy::new(
+                builder.reader(),
+                None,
+                Gate::new(Arc::default()),
+                tls::InForce::default(),
+            ),
             builder,
             catalog,
             now: Instant::now(),
@@ -80,7 +86,10 @@ impl Scene {
         let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let head = RequestHead::parse(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", &mut space);
         let (head, _) = head.expect("it is valid").expect("it is whole");
-        let peer = ([127, 0, 0, 1], 9).into();
+        let peer = Peer {
+            address: ([127, 0, 0, 1], 9).into(),
+            scheme: Scheme::Http,
+        };
         let mut exchange = self
             .thread
             .request(&Listener::Public, peer, &head, self.now);

@@ -15,6 +15,7 @@ use crate::group::{Group, join};
 use crate::peers::{self, TooMany};
 use crate::policy::Policy;
 use crate::stream::{Dial, Stream};
+use crate::tls::TlsStream;
 use crate::worker::Worker;
 
 /// How long accepting pauses, at most, when the system has no file descriptor, or no memory, left.
@@ -90,6 +91,13 @@ impl<P: Policy, D: Dial> Acceptor<P, D> {
             return stream.reset_on_close();
         };
         self.wait_for_room(was_full).await;
+        match self.worker.policy.tls(&self.listener) {
+            Some(config) => self.serve(TlsStream::new(stream, config), peer, of_peer),
+            None => self.serve(stream, peer, of_peer),
+        }
+    }
+
+    fn serve<S: Stream>(&self, stream: S, peer: SocketAddr, of_peer: Option<peers::Place>) {
         let mut connection = open(
             &self.worker,
             &self.group,

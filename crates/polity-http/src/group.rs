@@ -182,6 +182,11 @@ impl Member {
 }
 
 impl Membership {
+    /// A place of its own for what is served beside this connection.
+    pub(crate) fn beside<P: Policy, D: Dial>(&self, worker: &Rc<Worker<P, D>>) -> Membership {
+        join(worker, &self.group, None)
+    }
+
     /// Whether the connection ends with the request it is at.
     pub(crate) fn is_closing(&self) -> bool {
         self.group.is_closing()

@@ -21,8 +21,10 @@ mod buffer;
 mod connection;
 mod deadline;
 mod group;
+mod http2;
 mod pace;
 mod peers;
+mod tls;
 mod upstream;
 mod worker;
 
@@ -30,7 +32,7 @@ pub use head::{RequestHead, ResponseHead};
 pub use limits::{Limits, Timeouts};
 pub use local::Local;
 pub use policy::{
-    Abandoned, Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse,
-    Target,
+    Abandoned, Answer, Exchange, Fault, Next, Outcome, Peer, Policy, Protocol, Racer, Replay,
+    Reuse, Scheme, Target,
 };
 pub use server::{ListenerId, Server};

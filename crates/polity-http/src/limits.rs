@@ -16,6 +16,22 @@ pub const MAX_HEAD: usize = 32 * 1024;
 /// The most fields in a head or a trailer section.
 pub const MAX_HEADERS: usize = 100;
 
+/// Streams of one HTTP/2 connection at once, as nginx has it.
+pub const HTTP2_MAX_STREAMS: u32 = 128;
+
+/// Bytes of body that a client may send on one stream of HTTP/2, and on a connection, before they are taken.
+pub const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+
+/// The same over all streams of a connection.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// Bytes of answers that wait on one stream for the client to have room.
+pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that a client of HTTP/2 may give up before they are answered; beyond, its connection is ended:
+/// each costs an instance work (CVE-2023-44487).
+pub const HTTP2_UNANSWERED_RESETS: usize = 256;
+
 /// The most members of a head's `connection` fields: each is looked for among all fields.
 pub const MAX_CONNECTION_OPTIONS: usize = 32;
 

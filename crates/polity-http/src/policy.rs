@@ -2,7 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
 
 use crate::body::BodyError;
 use crate::head::{HeadError, RequestHead, ResponseHead};
@@ -23,11 +26,17 @@ pub trait Policy: 'static {
         true
     }
 
+    /// How connections of a listener are encrypted; none where they are not. Asked once for each, when it
+    /// comes in.
+    fn tls(&self, _listener: &Self::Listener) -> Option<Arc<ServerConfig>> {
+        None
+    }
+
     /// A request has come in, at `at`. What is wrong with it is said by [`Exchange::next`].
     fn request(
         &self,
         listener: &Self::Listener,
-        peer: SocketAddr,
+        peer: Peer,
         head: &RequestHead<'_>,
         at: Instant,
     ) -> Self::Exchange;
@@ -51,6 +60,24 @@ pub trait Policy: 'static {
 
     /// Called now and then ([`crate::limits::TICK`]), and last when the thread has drained.
     fn tick(&self);
+}
+
+/// Who sent a request, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Where the connection comes from.
+    pub address: SocketAddr,
+    /// What the connection is.
+    pub scheme: Scheme,
+}
+
+/// How a request came (RFC 9110, section 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
 }
 
 /// What a listener's connections speak.

@@ -1,4 +1,4 @@
-//! What the data plane asks of a byte stream: TCP today; TLS, in-memory pipes and io_uring fit behind it.
+//! What the data plane asks of a byte stream: TCP, and TLS over it; in-memory pipes and io_uring fit behind it.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::limits::PROBE_INTERVAL;
+use crate::policy::Scheme;
 
 /// A byte stream in both directions. Dropping one closes it, in order as far as the system has it.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -37,6 +38,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// probes to be nobody's. For when reading has come to its end, after which a broken connection
     /// reads like one that is whole.
     fn watch(&self) -> Watch;
+
+    /// What is spoken over it, as far as something has come.
+    fn scheme(&self) -> Scheme {
+        Scheme::Http
+    }
 
     /// Makes the close a reset, so that the other side cannot take what it got for the whole.
     fn reset_on_close(&self);

@@ -111,11 +111,7 @@ impl System {
         // Before the limits of this process are raised: services get those that the user set.
         let guardian = start_guardian(options.lock.file())?;
         let data_plane = start_data_plane()?;
-        let config = polity_gateway::Config {
-            data_plane: data_plane.clone(),
-            access_log: options.access_log.clone(),
-            session_key: session_key::load_or_create(options.data.path())?,
-        };
+        let config = gateway_config(&options, &data_plane)?;
         let (gateway, edge) = Gateway::start(config, runnable.clone(), catalog.clone()).await?;
         let folder = options.data.path().join("events");
         let (events, changed) = Events::start(options.plan.events.as_ref(), folder).await?;
@@ -145,8 +141,10 @@ impl System {
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
         let addresses = addresses(edge.public_address(), console_address, events.address());
         let run_file = write_run_file(&options, addresses.clone())?;
-        let screen = Screen::start(options.json, &logs, &control, addresses);
+        let is_https = options.plan.gateway.tls.is_some();
+        let screen = Screen::start(options.json, &logs, &control, addresses, is_https);
         screen.warnings(options.warnings);
+        screen.authority(edge.local_authority().as_deref());
         screen.topics(&changed);
         Ok(Self {
             triggers: Triggers::of(gateway, supervisor, events.clone(), console),
@@ -237,6 +235,18 @@ fn start_data_plane() -> Result<DataPlane> {
     descriptors::raise_limit();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     DataPlane::start(threads).context("could not start the data plane")
+}
+
+fn gateway_config(options: &Options, data_plane: &DataPlane) -> Result<polity_gateway::Config> {
+    Ok(polity_gateway::Config {
+        data_plane: data_plane.clone(),
+        access_log: options.access_log.clone(),
+        session_key: session_key::load_or_create(options.data.path())?,
+        folders: polity_gateway::Folders {
+            root: options.file.root.clone(),
+            state: options.data.path().join("tls"),
+        },
+    })
 }
 
 fn supervisor_config(

@@ -1,6 +1,6 @@
 //! Which instance a request belongs to: by what it has in common with others, or by its session.
 
-use polity_http::{Exchange as _, RequestHead};
+use polity_http::{Exchange as _, RequestHead, Scheme};
 use polity_plan::HashBy;
 
 use super::Exchange;
@@ -48,8 +48,10 @@ impl Exchange {
         Some(Session {
             instance: known.map(|(instance, _)| instance),
             is_old: known.is_some_and(|(_, is_old)| is_old),
-            is_secure: self.trust == Trust::Proxy
-                && head.header("x-forwarded-proto").is_some_and(by_tls),
+            is_secure: match head.header("x-forwarded-proto") {
+                Some(proto) if self.trust == Trust::Proxy => by_tls(proto),
+                _ => self.scheme == Scheme::Https,
+            },
         })
     }
 

@@ -1,13 +1,12 @@
 //! The beginning of an exchange: what is read of the request's head, once.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polity_http::RequestHead;
 use polity_http::text::AddressText;
+use polity_http::{Peer, RequestHead};
 
 use super::Exchange;
 use crate::destination::Destination;
@@ -22,7 +21,7 @@ impl Exchange {
     pub(crate) fn new(
         thread: Rc<Thread>,
         listener: &Listener,
-        peer: SocketAddr,
+        peer: Peer,
         trust: Trust,
         head: &RequestHead<'_>,
         destination: Destination,
@@ -54,7 +53,7 @@ impl Exchange {
     pub(crate) fn tunnel(
         thread: Rc<Thread>,
         listener: &Listener,
-        peer: SocketAddr,
+        peer: Peer,
         service: Option<Arc<Service>>,
     ) -> Self {
         let path = String::new();
@@ -76,14 +75,15 @@ impl Exchange {
     fn begin(
         thread: Rc<Thread>,
         listener: &Listener,
-        peer: SocketAddr,
+        peer: Peer,
         destination: Destination,
         now: Instant,
     ) -> Self {
         Self {
             thread,
             listener: listener.clone(),
-            peer: AddressText::new(peer.ip()),
+            peer: AddressText::new(peer.address.ip()),
+            scheme: peer.scheme,
             trust: Trust::Service,
             arrived: now,
             received: None,

@@ -77,7 +77,7 @@ impl Exchange {
             }
             Destination::Here { route, path, .. } => {
                 line.path = path;
-                line.route = Some(route.parts(path));
+                line.route = route.map(|route| route.parts(path));
             }
             Destination::Nowhere { path, .. } => line.path = path,
         }

@@ -153,6 +153,10 @@ async fn a_port_in_use_is_an_error_that_names_it_and_the_key() {
         data_plane: DataPlane::start(1).unwrap(),
         access_log: None,
         session_key: polity_gateway::SessionKey::new([7; 32]),
+        folders: polity_gateway::Folders {
+            root: "/nowhere".into(),
+            state: "/nowhere".into(),
+        },
     };
     let catalog = Published::new(Catalog::default());
     let error = Gateway::start(config, plan(&text), catalog)

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use polity_catalog::{Catalog, Change, Health, Instance};
 use polity_core::{InstanceId, ServiceName};
-use polity_gateway::{Config, Drains, Gateway, Handle, SessionKey};
+use polity_gateway::{Config, Drains, Folders, Gateway, Handle, SessionKey};
 use polity_plan::{Plan, Source};
 use polity_runtime::drain::DrainTrigger;
 use polity_runtime::{DataPlane, Published, drain};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -43,6 +43,8 @@ pub(crate) struct System {
     pub(crate) handle: Handle,
     pub(crate) catalog: Published<Catalog>,
     pub(crate) log: tempfile::TempPath,
+    /// The plan's, and where state is kept.
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) running: JoinHandle<()>,
     pub(crate) public: DrainTrigger,
     pub(crate) calls: DrainTrigger,
@@ -50,12 +52,21 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) async fn start(text: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), text).await
+    }
+
+    /// With a folder that has files which the plan names.
+    pub(crate) async fn start_in(folder: tempfile::TempDir, text: &str) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let catalog = Published::new(Catalog::default());
         let config = Config {
             data_plane: DataPlane::start(2).unwrap(),
             access_log: Some(log.to_path_buf()),
             session_key: SessionKey::new([7; 32]),
+            folders: Folders {
+                root: folder.path().to_owned(),
+                state: folder.path().join("tls"),
+            },
         };
         let started = Gateway::start(config, plan(text), catalog.clone()).await;
         let (gateway, handle) = started.unwrap_or_else(|error| panic!("{error}"));
@@ -65,6 +76,7 @@ impl System {
             handle,
             catalog,
             log,
+            folder,
             running: tokio::spawn(gateway.run(Drains { public, calls })),
             public: public_trigger,
             calls: calls_trigger,
@@ -224,8 +236,8 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// One end of a connection.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     read: Vec<u8>,
 }
 
@@ -255,14 +267,20 @@ impl Answer {
 impl Client {
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            read: Vec::new(),
-        }
+        Self::over(stream)
     }
 
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::new(TcpStream::connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream,
+            read: Vec::new(),
+        }
     }
 
     async fn more(&mut self) -> Option<()> {

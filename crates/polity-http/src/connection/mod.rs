@@ -25,8 +25,9 @@ use tokio::time::Instant;
 use crate::buffer::Input;
 use crate::deadline::Deadline;
 use crate::group::Membership;
-use crate::head::may_be_complete;
-use crate::policy::{Fault, Policy, Protocol};
+use crate::head::{HeadError, may_be_complete};
+use crate::http2::{PREFACE, is_preface};
+use crate::policy::{Fault, Peer, Policy, Protocol};
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
 use begun::Begun;
@@ -129,6 +130,10 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                     started.traits.may_go_on = self.may_go_on(served);
                     Exchanging::new(self, &mut input, started).run().await
                 }
+                // Boxed, as what is rare must not make every connection larger.
+                (Arrival::Refused(_), _) if served == 0 && is_preface(input.data()) => {
+                    Box::pin(self.switch_to_http2(&mut input)).await
+                }
                 (Arrival::Refused(fault), _) => self.refuse(input.data(), &fault).await,
                 (Arrival::Nothing, _) => continue,
                 (Arrival::Closed | Arrival::Request, _) => return,
@@ -227,6 +232,26 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         arrival
     }
 
+    /// Goes on with what begins as HTTP/2 does, to its end.
+    async fn switch_to_http2(&mut self, input: &mut Input) -> After {
+        let mut begun = false;
+        while is_preface(input.data()) && input.len() < PREFACE.len() {
+            match poll_fn(|context| self.poll_head(context, input, &mut begun)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return After::Close,
+            }
+        }
+        self.member.end_wait();
+        self.deadline.lift();
+        match is_preface(input.data()) {
+            true => self.serve_http2(input).await,
+            false => {
+                let fault = Fault::Head(HeadError::Version);
+                self.refuse(input.data(), &fault).await
+            }
+        }
+    }
+
     fn poll_head(
         &mut self,
         context: &mut Context<'_>,
@@ -257,7 +282,11 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         input: &Input,
         place: &mut Option<Started<P::Exchange>>,
     ) -> Option<Arrival> {
-        match prepare(&self.worker, &self.listener, self.peer, input.data(), place) {
+        let peer = Peer {
+            address: self.peer,
+            scheme: self.stream.scheme(),
+        };
+        match prepare(&self.worker, &self.listener, peer, input.data(), place) {
             Prepared::Partial if input.len() >= self.worker.limits().header_size => {
                 Some(Arrival::Refused(Fault::HeadTooLarge))
             }

@@ -1,13 +1,11 @@
 //! From the bytes of a request's head to a started exchange, in one go and without waiting.
 
-use std::net::SocketAddr;
-
 use super::begun::Begun;
 use crate::buffer::Output;
 use crate::head::request::{Asks, HeaderSpace};
 use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
 use crate::limits::{Limits, MAX_HEADERS};
-use crate::policy::{Answer, Exchange, Fault, Next, Policy, Replay, Target};
+use crate::policy::{Answer, Exchange, Fault, Next, Peer, Policy, Replay, Target};
 use crate::stream::Dial;
 use crate::worker::Worker;
 
@@ -51,7 +49,7 @@ pub(crate) struct Traits {
 pub(crate) fn prepare<P: Policy, D: Dial>(
     worker: &Worker<P, D>,
     listener: &P::Listener,
-    peer: SocketAddr,
+    peer: Peer,
     input: &[u8],
     place: &mut Option<Started<P::Exchange>>,
 ) -> Prepared {

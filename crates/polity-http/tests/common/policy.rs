@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use polity_http::{
-    Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Replay, RequestHead, ResponseHead,
-    Reuse, Target,
+    Answer, Exchange, Fault, Next, Outcome, Peer, Policy, Protocol, Replay, RequestHead,
+    ResponseHead, Reuse, Target,
 };
 
 /// Where everything goes, and comes from.
@@ -48,7 +48,7 @@ impl Policy for Forward {
         Protocol::Http
     }
 
-    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>, _: Instant) -> Forwarding {
+    fn request(&self, (): &(), _: Peer, _: &RequestHead<'_>, _: Instant) -> Forwarding {
         Forwarding {
             attempts_left: self.attempts,
         }

@@ -86,7 +86,13 @@ impl Policy for Plain {
         self.exempt != Some(peer)
     }
 
-    fn request(&self, (): &(), _: SocketAddr, head: &RequestHead<'_>, _: Instant) -> PlainExchange {
+    fn request(
+        &self,
+        (): &(),
+        _: polity_http::Peer,
+        head: &RequestHead<'_>,
+        _: Instant,
+    ) -> PlainExchange {
         assert_ne!(head.target, PANIC, "on purpose");
         self.exchange(head.method != "POST")
     }

@@ -7,7 +7,8 @@ use crate::address::{parse_listen, parse_network};
 use crate::decode::{Fields, route};
 use crate::draft::At;
 use crate::origin::parse_redirect;
-use crate::plan::{Gateway, Limits, Redirect, Timeouts};
+use crate::plan::{CertificateFiles, Gateway, Limits, Redirect, Timeouts, Tls};
+use crate::tree::Node;
 
 const REDIRECT_STATUS: u16 = 308;
 
@@ -17,12 +18,33 @@ pub(super) fn gateway(fields: Fields<'_>, redirects: &[At<Redirect>]) -> Gateway
         listen: fields
             .parse("listen", |t| parse_listen(t).ok())
             .unwrap_or(default.listen),
+        tls: tls(fields),
         trusted_proxies: fields.parse_list("trusted_proxies", |t| parse_network(t).ok()),
         zone: fields.text("zone").map(str::to_owned),
         limits: limits(fields.table("limits"), default.limits),
         timeouts: timeouts(fields.table("timeouts"), default.timeouts),
         redirects: redirects.iter().map(|at| at.value.clone()).collect(),
     }
+}
+
+fn tls(fields: Fields<'_>) -> Option<Tls> {
+    if fields.text("tls").is_some() {
+        return Some(Tls::Local);
+    }
+    let files = |node: &Node| {
+        let fields = Fields(node.table());
+        Some(CertificateFiles {
+            certificate: fields.text("certificate")?.into(),
+            key: fields.text("key")?.into(),
+        })
+    };
+    let node = &fields.get("tls")?.node;
+    let several = fields.list("tls");
+    let listed: Option<Vec<_>> = match several.is_empty() {
+        true => files(node).map(|one| vec![one]),
+        false => several.iter().map(files).collect(),
+    };
+    listed.map(Tls::Files)
 }
 
 fn limits(fields: Fields<'_>, default: Limits) -> Limits {

@@ -1,5 +1,6 @@
 //! Every key of `[gateway]`.
 
+use crate::descriptor::balance::now;
 use crate::descriptor::format::*;
 use crate::descriptor::route::{EXACT, ON_HOST};
 use crate::descriptor::{Key, Shape, Table};
@@ -48,8 +49,31 @@ pub(crate) static GATEWAY: Table = Table {
             "What is answered with another place, each a table `[[gateway.redirects]]`.",
         )
         .default("[]"),
+        Key::new(
+            "tls",
+            Shape::Either(&[
+                Shape::Choice(&[now("local")]),
+                Shape::Table(&CERTIFICATE),
+                Shape::NonEmptyList(&Shape::Table(&CERTIFICATE)),
+            ]),
+            "Where the certificates for HTTPS come from: files, or `\"local\"` for ones signed by an authority that is made here, for development. Plain HTTP is redirected then. Without it, HTTP alone is spoken.",
+        ),
         Key::later("domain"),
-        Key::later("tls"),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `[gateway.tls]`, and each of `[[gateway.tls]]`.
+pub(crate) static CERTIFICATE: Table = Table {
+    keys: &[
+        Key::new(
+            "certificate",
+            Shape::Text(&FILE),
+            "A certificate in PEM, those that signed it after it. It is read again when it changes.",
+        )
+        .required(),
+        Key::new("key", Shape::Text(&FILE), "Its private key in PEM.").required(),
     ],
     one_of: &[],
     exclusive: &[],

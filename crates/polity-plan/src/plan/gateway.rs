@@ -1,5 +1,6 @@
 //! The public entry: where it listens, what it bounds, what it redirects.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use polity_core::ByteSize;
@@ -15,6 +16,8 @@ const KIB: u64 = 1024;
 pub struct Gateway {
     /// Where it listens.
     pub listen: ListenAddress,
+    /// Over what it is reached; none for plain HTTP.
+    pub tls: Option<Tls>,
     /// Peers whose `x-forwarded-*` and `forwarded` are believed.
     pub trusted_proxies: Vec<Network>,
     /// The zone it is in; none where nobody has said.
@@ -25,6 +28,24 @@ pub struct Gateway {
     pub timeouts: Timeouts,
     /// What is answered with another place.
     pub redirects: Vec<Redirect>,
+}
+
+/// `gateway.tls`: where its certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Made here, and signed by an authority of this machine's own.
+    Local,
+    /// From files; the first is shown to clients that name no host, or none of these.
+    Files(Vec<CertificateFiles>),
+}
+
+/// A certificate on the disk. Relative paths are relative to the plan's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// In PEM, with those that signed it after it.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
 }
 
 /// `[gateway.limits]`; none for no limit.
@@ -97,6 +118,7 @@ impl Default for Gateway {
                 host: None,
                 port: PORT,
             },
+            tls: None,
             trusted_proxies: Vec::new(),
             zone: None,
             limits: Limits::default(),

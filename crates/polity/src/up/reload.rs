@@ -101,6 +101,9 @@ impl Reload {
             Err(error) => screen.problem(&format!("{error:#}; services are told what they were")),
         }
         self.tell_addresses(screen);
+        if before.gateway.tls != runnable.gateway.tls {
+            screen.authority(self.gateway.local_authority().as_deref());
+        }
         external::publish(&self.catalog, Some(before), &runnable);
         let applied = self.supervisor.apply(runnable.clone()).await;
         if before.console != runnable.console {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polity_console::view;
@@ -17,7 +18,7 @@ use super::admin;
 use super::terminal::Terminal;
 use crate::commands::ps;
 use crate::kafka::Changed;
-use crate::run_file::EVENTS;
+use crate::run_file::{EVENTS, GATEWAY};
 use crate::style::{Colour, Palette, Style};
 use crate::table::{Cell, Column, Table};
 
@@ -36,6 +37,8 @@ struct Shared {
     palette: Mutex<Palette>,
     width: usize,
     addresses: BTreeMap<String, SocketAddr>,
+    /// Whether the gateway is reached over TLS.
+    is_https: bool,
     terminal: Terminal,
 }
 
@@ -52,6 +55,7 @@ impl Screen {
         logs: &LogStore,
         supervisor: &polity_supervisor::Handle,
         addresses: BTreeMap<String, SocketAddr>,
+        is_https: bool,
     ) -> Self {
         let statuses = supervisor.status();
         let instance_width = |status: &polity_supervisor::service::status::ServiceStatus| {
@@ -70,6 +74,7 @@ impl Screen {
                 palette: Mutex::new(Palette::default()),
                 width,
                 addresses,
+                is_https,
                 terminal: Terminal::start(io::stdout()),
             }),
         };
@@ -86,6 +91,16 @@ impl Screen {
             _ => self.say(&format!(
                 "the plan has {count} warnings: `polity check` shows them"
             )),
+        }
+    }
+
+    /// Which root clients have to trust, if it is one of this machine.
+    pub fn authority(&self, root: Option<&Path>) {
+        if let Some(root) = root {
+            let root = root.display();
+            self.say(&format!(
+                "HTTPS with certificates of this machine's own authority: have clients trust {root}"
+            ));
         }
     }
 
@@ -155,7 +170,11 @@ impl Screen {
         let mut text = format!("\n{}{remarks}\n", table.render(style));
         for (part, address) in &self.shared.addresses {
             // Events are not for browsers.
-            let scheme = if part == EVENTS { "" } else { "http://" };
+            let scheme = match part.as_str() {
+                EVENTS => "",
+                GATEWAY if self.shared.is_https => "https://",
+                _ => "http://",
+            };
             text += &format!("{part:<9}{scheme}{}\n", reachable(*address));
         }
         if services.is_empty() && !self.shared.addresses.contains_key(EVENTS) {

@@ -236,7 +236,13 @@ impl Policy for Script {
         Protocol::Http
     }
 
-    fn request(&self, (): &(), _: SocketAddr, _: &RequestHead<'_>, _: Instant) -> Scripted {
+    fn request(
+        &self,
+        (): &(),
+        _: crate::policy::Peer,
+        _: &RequestHead<'_>,
+        _: Instant,
+    ) -> Scripted {
         Scripted {
             script: Rc::new(self.clone()),
             attempts: 0,

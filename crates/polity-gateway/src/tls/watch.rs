@@ -1,0 +1,111 @@
+//! Certificates are renewed by others: files are looked at now and then, and taken up once they are whole.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use polity_plan::CertificateFiles;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+use super::certificate::{self, Certificate};
+use super::local::RENEWED_BEFORE;
+use super::{Serving, Source, TlsError};
+
+/// From one look to the next. Who renews a certificate writes two files, and not in one moment.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What tells one version of a file from another: the inode too, as it may have been put in its place.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+/// Follows changes until nobody serves with the certificates any more.
+pub(crate) async fn keep_fresh(serving: Weak<Serving>) {
+    // What was read at first may have changed since.
+    let (mut seen, mut taken) = (Vec::new(), Vec::new());
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let Some(serving) = serving.upgrade() else {
+            return;
+        };
+        let looked = tokio::task::spawn_blocking(move || {
+            let now = serving.stamps();
+            // Twice the same: whoever writes has done so.
+            if now == seen && now != taken || serving.is_due(SystemTime::now()) {
+                serving.refresh();
+                taken.clone_from(&now);
+            }
+            (now, taken)
+        });
+        match looked.await {
+            Ok(looked) => (seen, taken) = looked,
+            // The runtime ends.
+            Err(_) => return,
+        }
+    }
+}
+
+impl Serving {
+    fn stamps(&self) -> Vec<Stamp> {
+        match &self.source {
+            Source::Local { .. } => Vec::new(),
+            Source::Files(files) => files
+                .iter()
+                .flat_map(|it| [stamp(&it.certificate), stamp(&it.key)])
+                .collect(),
+        }
+    }
+
+    /// Whether one that is made here has to be made anew.
+    fn is_due(&self, now: SystemTime) -> bool {
+        let is_short = |it: &Arc<Certificate>| it.facts.left(now) < RENEWED_BEFORE;
+        matches!(self.source, Source::Local { .. }) && self.certificates.all().iter().any(is_short)
+    }
+
+    /// Takes up what is there now. What cannot be used is told, and what it was to replace goes on serving.
+    pub(super) fn refresh(&self) {
+        let provider = aws_lc_rs::default_provider();
+        match &self.source {
+            Source::Local { .. } => match self.source.load(&provider) {
+                Ok(fresh) => self.certificates.replace(fresh),
+                Err(error) => tracing::error!("{error}; the certificate in force stays"),
+            },
+            Source::Files(files) => {
+                let before = self.certificates.all();
+                let pairs = files.iter().zip(before);
+                let fresh = pairs.map(|(files, before)| renewed(files, before, &provider));
+                self.certificates.replace(fresh.collect());
+            }
+        }
+    }
+}
+
+fn renewed(
+    files: &CertificateFiles,
+    before: Arc<Certificate>,
+    provider: &CryptoProvider,
+) -> Arc<Certificate> {
+    let now = SystemTime::now();
+    let fresh = certificate::load(files, provider).and_then(|fresh| {
+        let path = files.certificate.clone();
+        let may = fresh.may_follow(&before, now);
+        may.map(|()| fresh)
+            .map_err(|flaw| TlsError::File { path, flaw })
+    });
+    match fresh {
+        Ok(fresh) if fresh.key.cert == before.key.cert => before,
+        Ok(fresh) => {
+            tracing::info!("{} is taken up", files.certificate.display());
+            Arc::new(fresh)
+        }
+        Err(error) => {
+            tracing::error!("{error}; the certificate before it goes on serving");
+            before
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let data = fs::metadata(path).ok()?;
+    Some((data.ino(), data.len(), data.mtime(), data.mtime_nsec()))
+}

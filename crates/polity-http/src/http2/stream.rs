@@ -1,0 +1,143 @@
+//! One stream, as a connection that brings one request.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{Method, Request};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::answer::Answer;
+use super::request::Incoming;
+use crate::head::request::Asks;
+use crate::policy::Scheme;
+use crate::stream::{Stream, Watch};
+
+/// A stream of a client's connection.
+pub(super) struct Http2Stream {
+    incoming: Incoming,
+    /// Shared with who watches for its reset.
+    answer: Rc<RefCell<Answer>>,
+    scheme: Scheme,
+    given_up: Rc<Cell<usize>>,
+}
+
+impl Http2Stream {
+    pub(super) fn new(
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        scheme: Scheme,
+        given_up: Rc<Cell<usize>>,
+    ) -> Self {
+        let asks = match *request.method() {
+            Method::HEAD => Asks::Head,
+            _ => Asks::Answer,
+        };
+        Self {
+            incoming: Incoming::new(request),
+            answer: Rc::new(RefCell::new(Answer::new(respond, asks))),
+            scheme,
+            given_up,
+        }
+    }
+}
+
+impl AsyncRead for Http2Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.incoming.poll_fill(context))?;
+        self.incoming.take(buffer);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Http2Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.answer.borrow_mut().poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut answer = self.answer.borrow_mut();
+        let mut written = 0;
+        for bytes in slices.iter().filter(|it| !it.is_empty()) {
+            match answer.poll_write(context, bytes) {
+                Poll::Ready(Ok(count)) => {
+                    written += count;
+                    if count < bytes.len() {
+                        break;
+                    }
+                }
+                // It comes again with the next call.
+                _ if written > 0 => break,
+                other => return other,
+            }
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.answer.borrow_mut().end())
+    }
+}
+
+impl Stream for Http2Stream {
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.incoming.poll_fill(context)
+    }
+
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    fn looks_stale(&self) -> bool {
+        false
+    }
+
+    fn watch(&self) -> Watch {
+        let answer = self.answer.clone();
+        Box::pin(poll_fn(move |context| {
+            answer.borrow_mut().poll_reset(context)
+        }))
+    }
+
+    fn reset_on_close(&self) {
+        self.answer.borrow_mut().reset();
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+}
+
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        if !self.answer.borrow().has_begun() {
+            self.given_up.set(self.given_up.get() + 1);
+        }
+    }
+}
