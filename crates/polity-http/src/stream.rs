@@ -44,6 +44,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
         Scheme::Http
     }
 
+    /// Whether it was agreed that HTTP/2 is spoken, and so nothing else is.
+    fn is_http2(&self) -> bool {
+        false
+    }
+
     /// Makes the close a reset, so that the other side cannot take what it got for the whole.
     fn reset_on_close(&self);
 }

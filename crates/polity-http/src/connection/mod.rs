@@ -131,7 +131,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
                     Exchanging::new(self, &mut input, started).run().await
                 }
                 // Boxed, as what is rare must not make every connection larger.
-                (Arrival::Refused(_), _) if served == 0 && is_preface(input.data()) => {
+                (Arrival::Refused(_), _) if served == 0 && self.begins_http2(&input) => {
                     Box::pin(self.switch_to_http2(&mut input)).await
                 }
                 (Arrival::Refused(fault), _) => self.refuse(input.data(), &fault).await,
@@ -232,6 +232,10 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         arrival
     }
 
+    fn begins_http2(&self, input: &Input) -> bool {
+        is_preface(input.data()) || self.stream.is_http2()
+    }
+
     /// Goes on with what begins as HTTP/2 does, to its end.
     async fn switch_to_http2(&mut self, input: &mut Input) -> After {
         let mut begun = false;
@@ -245,6 +249,8 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         self.deadline.lift();
         match is_preface(input.data()) {
             true => self.serve_http2(input).await,
+            // RFC 9113, section 3.4.
+            false if self.stream.is_http2() => After::Close,
             false => {
                 let fault = Fault::Head(HeadError::Version);
                 self.refuse(input.data(), &fault).await

@@ -153,6 +153,13 @@ impl Stream for TlsStream {
         self.socket.reset_on_close();
     }
 
+    fn is_http2(&self) -> bool {
+        match &self.mode {
+            Mode::Tls(records) => records.has_agreed_on(b"h2"),
+            _ => false,
+        }
+    }
+
     fn scheme(&self) -> Scheme {
         match self.mode {
             Mode::Tls(_) => Scheme::Https,

@@ -104,6 +104,11 @@ impl Records {
         false
     }
 
+    /// Whether this is what both sides chose to speak (RFC 7301).
+    pub(super) fn has_agreed_on(&self, protocol: &[u8]) -> bool {
+        self.session.alpn_protocol() == Some(protocol)
+    }
+
     /// That nothing more is sent.
     pub(super) fn say_closed(&mut self) {
         self.session.send_close_notify();
