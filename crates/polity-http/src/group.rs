@@ -34,6 +34,8 @@ pub(crate) struct Group {
     next: Cell<u64>,
     /// Keys are counted here, so the hash need not be secret.
     members: RefCell<HashMap<u64, Rc<Member>, FixedState>>,
+    /// How many of them are no connections, but served beside one.
+    beside: Cell<usize>,
     /// The task that accepts them, if there is one.
     acceptor: OnceCell<AbortHandle>,
 }
@@ -74,6 +76,7 @@ pub(crate) struct Membership {
     key: u64,
     member: Rc<Member>,
     leave: Box<dyn Fn()>,
+    is_beside: bool,
     /// Its place among those of its address.
     _of_peer: Option<peers::Place>,
 }
@@ -81,7 +84,7 @@ pub(crate) struct Membership {
 impl Group {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.members.borrow().len()
+        self.members.borrow().len() - self.beside.get()
     }
 
     /// Whether no more are accepted.
@@ -184,7 +187,10 @@ impl Member {
 impl Membership {
     /// A place of its own for what is served beside this connection.
     pub(crate) fn beside<P: Policy, D: Dial>(&self, worker: &Rc<Worker<P, D>>) -> Membership {
-        join(worker, &self.group, None)
+        self.group.beside.set(self.group.beside.get() + 1);
+        let mut place = join(worker, &self.group, None);
+        place.is_beside = true;
+        place
     }
 
     /// Whether the connection ends with the request it is at.
@@ -247,6 +253,9 @@ impl Drop for Membership {
             tracing::error!("a connection's task panicked; its connection is closed");
         }
         self.group.members.borrow_mut().remove(&self.key);
+        if self.is_beside {
+            self.group.beside.set(self.group.beside.get() - 1);
+        }
         (self.leave)();
     }
 }
@@ -267,6 +276,7 @@ pub(crate) fn join<P: Policy, D: Dial>(
         key,
         member,
         leave: Box::new(move || worker.note_change()),
+        is_beside: false,
         _of_peer: of_peer,
     }
 }

@@ -49,6 +49,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
         false
     }
 
+    /// Whether it brings one request and no other: what follows it is not to be taken for one.
+    fn is_single(&self) -> bool {
+        false
+    }
+
     /// Makes the close a reset, so that the other side cannot take what it got for the whole.
     fn reset_on_close(&self);
 }

@@ -278,3 +278,78 @@ async fn a_websocket_passes() {
         assert_eq!(rest.unwrap(), "");
     }
 }
+
+/// What a stream carries after its request is not for this form of it to begin another with.
+#[tokio::test]
+async fn a_stream_brings_one_request() {
+    let system = System::start(&PLAN.replace("\"/\"", "\"/chat\"")).await;
+    let instance = system.played("shop", "shop-1").await;
+    let playing = tokio::spawn(async move {
+        let mut heads = Vec::new();
+        loop {
+            let (stream, _) = instance.accept().await.unwrap();
+            let mut origin = Client::new(stream);
+            while let Some(head) = origin.head().await {
+                let is_last = head.starts_with("GET /chat/last");
+                heads.push(head);
+                // It does not change the protocol.
+                origin
+                    .send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .await;
+                if is_last {
+                    return heads;
+                }
+            }
+        }
+    });
+    let mut client = Http2::connect(&system).await;
+    while !client.requests.is_extended_connect_protocol_enabled() {
+        assert_eq!(client.get("/none").await.head.status(), 404);
+    }
+    let mut connect = request("CONNECT", "/chat/first");
+    connect
+        .extensions_mut()
+        .insert(Protocol::from_static("websocket"));
+    let (answer, mut stream) = client.send(connect, false);
+    let smuggled = "GET /chat/smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+    stream.send_data(smuggled.into(), true).unwrap();
+    assert_eq!(got(answer.await.unwrap()).await.head.status(), 200);
+    assert_eq!(client.get("/chat/last").await.head.status(), 200);
+    let heads = playing.await.unwrap();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+}
+
+/// Streams end for us once their bytes are on their way, which they are for as long as nobody reads them.
+#[tokio::test]
+async fn who_takes_nothing_of_what_there_is_is_let_go() {
+    let plan =
+        "[gateway]\nlisten = \"127.0.0.1:0\"\ntimeouts = { send = \"300ms\" }\n".to_owned() + PLAN;
+    let system = System::start(&plan).await;
+    let _origin = system.origin("shop", "shop-1").await;
+    let address = system.handle.public_address();
+    let stream = std::net::TcpStream::connect(address).unwrap();
+    let watched = stream.try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let stream = TcpStream::from_std(stream).unwrap();
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(1 << 30)
+        .initial_connection_window_size(1 << 30);
+    let (mut requests, mut connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..64 {
+        let mut large = request("GET", "/");
+        large
+            .headers_mut()
+            .insert("x-large", "x".repeat(14_000).parse().unwrap());
+        answers.push(requests.send_request(large, true).unwrap().0);
+    }
+    // What is sent back is far more than both systems hold; of the first is read what comes before its end.
+    let first = answers.remove(0);
+    tokio::select! {
+        answer = first => drop(answer),
+        ended = &mut connection => panic!("{ended:?}"),
+    }
+    until(|| watched.take_error().unwrap().is_some()).await;
+    assert_eq!(system.get("/").await.status, 200);
+}

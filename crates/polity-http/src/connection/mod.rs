@@ -154,7 +154,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Whether another request may follow, with `served` before this one.
     fn may_go_on(&self, served: u64) -> bool {
         let limit = self.worker.limits().requests_per_connection;
-        limit.is_none_or(|limit| served + 1 < u64::from(limit))
+        !self.stream.is_single() && limit.is_none_or(|limit| served + 1 < u64::from(limit))
     }
 
     /// Reads the first bytes of a request. False when none are to come.

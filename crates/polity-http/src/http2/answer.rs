@@ -148,14 +148,8 @@ fn send_head(
     };
     *response.headers_mut() = fields(head.headers, is_tunnel);
     if head.is_interim() {
-        // What a client is to wait for with its body in HTTP/1.1 it need not wait for here.
-        return match head.status {
-            100 => Ok(Body::NotYet),
-            _ => respond
-                .send_informational(response)
-                .map_err(broken)
-                .map(|()| Body::NotYet),
-        };
+        respond.send_informational(response).map_err(broken)?;
+        return Ok(Body::NotYet);
     }
     let decoder = Decoder::new(head.framing(asks));
     let is_over = decoder.is_done() && !is_tunnel;

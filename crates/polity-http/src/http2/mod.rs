@@ -21,6 +21,7 @@ use h2::Reason;
 use h2::server::{Builder, SendResponse};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use crate::buffer::Input;
 use crate::connection::{After, Connection};
@@ -50,8 +51,10 @@ struct Origin<'c, P: Policy, D: Dial> {
     member: &'c Membership,
     peer: SocketAddr,
     scheme: Scheme,
-    /// Streams that the client has given up before they were answered.
+    /// Streams that the client has given up before they were answered, less those that it has not.
     given_up: Rc<Cell<usize>>,
+    /// Since when the client takes nothing of what there is for it.
+    stands_still: Rc<Cell<Option<Instant>>>,
 }
 
 impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
@@ -61,6 +64,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             Ended::ByClient => After::Close,
             // What was said last would be lost under a reset.
             Ended::ByUs => After::Linger,
+            Ended::ByStandstill => After::Reset,
         }
     }
 
@@ -81,8 +85,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             peer: *peer,
             scheme: stream.scheme(),
             given_up: Rc::default(),
+            stands_still: Rc::default(),
         };
-        let io = Io { input, stream };
+        let stands_still = origin.stands_still.clone();
+        let io = Io {
+            input,
+            stream,
+            stands_still,
+        };
         deadline.set_after(worker.timeouts().head);
         let opened = {
             let mut opening = pin!(settings(worker).handshake::<_, Bytes>(io));
@@ -117,6 +127,8 @@ fn settings<P: Policy, D: Dial>(worker: &Worker<P, D>) -> Builder {
 enum Ended {
     ByClient,
     ByUs,
+    /// The client takes nothing any more.
+    ByStandstill,
 }
 
 /// What a connection waits for.
@@ -156,6 +168,8 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
                 }
                 if !is_ending && (self.member.is_closing() || self.has_had_enough(served)) {
                     is_ending = true;
+                    // What it waits for has another bound from here on.
+                    wait = Wait::Busy;
                     connection.graceful_shutdown();
                     continue;
                 }
@@ -177,7 +191,7 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
                     _ => {}
                 }
                 if wait == Wait::Busy {
-                    return Poll::Pending;
+                    return self.poll_standstill(context, deadline);
                 }
                 if self.member.is_evicted() {
                     return Poll::Ready(Ended::ByUs);
@@ -196,6 +210,16 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
         .await;
         self.member.end_wait();
         ended
+    }
+
+    /// Ready once the client has taken nothing for too long: streams end when their bytes are here.
+    fn poll_standstill(&self, context: &mut Context<'_>, deadline: &mut Deadline) -> Poll<Ended> {
+        let Some(since) = self.stands_still.get() else {
+            deadline.lift();
+            return Poll::Pending;
+        };
+        deadline.set(since + self.worker.timeouts().send);
+        deadline.poll(context).map(|()| Ended::ByStandstill)
     }
 
     fn has_had_enough(&self, served: u64) -> bool {
@@ -224,6 +248,18 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
 struct Io<'c, S> {
     input: &'c mut Input,
     stream: &'c mut S,
+    stands_still: Rc<Cell<Option<Instant>>>,
+}
+
+impl<S> Io<'_, S> {
+    /// Notes whether a write got on.
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.stands_still.set(match written {
+            Poll::Ready(_) => None,
+            Poll::Pending => self.stands_still.get().or_else(|| Some(Instant::now())),
+        });
+        written
+    }
 }
 
 impl<S: Stream> AsyncRead for Io<'_, S> {
@@ -250,7 +286,8 @@ impl<S: Stream> AsyncWrite for Io<'_, S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut *self.stream).poll_write(context, bytes);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -258,7 +295,8 @@ impl<S: Stream> AsyncWrite for Io<'_, S> {
         context: &mut Context<'_>,
         bytes: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut *self.stream).poll_write_vectored(context, bytes);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

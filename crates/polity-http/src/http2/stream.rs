@@ -129,6 +129,10 @@ impl Stream for Http2Stream {
         self.answer.borrow_mut().reset();
     }
 
+    fn is_single(&self) -> bool {
+        true
+    }
+
     fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -136,8 +140,11 @@ impl Stream for Http2Stream {
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
-        if !self.answer.borrow().has_begun() {
-            self.given_up.set(self.given_up.get() + 1);
-        }
+        let given_up = self.given_up.get();
+        // Over a long life many are given up: it is those that outweigh the others.
+        self.given_up.set(match self.answer.borrow().has_begun() {
+            true => given_up.saturating_sub(1),
+            false => given_up + 1,
+        });
     }
 }
