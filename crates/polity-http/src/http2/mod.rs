@@ -61,14 +61,14 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
     /// Serves a connection, of which `input` has come, to its end.
     pub(crate) async fn serve_http2(&mut self, input: &mut Input) -> After {
         match self.serve_streams(input).await {
-            Ended::ByClient => After::Close,
+            EndedBy::Client => After::Close,
             // What was said last would be lost under a reset.
-            Ended::ByUs => After::Linger,
-            Ended::ByStandstill => After::Reset,
+            EndedBy::Us => After::Linger,
+            EndedBy::Standstill => After::Reset,
         }
     }
 
-    async fn serve_streams(&mut self, input: &mut Input) -> Ended {
+    async fn serve_streams(&mut self, input: &mut Input) -> EndedBy {
         let Self {
             worker,
             listener,
@@ -103,7 +103,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             .await
         };
         let Some(connection) = opened else {
-            return Ended::ByUs;
+            return EndedBy::Us;
         };
         deadline.lift();
         origin.serve(connection, deadline).await
@@ -124,11 +124,11 @@ fn settings<P: Policy, D: Dial>(worker: &Worker<P, D>) -> Builder {
 
 /// Who has ended a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    ByClient,
-    ByUs,
+enum EndedBy {
+    Client,
+    Us,
     /// The client takes nothing any more.
-    ByStandstill,
+    Standstill,
 }
 
 /// What a connection waits for.
@@ -145,7 +145,7 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
         &self,
         mut connection: h2::server::Connection<T, Bytes>,
         deadline: &mut Deadline,
-    ) -> Ended {
+    ) -> EndedBy {
         let (mut served, mut is_ending, mut wait) = (0u64, false, Wait::Busy);
         let ended = poll_fn(|context| {
             loop {
@@ -155,9 +155,9 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
                         self.open(request, respond);
                         continue;
                     }
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Ended::ByUs),
-                    Poll::Ready(None) if is_ending => return Poll::Ready(Ended::ByUs),
-                    Poll::Ready(None) => return Poll::Ready(Ended::ByClient),
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(EndedBy::Us),
+                    Poll::Ready(None) if is_ending => return Poll::Ready(EndedBy::Us),
+                    Poll::Ready(None) => return Poll::Ready(EndedBy::Client),
                     Poll::Pending => {}
                 }
                 if self.given_up.get() > HTTP2_UNANSWERED_RESETS {
@@ -194,13 +194,13 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
                     return self.poll_standstill(context, deadline);
                 }
                 if self.member.is_evicted() {
-                    return Poll::Ready(Ended::ByUs);
+                    return Poll::Ready(EndedBy::Us);
                 }
                 if deadline.poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 if std::mem::replace(&mut is_ending, true) {
-                    return Poll::Ready(Ended::ByUs);
+                    return Poll::Ready(EndedBy::Us);
                 }
                 // Streams that are on their way are still served.
                 connection.graceful_shutdown();
@@ -213,13 +213,13 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
     }
 
     /// Ready once the client has taken nothing for too long: streams end when their bytes are here.
-    fn poll_standstill(&self, context: &mut Context<'_>, deadline: &mut Deadline) -> Poll<Ended> {
+    fn poll_standstill(&self, context: &mut Context<'_>, deadline: &mut Deadline) -> Poll<EndedBy> {
         let Some(since) = self.stands_still.get() else {
             deadline.lift();
             return Poll::Pending;
         };
         deadline.set(since + self.worker.timeouts().send);
-        deadline.poll(context).map(|()| Ended::ByStandstill)
+        deadline.poll(context).map(|()| EndedBy::Standstill)
     }
 
     fn has_had_enough(&self, served: u64) -> bool {
