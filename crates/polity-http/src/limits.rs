@@ -28,8 +28,8 @@ pub const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Bytes of answers that wait on one stream for the client to have room.
 pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 
-/// Streams that a client of HTTP/2 may give up before they are answered; beyond, its connection is ended:
-/// each costs an instance work (CVE-2023-44487).
+/// Streams that a client of HTTP/2 may give up before they are answered, more than it lets be answered; beyond,
+/// its connection is ended: each costs an instance work (CVE-2023-44487).
 pub const HTTP2_UNANSWERED_RESETS: usize = 256;
 
 /// The most members of a head's `connection` fields: each is looked for among all fields.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -31,6 +31,15 @@ impl Http2 {
             requests: requests.ready().await.unwrap(),
             connection: tokio::spawn(connection),
         }
+    }
+
+    /// Knows that the server takes these, which its settings say. There is to be no route for `/none`.
+    async fn connect_for_websockets(system: &System) -> Self {
+        let mut client = Self::connect(system).await;
+        while !client.requests.is_extended_connect_protocol_enabled() {
+            assert_eq!(client.get("/none").await.head.status(), 404);
+        }
+        client
     }
 
     fn send(&mut self, request: Request<()>, is_over: bool) -> (ResponseFuture, SendStream<Bytes>) {
@@ -254,13 +263,8 @@ async fn a_websocket_passes() {
         origin.stream.write_all(&said).await.unwrap();
         origin.stream.read_to_end(&mut Vec::new()).await.unwrap();
     });
-    let mut client = Http2::connect(&system).await;
-    // Whether the server takes it is said in its settings.
-    while !client.requests.is_extended_connect_protocol_enabled() {
-        assert_eq!(client.get("/none").await.head.status(), 404);
-    }
+    let mut client = Http2::connect_for_websockets(&system).await;
     let mut connect = request("CONNECT", "/chat");
-    *connect.method_mut() = Method::CONNECT;
     connect
         .extensions_mut()
         .insert(Protocol::from_static("websocket"));
@@ -302,10 +306,7 @@ async fn a_stream_brings_one_request() {
             }
         }
     });
-    let mut client = Http2::connect(&system).await;
-    while !client.requests.is_extended_connect_protocol_enabled() {
-        assert_eq!(client.get("/none").await.head.status(), 404);
-    }
+    let mut client = Http2::connect_for_websockets(&system).await;
     let mut connect = request("CONNECT", "/chat/first");
     connect
         .extensions_mut()
@@ -327,7 +328,11 @@ async fn who_takes_nothing_of_what_there_is_is_let_go() {
     let system = System::start(&plan).await;
     let _origin = system.origin("shop", "shop-1").await;
     let address = system.handle.public_address();
-    let stream = std::net::TcpStream::connect(address).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Else the systems may hold all of it.
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
     let watched = stream.try_clone().unwrap();
     stream.set_nonblocking(true).unwrap();
     let stream = TcpStream::from_std(stream).unwrap();
@@ -337,11 +342,11 @@ async fn who_takes_nothing_of_what_there_is_is_let_go() {
         .initial_connection_window_size(1 << 30);
     let (mut requests, mut connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
     let mut answers = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..120 {
         let mut large = request("GET", "/");
         large
             .headers_mut()
-            .insert("x-large", "x".repeat(14_000).parse().unwrap());
+            .insert("x-large", "x".repeat(28_000).parse().unwrap());
         answers.push(requests.send_request(large, true).unwrap().0);
     }
     // What is sent back is far more than both systems hold; of the first is read what comes before its end.

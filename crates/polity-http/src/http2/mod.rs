@@ -6,13 +6,14 @@
 //! come so.
 
 mod answer;
+mod io;
 mod request;
 mod stream;
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::{Builder, SendResponse};
 use http::Request;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::buffer::Input;
@@ -34,6 +35,7 @@ use crate::limits::{
 use crate::policy::{Policy, Scheme};
 use crate::stream::{Dial, Stream};
 use crate::worker::Worker;
+use io::Io;
 use stream::Http2Stream;
 
 /// How each connection begins (RFC 9113, section 3.4). A parser of HTTP/1 stops at its version.
@@ -87,12 +89,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             given_up: Rc::default(),
             stands_still: Rc::default(),
         };
-        let stands_still = origin.stands_still.clone();
-        let io = Io {
-            input,
-            stream,
-            stands_still,
-        };
+        let io = Io::new(input, stream, origin.stands_still.clone());
         deadline.set_after(worker.timeouts().head);
         let opened = {
             let mut opening = pin!(settings(worker).handshake::<_, Bytes>(io));
@@ -241,79 +238,5 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
         let ending = connection.member.ending();
         let serving = async move { connection.serve().await };
         ending(tokio::task::spawn_local(serving).abort_handle());
-    }
-}
-
-/// What came before it was known what is spoken, and what comes after.
-struct Io<'c, S> {
-    input: &'c mut Input,
-    stream: &'c mut S,
-    stands_still: Rc<Cell<Option<Instant>>>,
-}
-
-impl<S> Io<'_, S> {
-    /// Notes whether a write got on.
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.stands_still.set(match written {
-            Poll::Ready(_) => None,
-            Poll::Pending => self.stands_still.get().or_else(|| Some(Instant::now())),
-        });
-        written
-    }
-}
-
-impl<S: Stream> AsyncRead for Io<'_, S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let this = &mut *self;
-        if this.input.is_empty() {
-            this.input.rest();
-            return Pin::new(&mut *this.stream).poll_read(context, buffer);
-        }
-        let count = this.input.len().min(buffer.remaining());
-        buffer.put_slice(&this.input.data()[..count]);
-        this.input.consume(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Stream> AsyncWrite for Io<'_, S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut *self.stream).poll_write(context, bytes);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut *self.stream).poll_write_vectored(context, bytes);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_shutdown(context)
     }
 }
