@@ -164,11 +164,15 @@ async fn a_session_moves_from_an_instance_that_is_left_out_unless_all_are_used()
         let _well = Double::start(&system, "orders-2", failures::answer(200, "")).await;
         ill.answers(failures::answer(500, ""));
         let request = format!("GET / HTTP/1.1\r\nhost: a\r\ncookie: {mine}\r\n\r\n");
-        for _ in 0..3 {
-            let answer = system.client().await.ask(&request).await;
-            assert_eq!((answer.status, cookie(&answer)), (500, None));
+        // Three in a row; one that began on another thread before the last had ended is of its occasion.
+        let is_out = || system.handle.why_left_out(&"orders-1".into()).is_some();
+        for _ in 0..9 {
+            if !is_out() {
+                let answer = system.client().await.ask(&request).await;
+                assert_eq!((answer.status, cookie(&answer)), (500, None));
+            }
         }
-        assert!(system.handle.why_left_out(&"orders-1".into()).is_some());
+        assert!(is_out());
         let answer = system.client().await.ask(&request).await;
         assert_eq!(answer.status == 500, stays, "{threshold}: {answer:?}");
         assert_eq!(cookie(&answer).is_some(), !stays, "{threshold}");
