@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use polity_core::SystemClock;
 use polity_log::{Durability, OpenError, RealDisk, Settings};
+use polity_runtime::loopback::do_not_pace;
 use polity_runtime::{Drain, task};
 use tokio::task::JoinHandle;
 
@@ -122,9 +123,7 @@ impl Broker {
         let listener = TcpListener::bind(config.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        if address.ip().is_loopback() {
-            server::do_not_pace(&listener);
-        }
+        do_not_pace(&listener, address);
         let log = open_log(&config)?;
         Ok(Self {
             listener,

@@ -171,20 +171,6 @@ impl Clients {
     }
 }
 
-/// Has the connections of a listener that only this machine reaches take the simplest congestion control, which every
-/// Linux has and lets everybody take: there is no network to sound out between two processes, and one that paces what
-/// it sends, as BBR does, spends as much on timers as on all else. A connection that has begun with it would go on
-/// to pace by another, so it is the listener that is set.
-#[cfg(target_os = "linux")]
-pub(crate) fn do_not_pace(listener: impl std::os::fd::AsFd) {
-    if let Err(error) = rustix::net::sockopt::set_tcp_congestion(listener, "reno") {
-        tracing::debug!(%error, "Kafka clients have the system's congestion control");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn do_not_pace<T>(_listener: T) {}
-
 /// Errors of `accept` that are about one peer and gone with it (accept(2), "Error handling").
 fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
@@ -232,13 +218,5 @@ mod tests {
     async fn where_most_have_asked_the_idlest_makes_room() {
         assert_eq!(closed(full(MAX_CONNECTIONS - 1)), 0);
         assert_eq!(closed(full(MAX_CONNECTIONS)), 0);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn what_goes_to_a_client_of_this_machine_is_not_paced() {
-        let (_near, far) = crate::testing::connection().await;
-        let chosen = rustix::net::sockopt::tcp_congestion(&far).expect("the system says");
-        assert_eq!(chosen.trim_end_matches('\0'), "reno");
     }
 }

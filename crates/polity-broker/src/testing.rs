@@ -10,6 +10,7 @@ use kafka_protocol::protocol::{Encodable, Request, StrBytes};
 use polity_core::{SystemClock, TopicName};
 use polity_log::batch::BatchBuilder;
 use polity_log::{Origin, RealDisk, Settings, TopicConfig, TopicId};
+use polity_runtime::loopback::do_not_pace;
 use polity_runtime::{DrainTrigger, drain};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::Config;
 use crate::connection::{self, Client};
 use crate::node::{Log, Node, Partition, Topic};
-use crate::server::{self, Activity};
+use crate::server::Activity;
 
 /// A node over a log of its own.
 pub(crate) struct TestNode {
@@ -78,8 +79,8 @@ pub(crate) fn any_address() -> SocketAddr {
 /// The two ends of a connection, the server's as the server has it.
 pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(any_address()).await.expect("a port");
-    server::do_not_pace(&listener);
     let address = listener.local_addr().expect("an address");
+    do_not_pace(&listener, address);
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     (near.expect("a connection"), far.expect("a connection").0)
 }

@@ -4,8 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use polity_runtime::loopback::do_not_pace;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::limits::{LISTEN_BACKLOG, MAX_LOST_PROBES, PROBE_INTERVAL};
 
@@ -61,6 +62,7 @@ pub fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> 
     socket.set_tcp_keepalive(&probes(PROBE_AFTER))?;
     // Where the system refuses it, it holds more.
     let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+    do_not_pace(&socket, address);
     socket.listen(LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -128,9 +130,13 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 /// # Errors
 /// As the system gives them.
 pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_nodelay(true)?;
+    do_not_pace(&socket, address);
+    socket.connect(address).await
 }
 
 /// Whether a connection was not made for want of something of this machine's, which says nothing of
@@ -184,6 +190,19 @@ mod tests {
         assert!(accepted.keepalive().expect("it says"));
         assert_eq!(accepted.tcp_keepalive_time().expect("it says"), PROBE_AFTER);
         assert!(accepted.tcp_nodelay().expect("it says"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn neither_end_paces_what_stays_within_the_machine() {
+        let by = |socket| rustix::net::sockopt::tcp_congestion(socket).expect("it says");
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), Sharing::Exclusive);
+        let listener = tokio::net::TcpListener::from_std(listener.expect("a free port"));
+        let listener = listener.expect("it is nonblocking");
+        let near = connect(listener.local_addr().expect("bound")).await;
+        let far = listener.accept().await.expect("a connection").0;
+        assert!(by(near.as_ref().expect("it listens")).starts_with("reno"));
+        assert!(by(&far).starts_with("reno"));
     }
 
     #[tokio::test]

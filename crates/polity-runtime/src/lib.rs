@@ -1,7 +1,8 @@
-//! How parts run: drain, named tasks, published snapshots and data-plane threads.
+//! How parts run: drain, named tasks, published snapshots, data-plane threads and connections within the machine.
 
 pub mod data_plane;
 pub mod drain;
+pub mod loopback;
 pub mod published;
 pub mod task;
 
