@@ -101,12 +101,23 @@ impl<E: AsRef<Endpoint>> Roster<E> {
         self.panics.load(Ordering::Relaxed)
     }
 
+    /// Whether requests leave the own zone because too little of its capacity is healthy. With none of it there, or
+    /// nothing else, there is no zone to leave.
+    pub fn is_short_at_home(&self) -> bool {
+        let has_both = self.own > 0 && self.own < self.endpoints.len();
+        has_both && self.share_at_home() < 1.0
+    }
+
+    fn share_at_home(&self) -> f32 {
+        f32::from_bits(self.own_share.load(Ordering::Relaxed))
+    }
+
     /// How many of the first endpoints to choose from: those of the own zone, or all.
     pub(crate) fn reach(&self, rng: &mut dyn Rng) -> usize {
         if self.own == self.endpoints.len() || self.own == 0 || self.is_panicking() {
             return self.endpoints.len();
         }
-        let share = f32::from_bits(self.own_share.load(Ordering::Relaxed));
+        let share = self.share_at_home();
         if share >= 1.0 || rng.unit() < f64::from(share) {
             return self.own;
         }

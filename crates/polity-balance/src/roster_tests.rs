@@ -100,12 +100,25 @@ fn the_own_zone_serves_all_until_it_is_short_of_healthy_endpoints() {
     all[4].eject();
     roster.refresh(Moment::default());
     assert_eq!(abroad(&roster), 0);
+    assert!(!roster.is_short_at_home());
     // 3 of 7 are left: 1.4 * 3 / 7 = 60 % stay, and of the others 7 of 10 go abroad.
     all[5].eject();
     all[6].eject();
     roster.refresh(Moment::default());
     let went = abroad(&roster);
     assert!((2_600..3_000).contains(&went), "{went}");
+    assert!(roster.is_short_at_home());
+}
+
+#[test]
+fn where_there_is_one_zone_nothing_leaves_it() {
+    for zones in [[Zone::Own; 4], [Zone::Other; 4]] {
+        let all = endpoints(&zones);
+        let roster = Roster::new(&random(), all.clone());
+        all.iter().for_each(|endpoint| _ = endpoint.eject());
+        roster.refresh(Moment::default());
+        assert!(!roster.is_short_at_home());
+    }
 }
 
 /// Notes that so many requests there went wrong, or well.

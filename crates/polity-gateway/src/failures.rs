@@ -97,12 +97,13 @@ impl Service {
         self.refresh(now);
     }
 
-    /// Draws the conclusions for choices, and says when these begin or cease to be of all instances.
+    /// Draws the conclusions for choices, and says when these begin or cease to be of other instances.
     fn refresh(&self, now: Instant) {
-        let before = self.ready.is_panicking();
-        self.ready.refresh(moment(now));
+        let ready = &self.ready;
+        let before = (ready.is_panicking(), ready.is_short_at_home());
+        ready.refresh(moment(now));
         let service = self.name.as_str();
-        match (before, self.ready.is_panicking()) {
+        match (before.0, ready.is_panicking()) {
             (false, true) => tracing::warn!(
                 service,
                 "so few instances are healthy that those left out get requests too (`panic_threshold`)"
@@ -110,6 +111,17 @@ impl Service {
             (true, false) => tracing::info!(
                 service,
                 "enough instances are healthy: those left out get no requests"
+            ),
+            _ => {}
+        }
+        match (before.1, ready.is_short_at_home()) {
+            (false, true) => tracing::warn!(
+                service,
+                "so few instances of the gateway's own zone are healthy that other zones get requests too"
+            ),
+            (true, false) => tracing::info!(
+                service,
+                "enough instances of the gateway's own zone are healthy: it gets all requests"
             ),
             _ => {}
         }
