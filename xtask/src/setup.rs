@@ -6,8 +6,10 @@ use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 /// Each program and the Debian package it comes in.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 9] = [
     ("cc", "gcc"),
+    ("curl", "curl"),
+    ("nghttp", "nghttp2-client"),
     ("make", "make"),
     ("wrk", "wrk"),
     ("python3", "python3"),
@@ -15,6 +17,9 @@ const TOOLS: [(&str, &str); 7] = [
     ("npm", "npm"),
     ("go", "golang-go"),
 ];
+
+/// What holds servers against RFC 9113.
+const H2SPEC: &str = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
 
 /// Installs what is missing where that is possible. It never fails: tests say themselves what they
 /// skip without a tool, and one that needs it fails with a better message.
@@ -28,7 +33,7 @@ pub(crate) fn run() -> ExitCode {
     } else {
         install(&missing);
     }
-    kafka_clients();
+    clients();
     ExitCode::SUCCESS
 }
 
@@ -46,26 +51,28 @@ fn install(missing: &[(&str, &str)]) {
     }
 }
 
-/// The Kafka clients that the broker is tested with, in the versions that its tests name, beside what
-/// is built.
-fn kafka_clients() {
+/// The clients that Polity is tested with, in the versions that `clients/` names, beside what is built.
+fn clients() {
     let executable = env::current_exe().ok();
     let Some(target) = executable.as_deref().and_then(|it| it.ancestors().nth(2)) else {
         return;
     };
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/polity-broker/tests/broker");
-    let (wanted, installed) = (tests.join("clients"), target.join("clients"));
-    if !python_client(&wanted.join("requirements.txt"), &installed.join("python")) {
+    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let installed = target.join("clients");
+    if !python_clients(&wanted.join("requirements.txt"), &installed.join("python")) {
         println!(
-            "setup: Kafka's Python client is not installed: it takes python3 with venv and pip, and a network"
+            "setup: Python's clients are not installed: it takes python3 with venv and pip, and a network"
         );
     }
-    if !node_client(&wanted.join("package.json"), &installed.join("node")) {
-        println!("setup: Kafka's Node client is not installed: it takes npm, and a network");
+    if !node_clients(&wanted.join("package.json"), &installed.join("node")) {
+        println!("setup: Node's clients are not installed: it takes npm, and a network");
+    }
+    if !go_client(H2SPEC, &installed.join("go")) {
+        println!("setup: h2spec is not installed: it takes go, and a network");
     }
 }
 
-fn python_client(wanted: &Path, folder: &Path) -> bool {
+fn python_clients(wanted: &Path, folder: &Path) -> bool {
     let note = folder.join("requirements.txt");
     let pip = [
         "-m",
@@ -83,7 +90,7 @@ fn python_client(wanted: &Path, folder: &Path) -> bool {
             && fs::copy(wanted, note).is_ok()
 }
 
-fn node_client(wanted: &Path, folder: &Path) -> bool {
+fn node_clients(wanted: &Path, folder: &Path) -> bool {
     let note = folder.join("package.json");
     let npm = [
         "install",
@@ -97,6 +104,20 @@ fn node_client(wanted: &Path, folder: &Path) -> bool {
         || fs::create_dir_all(folder).is_ok()
             && fs::copy(wanted, note).is_ok()
             && succeeds("npm", &[&npm.map(Path::new)[..], &[folder]].concat())
+}
+
+/// Installs a program of Go's, named with its version, unless it is there.
+fn go_client(program: &str, folder: &Path) -> bool {
+    let note = folder.join("program.txt");
+    let is_noted = fs::read_to_string(&note).is_ok_and(|noted| noted == program);
+    is_noted
+        || fs::create_dir_all(folder).is_ok()
+            && Command::new("go")
+                .args(["install", program])
+                .env("GOBIN", folder)
+                .status()
+                .is_ok_and(|status| status.success())
+            && fs::write(note, program).is_ok()
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -11,6 +11,7 @@ mod events;
 mod examples;
 mod flood;
 mod http;
+mod https;
 mod init;
 mod load;
 mod losses;
