@@ -71,6 +71,7 @@ pub(super) fn describe() -> Value {
         "cpu": field(&cpus, "model name").unwrap_or("unknown"),
         "cores": cpus.lines().filter(|line| line.starts_with("processor")).count(),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "congestion_control": read("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
         "memory": field(&read("/proc/meminfo"), "MemTotal").unwrap_or("unknown"),
         "commit": commit(),
     })

@@ -189,13 +189,14 @@ impl Circumstances<'_> {
             .map(|name| format!("- {name}: was not installed\n"))
             .collect();
         format!(
-            "Measured on {} at commit {}: {}, {} cores, {}, Linux {}; {}. {}\n\n{versions}{missing}",
+            "Measured on {} at commit {}: {}, {} cores, {}, Linux {} with {}; {}. {}\n\n{versions}{missing}",
             text("date"),
             text("commit"),
             text("cpu"),
             machine["cores"],
             text("memory"),
             text("kernel"),
+            text("congestion_control"),
             self.pace,
             quiet(self.ground),
         )
