@@ -22,7 +22,7 @@ const RATE: f64 = 1_600.0;
 /// On their way at once, at most.
 const CONNECTIONS: usize = 2_000;
 /// Long enough for all that the servers do, and the time after it.
-const SECONDS: f64 = 10.0;
+pub(super) const SECONDS: f64 = 10.0;
 
 pub(super) const P50: Metric = metric("p50", "us");
 pub(super) const P99: Metric = metric("p99", "us");

@@ -11,7 +11,7 @@ use super::contenders::POLITY;
 use super::figures::{Figure, Figures};
 use super::goals::{GOALS, Goal};
 use super::ground::Ground;
-use super::session::{Pace, Session};
+use super::session::Session;
 use super::{Options, machine};
 use crate::page;
 use crate::table::{Table, number};
@@ -147,17 +147,15 @@ fn json(session: &Session, machine: &Value) -> Value {
 fn results(session: &Session, machine: &Value, figures: &Table, goals: &Table) -> String {
     format!(
         "{}\n{}\n{}",
-        place(session, machine),
+        place(session, session.pace.seconds as f64, machine),
         goals.markdown(),
         figures.markdown()
     )
 }
 
-/// Where, when and of what something was measured.
-pub(super) fn place(session: &Session, machine: &Value) -> String {
-    let Pace {
-        rounds, seconds, ..
-    } = session.pace;
+/// Where, when and of what something was measured, by rounds of so many seconds.
+pub(super) fn place(session: &Session, seconds: f64, machine: &Value) -> String {
+    let rounds = session.pace.rounds;
     Circumstances {
         ground: &session.ground,
         versions: &session.stable.versions,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::balancers::Balancer;
-use super::{FAILED, NAME, P50, P99, P999};
+use super::{FAILED, NAME, P50, P99, P999, SECONDS};
 use crate::bench::figures::{Figure, Metric};
 use crate::bench::session::Session;
 use crate::bench::{Options, machine, report};
@@ -37,7 +37,7 @@ pub(super) fn write(session: &Session, options: &Options) -> anyhow::Result<()> 
     }
     let text = format!(
         "{}\n{}\n{}",
-        report::place(session, &machine),
+        report::place(session, SECONDS, &machine),
         goals.markdown(),
         table.markdown()
     );
