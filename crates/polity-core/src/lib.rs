@@ -8,6 +8,6 @@ pub mod rng;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{InstanceId, VersionId};
-pub use name::{NameError, ServiceName, TaskName, TopicName};
+pub use name::{NameError, ServiceName, SiteName, TaskName, TopicName};
 pub use quantity::{ByteSize, QuantityError, parse_duration};
 pub use rng::{Rng, SplitMix64};

@@ -103,6 +103,11 @@ name! {
 }
 
 name! {
+    /// The name of a folder of files that is served, shaped as a service's.
+    SiteName, check_name
+}
+
+name! {
     /// The name of a topic, by Kafka's rule: `[a-zA-Z0-9._-]+`, at most 249 characters.
     TopicName, check_topic
 }

@@ -1,6 +1,7 @@
 //! From a plan and a catalog to a snapshot, reusing what did not change.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -32,11 +33,31 @@ mod tests;
 pub(crate) struct Builder {
     catalog: Published<Catalog>,
     current: Arc<ArcSwap<Snapshot>>,
-    session_key: SessionKey,
-    /// Connections from outside that there may be at once.
-    connections: u64,
+    given: Given,
     /// Writers take turns. The data plane never touches it.
     state: Mutex<State>,
+}
+
+/// What is the same for every plan.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// What the cookies of sticky sessions are signed with.
+    pub(crate) session_key: SessionKey,
+    /// Connections from outside that there may be at once.
+    pub(crate) connections: usize,
+    /// What paths of plans are relative to.
+    pub(crate) folder: PathBuf,
+}
+
+#[cfg(test)]
+impl Given {
+    pub(crate) fn of_a_test(connections: usize) -> Self {
+        Self {
+            session_key: SessionKey::new([7; 32]),
+            connections,
+            folder: PathBuf::from("/nowhere"),
+        }
+    }
 }
 
 /// A thread's view of the snapshot in force.
@@ -51,21 +72,15 @@ struct State {
 }
 
 impl Builder {
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        catalog: Published<Catalog>,
-        session_key: SessionKey,
-        connections: usize,
-    ) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, catalog: Published<Catalog>, given: Given) -> Self {
         let empty = Snapshot {
-            planned: Arc::new(Planned::new(plan)),
+            planned: Arc::new(Planned::new(plan, &given.folder, None)),
             services: Vec::new(),
         };
         let builder = Self {
             catalog,
             current: Arc::new(ArcSwap::from_pointee(empty)),
-            session_key,
-            connections: connections as u64,
+            given,
             state: Mutex::new(State {
                 sources: BTreeMap::new(),
                 leaving: BTreeMap::new(),
@@ -88,7 +103,9 @@ impl Builder {
     /// Puts a new plan in force, with the instances as they are.
     pub(crate) fn replan(&self, plan: Arc<Plan>) {
         let mut state = self.lock();
-        self.build(&mut state, Arc::new(Planned::new(plan)), Instant::now());
+        let before = self.current.load().planned.clone();
+        let planned = Planned::new(plan, &self.given.folder, Some(&before));
+        self.build(&mut state, Arc::new(planned), Instant::now());
     }
 
     /// Takes up what changed in the catalog.
@@ -129,7 +146,7 @@ impl Builder {
         let catalog = self.catalog.load();
         let before = self.current.load_full();
         let mut sources = BTreeMap::new();
-        let room = bulkheads::of_gateway(&planned.plan, self.connections);
+        let room = bulkheads::of_gateway(&planned.plan, self.given.connections as u64);
         let services = planned.plan.services.values().map(|service| {
             let source = catalog.instances(service.name.as_str());
             let source = source.cloned().unwrap_or_default();
@@ -177,7 +194,7 @@ impl Builder {
             Some(known) if known.policy.remembers_as(&policy) => known.shared.clone(),
             _ => {
                 let sticky = policy.balance.sticky.as_ref();
-                let sessions = sticky.map(|it| Sessions::new(it, name, &self.session_key));
+                let sessions = sticky.map(|it| Sessions::new(it, name, &self.given.session_key));
                 Arc::new(Shared::new(&policy, settings, sessions, now))
             }
         };

@@ -48,7 +48,7 @@ struct Setting {
 impl Setting {
     fn new() -> Self {
         let catalog = Published::new(Catalog::default());
-        let builder = Builder::new(plan(), catalog.clone(), SessionKey::new([7; 32]), 4096);
+        let builder = Builder::new(plan(), catalog.clone(), Given::of_a_test(4096));
         Self { builder, catalog }
     }
 

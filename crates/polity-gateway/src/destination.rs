@@ -11,7 +11,8 @@ use crate::policy::Call;
 use crate::problem::Cause;
 use crate::route_name::RouteName;
 use crate::service::Service;
-use crate::snapshot::{Lead, Snapshot};
+use crate::site::{Asked, Site};
+use crate::snapshot::{Lead, SiteLead, Snapshot};
 use crate::treatment::Treated;
 
 /// Where a request is to go.
@@ -27,6 +28,14 @@ pub(crate) enum Destination {
         body_limit: u64,
         /// What its route does to it and to its answer.
         treated: Option<Box<Treated>>,
+    },
+    /// To a folder of files.
+    Site {
+        site: Arc<Site>,
+        /// Until it is looked for.
+        asked: Option<Box<Asked>>,
+        route: RouteName,
+        path: String,
     },
     /// No further: the route is answered by the gateway itself.
     Here {
@@ -137,11 +146,33 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
                 treated: treatment.map(|it| Box::new(Treated::new(it.clone(), head))),
             }
         }
+        Lead::Site(lead) => {
+            let below = lead.rewrite.apply(&path, found.rest);
+            to_site(lead, route, (&path, &below), query, head)
+        }
         Lead::Redirect(redirect) => Destination::Here {
             answer: redirect.answer(&path, found.rest, query),
             route: Some(route),
             path: path.into_owned(),
         },
+    }
+}
+
+/// A request for `path`, of which its route leaves what is `below`.
+fn to_site(
+    lead: &SiteLead,
+    route: RouteName,
+    (path, below): (&str, &str),
+    query: Option<&str>,
+    head: &RequestHead<'_>,
+) -> Destination {
+    let treated = lead.treatment.clone();
+    let treated = treated.map(|it| Box::new(Treated::new(it, head)));
+    Destination::Site {
+        site: lead.site.clone(),
+        asked: Some(Box::new(Asked::new(head, path, below, query, treated))),
+        route,
+        path: path.to_owned(),
     }
 }
 
@@ -157,11 +188,13 @@ fn preflight(
         .planned
         .routes
         .find(&Request { method, ..*request })?;
-    let Lead::Service(lead) = &found.target.lead else {
-        return None;
+    let treatment = match &found.target.lead {
+        Lead::Service(lead) => lead.treatment.as_ref()?,
+        Lead::Site(lead) => lead.treatment.as_ref()?,
+        Lead::Redirect(_) => return None,
     };
     Some(Destination::Here {
-        answer: lead.treatment.as_ref()?.preflight(head)?,
+        answer: treatment.preflight(head)?,
         route: Some(RouteName::new(
             found.target.spelling,
             request.path,

@@ -8,6 +8,7 @@ mod hedging;
 mod loser;
 mod record;
 mod refusals;
+mod site;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -17,8 +18,7 @@ use std::time::{Duration, Instant};
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
 use polity_http::{
-    Abandoned, Answer, Fault, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Scheme,
-    Target,
+    Abandoned, Fault, Here, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Scheme, Target,
 };
 use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
@@ -96,7 +96,9 @@ impl Exchange {
     fn service(&self) -> Option<&Arc<Service>> {
         match &self.destination {
             Destination::Service { service, .. } => Some(service),
-            Destination::Here { .. } | Destination::Nowhere { .. } => None,
+            Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
+                None
+            }
         }
     }
 
@@ -104,7 +106,9 @@ impl Exchange {
     fn treated(&self) -> Option<&Treated> {
         match &self.destination {
             Destination::Service { treated, .. } => treated.as_deref(),
-            Destination::Here { .. } | Destination::Nowhere { .. } => None,
+            Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
+                None
+            }
         }
     }
 
@@ -118,13 +122,14 @@ impl Exchange {
 }
 
 impl polity_http::Exchange for Exchange {
-    fn next(&mut self) -> Result<Target, Answer> {
+    fn next(&mut self) -> Result<Target, Here> {
         match &self.destination {
             Destination::Service { .. } => {}
-            Destination::Here { answer, .. } => return Err(answer.clone()),
+            Destination::Site { .. } => return Err(self.look_in_site()),
+            Destination::Here { answer, .. } => return Err(answer.clone().into()),
             Destination::Nowhere { cause, detail, .. } => {
                 let (cause, detail) = (*cause, detail.clone());
-                return Err(self.give(cause, Reached::No, &detail));
+                return Err(self.give(cause, Reached::No, &detail).into());
             }
         }
         self.admit()?;
@@ -140,7 +145,7 @@ impl polity_http::Exchange for Exchange {
         });
         let (address, place) = match target {
             Ok(target) => target,
-            Err(nowhere) => return Err(self.give_nowhere(&nowhere)),
+            Err(nowhere) => return Err(self.give_nowhere(&nowhere).into()),
         };
         if let Some(service) = self.service().filter(|_| first) {
             service.shared.budget.note_request(now);
@@ -204,7 +209,9 @@ impl polity_http::Exchange for Exchange {
     fn body_limit(&self) -> u64 {
         match self.destination {
             Destination::Service { body_limit, .. } => body_limit,
-            Destination::Here { .. } | Destination::Nowhere { .. } => u64::MAX,
+            Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
+                u64::MAX
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::bounds;
-use crate::builder::Builder;
+use crate::builder::{Builder, Given};
 use crate::handle::{ApplyError, Command, Handle};
 use crate::instance::Instance;
 use crate::listeners::{ListenError, Listeners};
@@ -117,17 +117,17 @@ impl Gateway {
             AccessLog::open(&path).map_err(|source| StartError::AccessLog { path, source })
         });
         let log = log.transpose()?;
+        let given = Given {
+            session_key: config.session_key,
+            connections: capacity(&config.data_plane),
+            folder: config.folders.root.clone(),
+        };
         let mut entry = Entry::new(config.folders);
         if let Some(prepared) = entry.prepare(&plan)? {
             put(&mut entry, prepared);
         }
         let changes = catalog.subscribe();
-        let builder = Arc::new(Builder::new(
-            plan.clone(),
-            catalog,
-            config.session_key,
-            capacity(&config.data_plane),
-        ));
+        let builder = Arc::new(Builder::new(plan.clone(), catalog, given));
         let (thread_builder, queue) = (builder.clone(), log.as_ref().map(AccessLog::queue));
         let timeouts = bounds::timeouts(&plan.gateway.timeouts);
         let (in_flight, tls) = (Arc::<Bulkhead>::default(), entry.in_force());

@@ -33,6 +33,7 @@ mod resolve;
 mod route_name;
 mod service;
 mod sessions;
+mod site;
 mod snapshot;
 mod stable_hash;
 mod standing;

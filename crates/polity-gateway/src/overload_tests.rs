@@ -5,7 +5,7 @@ use polity_core::SplitMix64;
 use polity_runtime::Published;
 
 use super::*;
-use crate::builder::Builder;
+use crate::builder::{Builder, Given};
 use crate::bulkheads::Calls;
 use crate::policy::Call;
 
@@ -24,8 +24,7 @@ fn service(plan: &str) -> Arc<Service> {
     let builder = Builder::new(
         Arc::new(plan),
         Published::new(Catalog::default()),
-        crate::SessionKey::new([7; 32]),
-        CONNECTIONS,
+        Given::of_a_test(CONNECTIONS),
     );
     builder.current().service("a").expect("it is there").clone()
 }

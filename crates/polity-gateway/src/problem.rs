@@ -14,6 +14,8 @@ use serde::Serialize;
 pub(crate) enum Cause {
     MalformedRequest,
     NoRoute,
+    NoFile,
+    MethodNotAllowed,
     ClientTooSlow,
     BodyTooLarge,
     HeadTooLarge,
@@ -25,6 +27,7 @@ pub(crate) enum Cause {
     Overloaded,
     Bulkhead,
     Exhausted,
+    FileUnreadable,
     /// Of one try; of the request, there was some left.
     TryDeadline,
     Deadline,
@@ -65,6 +68,13 @@ impl Cause {
         match self {
             Self::MalformedRequest => (400, "malformed-request", "The request is malformed"),
             Self::NoRoute => (404, "no-route", "No route leads there"),
+            Self::NoFile => (404, "no-file", "There is no such file"),
+            Self::MethodNotAllowed => (
+                405,
+                "method-not-allowed",
+                "Nothing there takes requests of this method",
+            ),
+            Self::FileUnreadable => (500, "file-unreadable", "The file could not be read"),
             Self::ClientTooSlow => (
                 408,
                 "client-too-slow",

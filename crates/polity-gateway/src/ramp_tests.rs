@@ -32,8 +32,8 @@ impl Scene {
         });
         let plan = Arc::new(loaded.plan.expect("a valid plan"));
         let catalog = Published::new(Catalog::default());
-        let key = SessionKey::new([7; 32]);
-        let builder = Arc::new(Builder::new(plan, catalog.clone(), key, 4096));
+        let given = Given::of_a_test(4096);
+        let builder = Arc::new(Builder::new(plan, catalog.clone(), given));
         Self {
             thread: GatewayPolicy::new(
                 builder.reader(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use polity_core::ServiceName;
@@ -11,6 +12,7 @@ use polity_route::{Pattern, Rewrite, RouteTable};
 use crate::redirect::Redirect;
 use crate::route_name::Spelling;
 use crate::service::Service;
+use crate::site::Site;
 use crate::treatment::Treatment;
 
 /// One moment's view. Services that did not change are shared with the snapshots around it.
@@ -29,6 +31,8 @@ pub(crate) struct Planned {
     /// Whether any route has rules for pages of other origins.
     pub(crate) admits_origins: bool,
     pub(crate) places: BTreeMap<ServiceName, usize>,
+    /// In the order of the plan's.
+    sites: Vec<Arc<Site>>,
 }
 
 /// A route's end. There may be thousands, each request has another, and each line of memory that it
@@ -43,6 +47,7 @@ pub(crate) struct RouteTarget {
 #[derive(Debug)]
 pub(crate) enum Lead {
     Service(ServiceLead),
+    Site(Box<SiteLead>),
     Redirect(Box<Redirect>),
 }
 
@@ -58,8 +63,17 @@ pub(crate) struct ServiceLead {
     pub(crate) treatment: Option<Arc<Treatment>>,
 }
 
+/// To a folder of files.
+#[derive(Debug)]
+pub(crate) struct SiteLead {
+    pub(crate) site: Arc<Site>,
+    pub(crate) rewrite: Rewrite,
+    pub(crate) treatment: Option<Arc<Treatment>>,
+}
+
 impl Planned {
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    /// What follows from a plan in `folder`. Of what was in force `before`, what has not changed is kept.
+    pub(crate) fn new(plan: Arc<Plan>, folder: &Path, before: Option<&Planned>) -> Self {
         let names = plan.services.keys().cloned();
         let services = plan.services.values().enumerate();
         let services = services.flat_map(|(place, service)| {
@@ -70,13 +84,35 @@ impl Planned {
             let lead = Lead::Redirect(Box::new(Redirect::new(redirect)));
             target(&redirect.pattern, lead)
         });
-        let mut routes = plan.services.values().flat_map(|service| &service.routes);
+        let sites: Vec<_> = plan
+            .sites
+            .values()
+            .map(|site| {
+                let kept = before.and_then(|before| before.site(site));
+                kept.unwrap_or_else(|| Arc::new(Site::new(site, folder)))
+            })
+            .collect();
+        let files = plan.sites.values().zip(&sites).flat_map(|(planned, site)| {
+            let routes = planned.routes.iter();
+            routes.map(move |route| target(&route.pattern, to_site(site, route)))
+        });
+        let of_services = plan.services.values().flat_map(|service| &service.routes);
+        let of_sites = plan.sites.values().flat_map(|site| &site.routes);
+        let mut routes = of_services.chain(of_sites);
         Self {
             admits_origins: routes.any(|route| route.cors.is_some()),
-            routes: RouteTable::new(services.chain(redirects)),
+            routes: RouteTable::new(services.chain(redirects).chain(files)),
             places: names.zip(0..).collect(),
+            sites,
             plan: plan.clone(),
         }
+    }
+
+    /// The site that was made of this one.
+    fn site(&self, planned: &polity_plan::Site) -> Option<Arc<Site>> {
+        let known = self.plan.sites.values().zip(&self.sites);
+        let mut known = known.filter(|(known, _)| ***known == *planned);
+        known.next().map(|(_, site)| site.clone())
     }
 
     /// Whether what `peer` says of those before it is believed.
@@ -100,6 +136,14 @@ fn to_service(place: usize, route: &polity_plan::Route) -> Lead {
         body_limit: route.body_size.map_or(u64::MAX, |size| size.0),
         treatment: Treatment::of(route),
     })
+}
+
+fn to_site(site: &Arc<Site>, route: &polity_plan::Route) -> Lead {
+    Lead::Site(Box::new(SiteLead {
+        site: site.clone(),
+        rewrite: route.rewrite.clone(),
+        treatment: Treatment::of(route),
+    }))
 }
 
 fn target(pattern: &Pattern, lead: Lead) -> (Pattern, RouteTarget) {

@@ -80,6 +80,19 @@ impl Treated {
         }
     }
 
+    /// The same for an answer whose fields are as an origin's: those that the route removes, or sets itself, are
+    /// left out.
+    pub(crate) fn dress_own(&self, answer: &mut Answer) {
+        let own = std::mem::take(&mut answer.fields);
+        for line in own.split_inclusive(|byte| *byte == b'\n') {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            if std::str::from_utf8(name).is_ok_and(|name| self.keeps_of_answer(name)) {
+                answer.fields.extend_from_slice(line);
+            }
+        }
+        self.write_fields_of_answer(&mut answer.fields);
+    }
+
     /// Gives an answer made here what an origin's would get, so that pages can read errors and a
     /// policy of security holds for them as well.
     pub(crate) fn dress(&self, answer: &mut Answer) {

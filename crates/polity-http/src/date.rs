@@ -1,5 +1,6 @@
 //! The `date` field's format (RFC 9110, section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 
+use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -18,6 +19,25 @@ pub fn http_date(time: SystemTime) -> String {
     let name = MONTHS[(month - 1) as usize];
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{week_day}, {date:02} {name} {year} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+thread_local! {
+    /// The second that was written last.
+    static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
+/// Appends `now` as HTTP writes it. Each thread works it out once a second.
+pub(crate) fn write_date(now: SystemTime, out: &mut Vec<u8>) {
+    let seconds = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| age.as_secs());
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != seconds {
+            *text = http_date(now);
+            *second = seconds;
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
 }
 
 /// Year, month (1 to 12) and day of the month, of a day counted from 1970-01-01 (Hinnant's
@@ -44,6 +64,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_second_is_written_as_it_is_after_another() {
+        let written = |seconds| {
+            let mut out = Vec::new();
+            write_date(UNIX_EPOCH + Duration::from_millis(seconds), &mut out);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(written(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(written(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(written(784_111_778_000), "Sun, 06 Nov 1994 08:49:38 GMT");
+    }
 
     #[test]
     fn dates_are_those_of_the_rfc() {

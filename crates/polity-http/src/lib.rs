@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod date;
+pub mod file;
 pub mod head;
 pub mod limits;
 pub mod local;
@@ -32,7 +33,7 @@ pub use head::{RequestHead, ResponseHead};
 pub use limits::{Limits, Timeouts};
 pub use local::Local;
 pub use policy::{
-    Abandoned, Answer, Exchange, Fault, Next, Outcome, Peer, Policy, Protocol, Racer, Replay,
-    Reuse, Scheme, Target,
+    Abandoned, Answer, Exchange, Fault, Found, Here, Next, Outcome, Peer, Policy, Protocol, Racer,
+    Replay, Reuse, Scheme, Target,
 };
 pub use server::{ListenerId, Server};

@@ -64,6 +64,16 @@ pub const MAX_PARKED: usize = 8 * 1024;
 /// what goes before them: copying less costs less than a second piece.
 pub const MIN_LOOSE: usize = 2 * 1024;
 
+/// Bytes of a file from which on they are sent from the system's cache, where the stream can: fewer are copied
+/// to the head, which is one call less.
+pub const MIN_SENT_FILE: u64 = 32 * 1024;
+
+/// Bytes of a file that are read, looked for in the system's cache, or sent at once.
+pub const FILE_CHUNK: usize = 256 * 1024;
+
+/// Bytes of a file that a connection sends before others have their turn.
+pub const FILE_TURN: u64 = 1024 * 1024;
+
 /// Idle connections to one place that a thread keeps.
 pub const MAX_IDLE_UPSTREAM: usize = 1024;
 

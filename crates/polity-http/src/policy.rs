@@ -1,13 +1,17 @@
 //! What the data plane asks of whoever decides: where a request goes, what is added, what a failure means.
 
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 
 use crate::body::BodyError;
+use crate::file::FileBody;
 use crate::head::{HeadError, RequestHead, ResponseHead};
 
 /// Decides about requests. One lives on each data-plane thread; nothing in it may block.
@@ -91,8 +95,8 @@ pub enum Protocol {
 
 /// One request on its way. Dropping it ends it; [`Exchange::finished`] is called before, however it ends.
 pub trait Exchange: 'static {
-    /// Where the next attempt goes, or the answer when it goes nowhere.
-    fn next(&mut self) -> Result<Target, Answer>;
+    /// Where the next attempt goes, or what is answered here when it goes nowhere.
+    fn next(&mut self) -> Result<Target, Here>;
 
     /// Path and query to ask for.
     fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str;
@@ -338,6 +342,44 @@ pub struct Answer {
     pub fields: Vec<u8>,
     /// Its body.
     pub body: Vec<u8>,
+}
+
+/// What is answered without asking anybody.
+pub enum Here {
+    /// This.
+    Answer(Answer),
+    /// What this finds, within [the time to answer](Exchange::time_to_answer). It runs on the data-plane
+    /// thread, and is dropped when the client goes away.
+    Later(Pin<Box<dyn Future<Output = Found>>>),
+}
+
+impl fmt::Debug for Here {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(answer) => f.debug_tuple("Answer").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+impl From<Answer> for Here {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// An answer that was looked for.
+pub struct Found {
+    /// Its head, and its body where there is no file.
+    pub answer: Answer,
+    /// What is sent as the body instead.
+    pub file: Option<FileBody>,
+}
+
+impl From<Answer> for Found {
+    fn from(answer: Answer) -> Self {
+        Self { answer, file: None }
+    }
 }
 
 /// How an exchange went.

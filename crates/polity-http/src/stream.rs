@@ -1,5 +1,6 @@
 //! What the data plane asks of a byte stream: TCP, and TLS over it; in-memory pipes and io_uring fit behind it.
 
+use std::fs::File;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -24,6 +25,23 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     fn try_write(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         let _ = (first, second);
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Whether it takes files as they are: [`Stream::poll_send_file`].
+    fn takes_files(&self) -> bool {
+        false
+    }
+
+    /// Sends up to `count` bytes of `file` from `offset` on, without bringing them here: none where the file
+    /// ends before.
+    fn poll_send_file(
+        &mut self,
+        _context: &mut Context<'_>,
+        _file: &File,
+        _offset: u64,
+        _count: usize,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
 
     /// Whether the other side has closed, reset or sent something unasked. Asks the system, so it
@@ -92,6 +110,38 @@ impl Stream for TcpStream {
         match (first, second) {
             (one, []) | ([], one) => TcpStream::try_write(self, one),
             _ => self.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll_send_file(
+        &mut self,
+        context: &mut Context<'_>,
+        file: &File,
+        mut offset: u64,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let sent = self.try_io(Interest::WRITABLE, || {
+                Ok(rustix::fs::sendfile(
+                    &*self,
+                    file,
+                    Some(&mut offset),
+                    count,
+                )?)
+            });
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll_write_ready(context))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return Poll::Ready(sent),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod ports;
 mod redirects;
 mod resilience;
 mod routes;
+mod sites;
 mod tasks;
 mod variables;
 
@@ -41,7 +42,12 @@ pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
             cors::check(route, findings);
         }
     }
+    for route in draft.sites.iter().flat_map(|site| &site.routes) {
+        headers::check(route, findings);
+        cors::check(route, findings);
+    }
     tasks::check(&draft.tasks, &services, findings);
+    sites::check(draft, &services, findings);
     routes::check(draft, findings);
     redirects::check(draft, findings);
     databases::check(&draft.services, findings);

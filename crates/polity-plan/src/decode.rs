@@ -8,6 +8,7 @@ mod gateway;
 mod program;
 mod resilience;
 mod route;
+mod site;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -58,6 +59,12 @@ pub(crate) fn decode(entries: &[Entry]) -> Draft {
             .0
             .iter()
             .filter_map(|entry| service(entry, body_size))
+            .collect(),
+        sites: fields
+            .table("site")
+            .0
+            .iter()
+            .filter_map(site::site)
             .collect(),
         tasks: fields.table("task").0.iter().filter_map(task).collect(),
     }

@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod resilience;
 pub(crate) mod route;
 mod service;
+pub(crate) mod site;
 pub(crate) mod tables;
 
 use crate::code::Code;

@@ -8,7 +8,7 @@ use polity_resilience::circuit_breaker;
 use crate::code::Code;
 use crate::diagnostic::Span;
 use crate::plan::{
-    Broker, Console, Cors, Gateway, Protocol, Route, Service, Task, Topic, Upstream,
+    Broker, Console, Cors, Gateway, Protocol, Route, Service, Site, Task, Topic, Upstream,
 };
 
 /// Something and where it was said.
@@ -29,6 +29,7 @@ pub(crate) struct Draft {
     pub(crate) console_listen: Option<Span>,
     pub(crate) events: DraftEvents,
     pub(crate) services: Vec<DraftService>,
+    pub(crate) sites: Vec<DraftSite>,
     pub(crate) tasks: Vec<DraftTask>,
 }
 
@@ -71,6 +72,15 @@ pub(crate) struct DraftService {
     pub(crate) allow: Vec<Code>,
     /// Where its keys and values stand.
     pub(crate) places: Vec<Place>,
+}
+
+/// One site.
+#[derive(Debug)]
+pub(crate) struct DraftSite {
+    pub(crate) site: Arc<Site>,
+    /// Where its name stands.
+    pub(crate) name: Span,
+    pub(crate) routes: Vec<DraftRoute>,
 }
 
 /// One place of a service that runs elsewhere.

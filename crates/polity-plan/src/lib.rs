@@ -42,8 +42,8 @@ pub use plan::{
     ConsistentHash, Console, Cors, Database, Durability, EmbeddedBroker, Events, Gateway,
     HashAlgorithm, HashBy, HeaderRules, HealthCheck, HostPort, Idempotent, Limits, ListenAddress,
     MAX_PARTITIONS, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
-    Prequal, Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Sticky,
-    Task, Timeouts, Tls, Topic, Upstream,
+    Prequal, Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site,
+    Sticky, Task, Timeouts, Tls, Topic, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

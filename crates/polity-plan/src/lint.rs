@@ -23,11 +23,12 @@ struct Lint<'a> {
 
 /// Reports every risk that `allow` does not silence.
 pub(crate) fn all(plan: &Plan, draft: &Draft, findings: &mut Findings) {
-    // The log of events alone is a system of its own.
-    if draft.services.is_empty() && !draft.has_events() {
+    // The log of events alone is a system of its own, and so is a folder of files.
+    if draft.services.is_empty() && draft.sites.is_empty() && !draft.has_events() {
         findings.add(
-            Diagnostic::new(Code::NoService, "the plan names no service", 0..0)
-                .help("add `[service.NAME]` with `run = \"...\"`, or let `polity init` write one"),
+            Diagnostic::new(Code::NoService, "the plan names no service", 0..0).help(
+                "add `[service.NAME]` with `run = \"...\"`, or `[site.NAME]` with `root = \"...\"`",
+            ),
         );
     }
     let places = draft.services.iter();

@@ -123,6 +123,11 @@ fn finish(draft: &Draft) -> Plan {
         events: events(draft, &services),
         start_order: CallGraph::of(&services).start_order(),
         services,
+        sites: draft
+            .sites
+            .iter()
+            .map(|draft| (draft.site.name.clone(), Arc::clone(&draft.site)))
+            .collect(),
         tasks: draft
             .tasks
             .iter()

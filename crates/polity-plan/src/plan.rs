@@ -5,6 +5,7 @@ mod events;
 mod gateway;
 mod resilience;
 mod route;
+mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polity_core::{ServiceName, TaskName, TopicName};
+use polity_core::{ServiceName, SiteName, TaskName, TopicName};
 use polity_resilience::{hedge, outlier};
 
 pub use self::balance::{
@@ -24,6 +25,7 @@ pub use self::events::{
 pub use self::gateway::{CertificateFiles, Gateway, Limits, Redirect, Timeouts, Tls};
 pub use self::resilience::{CircuitBreakers, Idempotent, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};
+pub use self::site::Site;
 
 /// The most instances of one service: a slip of the finger should not start thousands of processes.
 pub const MAX_REPLICAS: u32 = 256;
@@ -43,6 +45,8 @@ pub struct Plan {
     pub events: Option<Events>,
     /// What answers requests or does work, by name.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// What the gateway serves from folders itself, by name.
+    pub sites: BTreeMap<SiteName, Arc<Site>>,
     /// What runs once, by name.
     pub tasks: BTreeMap<TaskName, Arc<Task>>,
     /// Services in the order they start: each group after all it calls; services that call each

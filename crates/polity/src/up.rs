@@ -173,9 +173,10 @@ impl System {
     /// told to, by a signal or by the admin API.
     pub async fn run(mut self) -> Result<()> {
         let (screen, admin) = (self.screen.clone(), self.admin.clone());
+        let in_force = self.reload.in_force.clone();
         let table = task::spawn("table", async move {
             admin.supervisor.started().await;
-            screen.table(&admin.snapshot());
+            screen.table(&admin.snapshot(), &in_force.load().plan);
         });
         let edits = task::spawn("reload", self.reload.run(self.screen.clone()));
         // Cancelling either loses nothing.

@@ -347,6 +347,7 @@ fn plan() -> Plan {
         console: polity_plan::Console { listen },
         events: None,
         services: BTreeMap::from([planned("inventory"), planned("orders")]),
+        sites: Default::default(),
         tasks: BTreeMap::new(),
         start_order: vec![vec![name("inventory")], vec![name("orders")]],
     }

@@ -14,6 +14,7 @@ use crate::fields::Trust;
 use crate::policy::{Listener, Thread};
 use crate::problem::Cause;
 use crate::service::Service;
+use crate::site::TIME_TO_FIND;
 use crate::trace::{RequestId, TraceParent};
 
 impl Exchange {
@@ -33,7 +34,11 @@ impl Exchange {
         let trace = head.header("traceparent").and_then(TraceParent::parse);
         let trace = trace.unwrap_or_else(|| TraceParent::new(&mut *rng));
         drop(rng);
-        let planned = exchange.service().map(|service| service.policy.timeout);
+        let planned = match &exchange.destination {
+            Destination::Service { service, .. } => Some(service.policy.timeout),
+            Destination::Site { .. } => Some(TIME_TO_FIND),
+            Destination::Here { .. } | Destination::Nowhere { .. } => None,
+        };
         let asked = match trust {
             Trust::Client => None,
             Trust::Proxy | Trust::Service => asked_timeout(head),

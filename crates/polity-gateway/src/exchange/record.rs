@@ -33,7 +33,8 @@ impl Exchange {
     /// Whether a fault came after the head of an answer had been forwarded.
     pub(super) fn was_cut_short(&self, outcome: &Outcome) -> bool {
         let fault = outcome.fault.as_ref();
-        self.upstream_time.is_some() && fault.is_some_and(|fault| *fault != Fault::ClientGone)
+        let had_head = self.upstream_time.is_some() || self.is_for_files();
+        had_head && fault.is_some_and(|fault| *fault != Fault::ClientGone)
     }
 
     /// Writes the line, if there is a log. `place` is the instance that answered.
@@ -74,6 +75,13 @@ impl Exchange {
                 line.path = path;
                 line.route = route.map(|route| route.parts(path));
                 line.service = Some(service.name.as_str());
+            }
+            Destination::Site {
+                site, route, path, ..
+            } => {
+                line.path = path;
+                line.route = Some(route.parts(path));
+                line.service = Some(site.name.as_str());
             }
             Destination::Here { route, path, .. } => {
                 line.path = path;

@@ -49,8 +49,9 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
     let mut names = OWN_NAMES.map(str::to_owned).to_vec();
     let routes = plan.services.values().flat_map(|it| &it.routes);
     let redirects = plan.gateway.redirects.iter().map(|it| &it.pattern);
-    let patterns = routes.map(|it| &it.pattern).chain(redirects);
-    for pattern in patterns {
+    let sites = plan.sites.values().flat_map(|it| &it.routes);
+    let patterns = routes.chain(sites).map(|it| &it.pattern);
+    for pattern in patterns.chain(redirects) {
         let name = match &pattern.host {
             HostPattern::Any => continue,
             HostPattern::Exact(host) => host.to_string(),

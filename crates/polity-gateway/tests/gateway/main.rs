@@ -23,5 +23,6 @@ mod retries;
 mod rolls;
 mod routes;
 mod sessions;
+mod sites;
 mod support;
 mod tls;

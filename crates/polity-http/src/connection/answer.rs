@@ -6,8 +6,10 @@ use std::time::SystemTime;
 
 use super::{After, Connection};
 use crate::buffer::Output;
+use crate::date::write_date;
 use crate::policy::{Answer, Fault, Policy};
 use crate::stream::{Dial, Stream, poll_write_from};
+use crate::text::write_number;
 
 /// Whether an answer's body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,23 +60,38 @@ pub(crate) fn write_answer(
     connection: Option<&str>,
     out: &mut Vec<u8>,
 ) {
-    let reason = reason(answer.status);
-    let line = format!("HTTP/1.1 {} {reason}\r\n", answer.status);
-    out.extend_from_slice(line.as_bytes());
-    let date = crate::date::http_date(SystemTime::now());
-    out.extend_from_slice(format!("date: {date}\r\n").as_bytes());
-    out.extend_from_slice(&answer.fields);
-    if answer.status != 204 && answer.status != 304 {
-        let length = format!("content-length: {}\r\n", answer.body.len());
-        out.extend_from_slice(length.as_bytes());
-    }
-    if let Some(option) = connection {
-        out.extend_from_slice(format!("connection: {option}\r\n").as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
+    write_head(answer, answer.body.len() as u64, connection, out);
     if part == Part::Whole {
         out.extend_from_slice(&answer.body);
     }
+}
+
+/// Appends the head of an answer whose body has so many bytes.
+pub(crate) fn write_head(
+    answer: &Answer,
+    length: u64,
+    connection: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    write_number(out, u64::from(answer.status));
+    out.push(b' ');
+    out.extend_from_slice(reason(answer.status).as_bytes());
+    out.extend_from_slice(b"\r\ndate: ");
+    write_date(SystemTime::now(), out);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&answer.fields);
+    if answer.status != 204 && answer.status != 304 {
+        out.extend_from_slice(b"content-length: ");
+        write_number(out, length);
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(option) = connection {
+        out.extend_from_slice(b"connection: ");
+        out.extend_from_slice(option.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The phrase of the statuses that Polity itself gives (RFC 9110, section 15; RFC 6585).
@@ -82,17 +99,23 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        206 => "Partial Content",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         408 => "Request Timeout",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
+        416 => "Range Not Satisfiable",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod drain;
+mod file;
 mod finish;
 mod forward;
 mod race;
@@ -22,7 +23,7 @@ use crate::buffer::{Input, Output};
 use crate::head::request::Asks;
 use crate::head::{Framing, Version};
 use crate::pace::Pace;
-use crate::policy::{Answer, Exchange, Fault, Next, Policy, Replay, Target};
+use crate::policy::{Answer, Exchange, Fault, Here, Next, Policy, Replay, Target};
 use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::{Origin, Upstream};
 
@@ -36,7 +37,7 @@ pub(super) struct Exchanging<'c, P: Policy, D: Dial, S: Stream> {
     pub(super) sending: Sending,
     pub(super) to_upstream: &'c mut Output,
     pub(super) to_client: Output,
-    first: Option<Result<Target, Answer>>,
+    first: Option<Result<Target, Here>>,
     /// When the answer must have begun, over all attempts; known once the request is all there.
     pub(super) answer_due: Option<TimerInstant>,
     /// The same for one attempt, where there is a time for it.
@@ -96,7 +97,8 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         loop {
             let target = match next {
                 Ok(target) => target,
-                Err(answer) => return (self.answer(&answer).await, last),
+                Err(Here::Answer(answer)) => return (self.answer(&answer).await, last),
+                Err(Here::Later(finding)) => return Box::pin(self.answer_found(finding)).await,
             };
             let attempt = match last.is_some() && self.is_overdue() {
                 true => Err(Fault::Deadline),
@@ -353,15 +355,21 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives an answer made here.
-    async fn answer(&mut self, answer: &Answer) -> After {
+    /// Whether the client's connection can carry another request once this one is answered here. What has
+    /// come of its body is read over.
+    fn keeps_alive_here(&mut self) -> bool {
         let whole = self.sending.skip(self.input).is_ok() && self.sending.is_received();
         let Traits {
             keeps_alive,
             may_go_on,
             ..
         } = self.traits;
-        let keeps_alive = whole && keeps_alive && may_go_on && !self.connection.member.is_closing();
+        whole && keeps_alive && may_go_on && !self.connection.member.is_closing()
+    }
+
+    /// Gives an answer made here.
+    async fn answer(&mut self, answer: &Answer) -> After {
+        let keeps_alive = self.keeps_alive_here();
         let part = match self.traits.asks {
             Asks::Head => Part::Head,
             Asks::Answer | Asks::Upgrade => Part::Whole,

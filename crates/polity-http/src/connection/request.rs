@@ -5,7 +5,7 @@ use crate::buffer::Output;
 use crate::head::request::{Asks, HeaderSpace};
 use crate::head::{Framing, HeadError, RequestHead, Version, write_request_head};
 use crate::limits::{Limits, MAX_HEADERS};
-use crate::policy::{Answer, Exchange, Fault, Next, Peer, Policy, Replay, Target};
+use crate::policy::{Exchange, Fault, Here, Next, Peer, Policy, Replay, Target};
 use crate::stream::Dial;
 use crate::worker::Worker;
 
@@ -24,7 +24,7 @@ pub(crate) struct Started<E: Exchange> {
     pub(crate) exchange: Begun<E>,
     pub(crate) traits: Traits,
     /// Until it is taken.
-    pub(crate) next: Option<Result<Target, Answer>>,
+    pub(crate) next: Option<Result<Target, Here>>,
     pub(crate) output: Output,
 }
 
@@ -98,9 +98,9 @@ fn is_beyond(limits: &Limits, head: &RequestHead<'_>, length: usize) -> bool {
     length > limits.header_size || head.headers.len() > limits.header_count
 }
 
-fn too_large<E: Exchange>(exchange: &mut E) -> Result<Target, Answer> {
+fn too_large<E: Exchange>(exchange: &mut E) -> Result<Target, Here> {
     match exchange.failed(&Fault::BodyTooLarge, Replay::NotSent) {
-        Next::Give(answer) => Err(answer),
+        Next::Give(answer) => Err(answer.into()),
         // A policy that tries again has changed its mind about the limit.
         Next::Again(_) => exchange.next(),
     }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use polity_http::{
-    Answer, Exchange, Fault, Next, Outcome, Peer, Policy, Protocol, Replay, RequestHead,
+    Answer, Exchange, Fault, Here, Next, Outcome, Peer, Policy, Protocol, Replay, RequestHead,
     ResponseHead, Reuse, Target,
 };
 
@@ -68,7 +68,7 @@ impl Policy for Forward {
 }
 
 impl Exchange for Forwarding {
-    fn next(&mut self) -> Result<Target, Answer> {
+    fn next(&mut self) -> Result<Target, Here> {
         self.attempts_left = self.attempts_left.saturating_sub(1);
         Ok(Target {
             address: SOMEWHERE,

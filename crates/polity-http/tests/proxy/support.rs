@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use polity_http::socket::{Sharing, listen};
 use polity_http::{
-    Answer, Exchange, Fault, ListenerId, Next, Outcome, Policy, Protocol, Replay, RequestHead,
-    ResponseHead, Reuse, Server, Target, Timeouts,
+    Answer, Exchange, Fault, Here, ListenerId, Next, Outcome, Policy, Protocol, Replay,
+    RequestHead, ResponseHead, Reuse, Server, Target, Timeouts,
 };
 use polity_runtime::DataPlane;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,7 +110,7 @@ impl Policy for Plain {
 }
 
 impl Exchange for PlainExchange {
-    fn next(&mut self) -> Result<Target, Answer> {
+    fn next(&mut self) -> Result<Target, Here> {
         let policy = self.policy.borrow();
         let address = policy.origins.get(self.attempts).copied();
         let address = address.ok_or_else(|| answer(503, "no origin left"))?;

@@ -10,7 +10,7 @@ use crate::plan::Redirect;
 /// How many redirects a client follows: browsers give up after twenty (the Fetch standard).
 const MAX_STEPS: usize = 20;
 
-/// Where a request ends up: at a service, or at the redirect of this place.
+/// Where a request ends up: at a service or a site, or at the redirect of this place.
 type Table = RouteTable<Option<usize>>;
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
@@ -19,10 +19,12 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         return;
     }
     let services = draft.services.iter().flat_map(|service| &service.routes);
-    let services = services.map(|draft| (draft.route.pattern.clone(), None));
+    let sites = draft.sites.iter().flat_map(|site| &site.routes);
+    let ends = services.chain(sites);
+    let ends = ends.map(|draft| (draft.route.pattern.clone(), None));
     let here = redirects.iter().enumerate();
     let here = here.map(|(place, redirect)| (redirect.pattern.clone(), Some(place)));
-    let table = RouteTable::new(services.chain(here));
+    let table = RouteTable::new(ends.chain(here));
     for (place, span) in draft.redirects.iter().enumerate() {
         if comes_back(place, redirects, &table) {
             let message = "a redirect leads back to itself";

@@ -1,8 +1,7 @@
-//! Public routes lead to HTTP services, and no two claim one request.
+//! Public routes lead to HTTP services and sites, and no two claim one request.
 
 use std::collections::BTreeMap;
 
-use polity_core::ServiceName;
 use polity_route::{HostPattern, PathPattern, Pattern};
 
 use crate::code::Code;
@@ -46,9 +45,9 @@ fn reachable(service: &DraftService, findings: &mut Findings) {
     );
 }
 
-/// Who wants a request: a service, or none for a redirect.
+/// Who wants a request: a service or a site by its name, or none for a redirect.
 struct Claim<'a> {
-    service: Option<&'a ServiceName>,
+    owner: Option<&'a str>,
     pattern: &'a Pattern,
     span: &'a Span,
 }
@@ -56,18 +55,25 @@ struct Claim<'a> {
 fn claims(draft: &Draft) -> impl Iterator<Item = Claim<'_>> {
     let redirects = draft.gateway.redirects.iter().zip(&draft.redirects);
     let redirects = redirects.map(|(redirect, span)| Claim {
-        service: None,
+        owner: None,
         pattern: &redirect.pattern,
         span,
     });
     let routes = draft.services.iter().flat_map(|service| {
         service.routes.iter().map(|draft| Claim {
-            service: Some(&service.service.name),
+            owner: Some(service.service.name.as_str()),
             pattern: &draft.route.pattern,
             span: &draft.span,
         })
     });
-    redirects.chain(routes)
+    let sites = draft.sites.iter().flat_map(|site| {
+        site.routes.iter().map(|draft| Claim {
+            owner: Some(site.site.name.as_str()),
+            pattern: &draft.route.pattern,
+            span: &draft.span,
+        })
+    });
+    redirects.chain(routes).chain(sites)
 }
 
 fn ties(draft: &Draft, findings: &mut Findings) {
@@ -95,7 +101,7 @@ fn path_key(path: &PathPattern) -> String {
 }
 
 fn tie(first: &Claim<'_>, claim: &Claim<'_>) -> Diagnostic {
-    let message = match (first.service, claim.service) {
+    let message = match (first.owner, claim.owner) {
         (Some(owner), Some(name)) if owner == name => format!("`{name}` claims one route twice"),
         (Some(owner), Some(name)) => format!("`{owner}` and `{name}` claim one route"),
         (Some(name), None) | (None, Some(name)) => {

@@ -15,18 +15,7 @@ use crate::plan::{HeaderRules, Route};
 pub(super) fn routes(fields: Fields<'_>, body_size: Option<ByteSize>) -> Vec<DraftRoute> {
     let short = fields.get("route").and_then(|entry| {
         let path = parse_path(&entry.node.text()?.value).ok()?;
-        let pattern = Pattern {
-            host: HostPattern::Any,
-            path: PathPattern::Prefix(path),
-            methods: Default::default(),
-            headers: Default::default(),
-        };
-        Some(route(
-            pattern,
-            Fields(&[]),
-            body_size,
-            entry.node.span.clone(),
-        ))
+        Some(below(path, body_size, entry.node.span.clone()))
     });
     let long = fields.list("routes").iter().filter_map(|node| {
         let fields = Fields(node.table());
@@ -34,6 +23,21 @@ pub(super) fn routes(fields: Fields<'_>, body_size: Option<ByteSize>) -> Vec<Dra
         Some(route(pattern(fields)?, fields, body_size, span))
     });
     short.into_iter().chain(long).collect()
+}
+
+/// A route that nothing is said of but the place where it is given.
+pub(super) fn everything(span: Span) -> DraftRoute {
+    below("/".to_owned(), None, span)
+}
+
+fn below(path: String, body_size: Option<ByteSize>, span: Span) -> DraftRoute {
+    let pattern = Pattern {
+        host: HostPattern::Any,
+        path: PathPattern::Prefix(path),
+        methods: Default::default(),
+        headers: Default::default(),
+    };
+    route(pattern, Fields(&[]), body_size, span)
 }
 
 fn route(

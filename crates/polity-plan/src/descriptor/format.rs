@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use polity_core::{
-    ByteSize, NameError, QuantityError, ServiceName, TaskName, TopicName, parse_duration,
+    ByteSize, NameError, QuantityError, ServiceName, SiteName, TaskName, TopicName, parse_duration,
 };
 use polity_resilience::hedge::After;
 
@@ -39,6 +39,13 @@ pub(crate) static SERVICE_NAME: Format = Format {
 pub(crate) static TASK_NAME: Format = Format {
     expected: "the name of a task",
     check: |text| TaskName::new(text).map(drop).map_err(name_flaw),
+    code: Code::BadName,
+    pattern: Some("^[a-z][a-z0-9-]{0,62}$"),
+};
+
+pub(crate) static SITE_NAME: Format = Format {
+    expected: "the name of a site",
+    check: |text| SiteName::new(text).map(drop).map_err(name_flaw),
     code: Code::BadName,
     pattern: Some("^[a-z][a-z0-9-]{0,62}$"),
 };
@@ -114,6 +121,37 @@ pub(crate) static VALUE: Format = Format {
     check: |text| ensure(!text.contains('\0'), "it cannot hold a NUL"),
     code: Code::WrongValue,
     pattern: None,
+};
+
+/// One name, which can be served: hidden ones are not.
+pub(crate) static FILE_NAME: Format = Format {
+    expected: "the name of a file like \"index.html\"",
+    check: |text| {
+        let is_name = !text.is_empty() && !text.contains(['/', '\\', '\0']);
+        ensure(
+            is_name && !text.starts_with('.'),
+            "it is one name, and does not begin with a dot",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: Some("^[^./\\\\][^/\\\\]*$"),
+};
+
+/// A file of a site.
+pub(crate) static SITE_FILE: Format = Format {
+    expected: "a path like \"/index.html\"",
+    check: |text| {
+        let names = text.strip_prefix('/').unwrap_or_default();
+        let names = names.split('/').map(FILE_NAME.check);
+        names.collect::<Result<(), _>>().map_err(|_| {
+            Flaw::Wrong(
+                "it begins with `/`, and none of its names is empty or begins with a dot"
+                    .to_owned(),
+            )
+        })
+    },
+    code: Code::WrongValue,
+    pattern: Some("^(/[^./\\\\][^/\\\\]*)+$"),
 };
 
 pub(crate) static FILE: Format = Format {

@@ -75,7 +75,7 @@ pub(crate) static ROUTE: Table = Table {
     exclusive: &[&["path", "exact"], &["strip", "rewrite"]],
 };
 
-const HEADERS: Shape = Shape::Named {
+pub(super) const HEADERS: Shape = Shape::Named {
     key: &HEADER_NAME,
     value: &Shape::Text(&HEADER_VALUE),
     case: Case::Ignored,

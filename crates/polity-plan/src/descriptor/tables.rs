@@ -5,6 +5,7 @@ use crate::descriptor::format::*;
 pub(crate) use crate::descriptor::gateway::GATEWAY;
 pub(crate) use crate::descriptor::route::ROUTE;
 pub(crate) use crate::descriptor::service::SERVICE;
+pub(crate) use crate::descriptor::site::SITE;
 use crate::descriptor::{Case, Key, Shape, Table};
 
 const NOTHING: &[&str] = &[];
@@ -50,6 +51,15 @@ pub(crate) static PLAN: Table = Table {
             "What runs once before services start or roll, by name.",
         ),
         Key::new(
+            "site",
+            Shape::Named {
+                key: &SITE_NAME,
+                value: &Shape::Table(&SITE),
+                case: Case::Counts,
+            },
+            "Folders of files that the gateway serves itself, by name.",
+        ),
+        Key::new(
             "events",
             Shape::Table(&EVENTS),
             "The log of events, which speaks Kafka's protocol; it runs when a service publishes or consumes, or when this table is there.",
@@ -66,7 +76,6 @@ pub(crate) static PLAN: Table = Table {
         Key::later("discovery"),
         Key::later("telemetry"),
         Key::later("identity"),
-        Key::later("site"),
         Key::later("delivery"),
         Key::later("saga"),
         Key::later("isolation"),

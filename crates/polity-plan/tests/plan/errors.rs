@@ -166,11 +166,7 @@ fn a_table_says_what_it_lacks_once() {
 
 #[test]
 fn later_keys_are_refused_as_such() {
-    for text in [
-        "[site.docs]\nroot = \"public\"",
-        "[discovery.consul]",
-        "[telemetry.otlp]",
-    ] {
+    for text in ["[saga.order]", "[discovery.consul]", "[telemetry.otlp]"] {
         assert_eq!(codes(text)[..1], ["P0103"], "{text}");
     }
     assert_eq!(

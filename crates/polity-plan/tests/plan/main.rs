@@ -13,6 +13,7 @@ mod pages;
 mod rendering;
 mod resilience;
 mod robustness;
+mod sites;
 
 use polity_plan::{Loaded, Source, Style};
 

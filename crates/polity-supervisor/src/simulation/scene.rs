@@ -127,6 +127,7 @@ impl Sketch {
             console: Console { listen: any(0) },
             events: None,
             services: services.collect(),
+            sites: Default::default(),
             tasks: tasks.map(|(name, task)| (name, Arc::new(task))).collect(),
             start_order: self.order.clone(),
         })

@@ -74,11 +74,7 @@ fn summarise(loaded: &Loaded) -> Result<()> {
         return Ok(());
     };
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "the plan is valid: {}, {warnings}",
-        count(plan.services.len(), "service")
-    )?;
+    writeln!(out, "the plan is valid: {}, {warnings}", parts(plan))?;
     let routes = plan.availability();
     if routes.is_empty() {
         return Ok(());
@@ -99,6 +95,16 @@ fn summarise(loaded: &Loaded) -> Result<()> {
         "\nat best: how available a route is when each service it needs is up {each:.1}% of the time"
     )?;
     Ok(())
+}
+
+/// How many services there are, and sites where there is one.
+fn parts(plan: &Plan) -> String {
+    let services = plan.services.len();
+    match (services, plan.sites.len()) {
+        (_, 0) => count(services, "service"),
+        (0, sites) => count(sites, "site"),
+        (_, sites) => format!("{}, {}", count(services, "service"), count(sites, "site")),
+    }
 }
 
 fn row(route: &RouteAvailability) -> [Cell; 4] {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polity_console::view;
+use polity_plan::Plan;
 use polity_runtime::task;
 use polity_supervisor::Applied;
 use polity_supervisor::event::{Event, EventKind};
@@ -154,7 +155,7 @@ impl Screen {
     }
 
     /// What runs where.
-    pub fn table(&self, services: &[view::Service]) {
+    pub fn table(&self, services: &[view::Service], plan: &Plan) {
         if self.shared.format == Format::Json {
             let addresses = &self.shared.addresses;
             self.json(&json!({"type": "started", "services": services, "addresses": addresses}));
@@ -167,7 +168,14 @@ impl Screen {
         }
         let style = self.shared.style;
         let remarks = ps::remarks(services, style);
-        let mut text = format!("\n{}{remarks}\n", table.render(style));
+        let rows = match services.is_empty() {
+            true => String::new(),
+            false => table.render(style),
+        };
+        let mut text = format!("\n{rows}{remarks}\n");
+        for site in plan.sites.values() {
+            text += &format!("{:<9}serves {}\n", site.name.as_str(), site.root.display());
+        }
         for (part, address) in &self.shared.addresses {
             // Events are not for browsers.
             let scheme = match part.as_str() {
@@ -177,7 +185,8 @@ impl Screen {
             };
             text += &format!("{part:<9}{scheme}{}\n", reachable(*address));
         }
-        if services.is_empty() && !self.shared.addresses.contains_key(EVENTS) {
+        let is_empty = services.is_empty() && plan.sites.is_empty();
+        if is_empty && !self.shared.addresses.contains_key(EVENTS) {
             text += "the plan has no service yet\n";
         }
         self.show(text + "\n");

@@ -16,6 +16,7 @@ mod init;
 mod load;
 mod losses;
 mod shop;
+mod sites;
 mod system;
 mod uninterrupted;
 mod unkillable;

@@ -17,8 +17,8 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::group::{Group, join};
 use crate::policy::{
-    Abandoned, Answer, Exchange, Fault, Next, Outcome, Policy, Protocol, Racer, Replay, Reuse,
-    Target,
+    Abandoned, Answer, Exchange, Fault, Found, Here, Next, Outcome, Policy, Protocol, Racer,
+    Replay, Reuse, Target,
 };
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
@@ -195,6 +195,8 @@ pub(super) struct Script {
     /// After how long there is a second attempt, and its port; none for none after all.
     pub(super) hedge: Option<(Duration, Option<u16>)>,
     pub(super) races: Races,
+    /// What makes an answer with a file, where that is what there is.
+    pub(super) file: Option<Rc<dyn Fn() -> Found>>,
     /// What attempts that are let go of came to, where they are followed.
     pub(super) ends: Option<Rc<RefCell<Vec<End>>>>,
     /// Whether that matters to anybody.
@@ -261,7 +263,11 @@ impl Policy for Script {
 }
 
 impl Exchange for Scripted {
-    fn next(&mut self) -> Result<Target, Answer> {
+    fn next(&mut self) -> Result<Target, Here> {
+        if let Some(file) = &self.script.file {
+            let found = file();
+            return Err(Here::Later(Box::pin(async move { found })));
+        }
         let port = self.script.ports.get(self.attempts).copied();
         self.attempts += 1;
         let mut target = port.map(target).ok_or_else(|| answer(503))?;
@@ -434,6 +440,11 @@ impl Peer {
             }
         }
         read
+    }
+
+    /// The next byte; none at the end.
+    pub(super) async fn byte(&mut self) -> Option<u8> {
+        self.stream.read_u8().await.ok()
     }
 
     pub(super) async fn head(&mut self) -> String {

@@ -5,6 +5,7 @@ mod attempts;
 mod clients;
 mod deadlines;
 mod expect;
+mod files;
 mod hedging;
 mod idle;
 pub(crate) mod memory;
