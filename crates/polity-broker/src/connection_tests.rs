@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::limits::STALL_TIMEOUT;
-use crate::testing::{TestNode, append, frame};
+use crate::testing::{Standstill, TestNode, append, frame};
 
 /// Files below a folder that are open and gone from it: their space is not given back.
 fn open_and_deleted(folder: &Path) -> usize {
@@ -47,6 +47,7 @@ async fn who_does_not_read_what_he_fetched_is_given_up_and_deleted_files_with_hi
         .with_session_epoch(-1)
         .with_max_bytes(i32::MAX)
         .with_topics(vec![topics]);
+    let still = Standstill::begin();
     let (mut slow, serving) = node.connect().await;
     slow.write_all(&frame(12, &request))
         .await
@@ -57,6 +58,7 @@ async fn who_does_not_read_what_he_fetched_is_given_up_and_deleted_files_with_hi
     drop(topic);
     let folder = node.folder.path().canonicalize().expect("it is there");
     assert_eq!(open_and_deleted(&folder), 1, "it is still to be sent");
+    drop(still);
     let begun = Instant::now();
     serving.await.expect("it ends");
     assert!(begun.elapsed() <= STALL_TIMEOUT + Duration::from_secs(1));

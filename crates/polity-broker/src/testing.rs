@@ -1,5 +1,7 @@
 //! A node and its connections, within a test's own runtime.
 
+mod pipe;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,6 +23,8 @@ use crate::connection::{self, Client};
 use crate::node::{Log, Node, Partition, Topic};
 use crate::server::Activity;
 
+pub(crate) use pipe::pipe;
+
 /// A node over a log of its own.
 pub(crate) struct TestNode {
     pub(crate) node: Arc<Node>,
@@ -31,10 +35,16 @@ pub(crate) struct TestNode {
 
 impl TestNode {
     pub(crate) fn new(settings: &Settings) -> Self {
+        Self::with(settings, |_| ())
+    }
+
+    /// A node that is set up otherwise than by default.
+    pub(crate) fn with(settings: &Settings, change: impl FnOnce(&mut Node)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = Config::new(any_address(), folder.path().join("events"));
         let log = Log::open(RealDisk, &config.data, settings, Arc::new(SystemClock));
-        let node = Node::new(config, log.expect("a log").0).expect("a node");
+        let mut node = Node::new(config, log.expect("a log").0).expect("a node");
+        change(&mut node);
         let (trigger, drain) = drain::channel();
         Self {
             node: Arc::new(node),
@@ -56,24 +66,40 @@ impl TestNode {
 
     /// A connection, served by the runtime that this is called in, and its server's end.
     pub(crate) async fn connect(&self) -> (TcpStream, JoinHandle<()>) {
+        self.connect_as(Activity::new(&Arc::new(AtomicU64::new(0))))
+            .await
+    }
+
+    pub(crate) async fn connect_as(&self, activity: Activity) -> (TcpStream, JoinHandle<()>) {
         let (near, far) = connection().await;
         let client = Client {
             peer: far.peer_addr().expect("a peer"),
             local: far.local_addr().expect("an address"),
         };
-        let serving = connection::serve(
-            far,
-            client,
-            self.node.clone(),
-            Activity::new(&Arc::new(AtomicU64::new(0))),
-            self.drain.clone(),
-        );
+        let serving =
+            connection::serve(far, client, self.node.clone(), activity, self.drain.clone());
         (near, tokio::spawn(serving))
     }
 }
 
 pub(crate) fn any_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// While it is held, paused time passes only where the test says so. Otherwise it jumps to the next timer
+/// whenever all wait, as they do for what the system has taken and not yet delivered: a busy machine would
+/// make connections look stalled that are not.
+pub(crate) struct Standstill {
+    _end: std::sync::mpsc::Sender<()>,
+}
+
+impl Standstill {
+    pub(crate) fn begin() -> Self {
+        let (end, ended) = std::sync::mpsc::channel();
+        // Tokio keeps paused time where it is while anything blocks.
+        tokio::task::spawn_blocking(move || ended.recv());
+        Self { _end: end }
+    }
 }
 
 /// The two ends of a connection, the server's as the server has it.

@@ -6,15 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use polity_log::RealDisk;
 use polity_log::disk::Disk;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::*;
 use crate::limits::{PRESSED_ANSWERS, STALL_TIMEOUT};
-use crate::testing::connection;
+use crate::testing::{Standstill, connection};
 
 /// More than a connection's buffers hold.
 const LARGE: usize = 64 * 1024 * 1024;
+
+/// What one end of a connection holds where it matters, about.
+const BUFFER: usize = 256 * 1024;
 
 fn large() -> Reply {
     Reply(vec![Part::Bytes(Bytes::from(vec![0; LARGE]))])
@@ -66,13 +70,16 @@ async fn who_takes_drops_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn who_keeps_the_pace_is_waited_for() {
+    let _still = Standstill::begin();
     let (mut near, far) = connection().await;
+    set_socket_recv_buffer_size(&near, BUFFER).expect("it may be set");
+    set_socket_send_buffer_size(&far, BUFFER).expect("it may be set");
     let reading = tokio::spawn(async move {
-        let mut chunk = vec![0; 1024 * 1024];
-        let mut read = 0;
-        while read < LARGE {
-            sleep(Duration::from_secs(5)).await;
-            read += near.read(&mut chunk).await.expect("it goes on");
+        // More than the buffers hold: some of it is sent after the time that has passed last.
+        let mut chunk = vec![0; LARGE / 4];
+        for _ in 0..4 {
+            advance(STALL_TIMEOUT - Duration::from_secs(1)).await;
+            near.read_exact(&mut chunk).await.expect("it goes on");
         }
     });
     send(&far, large(), None).await.expect("it is sent");

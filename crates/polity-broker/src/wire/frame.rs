@@ -1,12 +1,12 @@
 //! Requests cut out of a connection's bytes: four bytes of length, then so many of request.
 
-use std::future::ready;
+use std::future::{Future, ready};
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::tcp::ReadHalf;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -58,17 +58,39 @@ pub(crate) enum FrameError {
     Timeout(Duration),
 }
 
+/// Where requests come from: a socket, and in tests memory.
+pub(crate) trait Source: AsyncRead + Unpin {
+    /// Waits until there may be something to read. Cancelling it loses nothing.
+    fn readable(&self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is.
+    fn try_read_buf(&mut self, into: &mut impl BufMut) -> io::Result<usize>;
+}
+
+impl Source for ReadHalf<'_> {
+    fn readable(&self) -> impl Future<Output = io::Result<()>> + Send {
+        ReadHalf::readable(self)
+    }
+
+    fn try_read_buf(&mut self, into: &mut impl BufMut) -> io::Result<usize> {
+        ReadHalf::try_read_buf(self, into)
+    }
+}
+
 /// Reads requests one after the other.
-pub(crate) struct FrameReader<'a> {
-    stream: ReadHalf<'a>,
+pub(crate) struct FrameReader<S> {
+    stream: S,
     budget: Budget,
     buffer: BytesMut,
     /// When a connection on which nothing comes is closed.
     idle: Pin<Box<Sleep>>,
 }
 
-impl<'a> FrameReader<'a> {
-    pub(crate) fn new(stream: ReadHalf<'a>, budget: Budget) -> Self {
+impl<S: Source> FrameReader<S> {
+    pub(crate) fn new(stream: S, budget: Budget) -> Self {
         Self {
             stream,
             budget,
@@ -178,7 +200,7 @@ impl<'a> FrameReader<'a> {
 
 /// Reads until `wanted` bytes are there, and no more.
 async fn fill_to(
-    stream: &mut ReadHalf<'_>,
+    stream: &mut impl Source,
     bytes: &mut BytesMut,
     wanted: usize,
     pace: &mut Pace,
@@ -194,7 +216,7 @@ async fn fill_to(
 
 /// Reads once.
 async fn read(
-    stream: &mut ReadHalf<'_>,
+    stream: &mut impl Source,
     into: &mut impl BufMut,
     pace: &mut Pace,
     pressure: Option<&Pressure>,
