@@ -21,17 +21,19 @@ use tokio::sync::mpsc;
 use tokio::task::coop::consume_budget;
 
 use crate::api::{self, Call, Refused};
-use crate::limits::{LABORIOUS, MAX_PENDING_ANSWERS};
+use crate::limits::MAX_PENDING_ANSWERS;
 use crate::node::Node;
 use crate::server::Activity;
 use crate::wire::answer::{Answer, Reply};
 use crate::wire::answers::{Answers, Held};
 use crate::wire::frame::{Frame, FrameError, FrameReader};
-use crate::wire::turn;
+use crate::wire::turn::timed;
 
 #[cfg(all(test, target_os = "linux"))]
 #[path = "connection_tests.rs"]
 mod tests;
+#[cfg(test)]
+mod turn_tests;
 
 /// Why a connection was closed by the broker.
 #[derive(Debug, thiserror::Error)]
@@ -158,12 +160,14 @@ impl Serving<'_> {
         if call.is_quick() {
             return api::handle(self.node, self.client, call).await;
         }
-        let handling = turn::timed(api::handle(self.node, self.client, call));
+        let turn = &self.node.budget.turn;
+        let handling = timed(api::handle(self.node, self.client, call));
         let (answer, took) = match is_laborious {
             false => handling.await,
-            true => self.node.budget.turn.take(handling).await,
+            true => turn.take(handling).await,
         };
-        self.is_laborious.store(took > LABORIOUS, Ordering::Relaxed);
+        self.is_laborious
+            .store(turn.is_laborious(took), Ordering::Relaxed);
         answer
     }
 }

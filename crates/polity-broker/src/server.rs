@@ -50,7 +50,8 @@ impl Activity {
         self.used.last.store(now, Ordering::Relaxed);
     }
 
-    fn last(&self) -> u64 {
+    /// How many requests had come before the last on this connection.
+    pub(crate) fn last(&self) -> u64 {
         self.used.last.load(Ordering::Relaxed)
     }
 

@@ -13,24 +13,41 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
+use crate::limits::LABORIOUS;
+
 /// Had by one at a time. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Turn(Arc<Semaphore>);
+pub(crate) struct Turn {
+    one: Arc<Semaphore>,
+    laborious: Duration,
+}
 
 impl Default for Turn {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
+        Self::among_those_that_take(LABORIOUS)
     }
 }
 
 impl Turn {
+    /// For the next of whoever has kept a thread for that long.
+    pub(crate) fn among_those_that_take(laborious: Duration) -> Self {
+        Self {
+            one: Arc::new(Semaphore::new(1)),
+            laborious,
+        }
+    }
+
+    pub(crate) fn is_laborious(&self, took: Duration) -> bool {
+        took >= self.laborious
+    }
+
     /// Does `work`, of which no step is taken while somebody else takes one. The turn is not kept while the
     /// work waits for something. Cancelling it cancels the work.
     pub(crate) async fn take<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         loop {
             // Never closed.
-            let turn = self.0.acquire().await;
+            let turn = self.one.acquire().await;
             // Whoever is ready goes first, and whoever the system says is ready.
             yield_now().await;
             let step = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
@@ -40,6 +57,15 @@ impl Turn {
             }
             woken().await;
         }
+    }
+}
+
+#[cfg(test)]
+impl Turn {
+    /// Nobody has a turn until what this gives is dropped.
+    pub(crate) async fn hold(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let turn = self.one.clone().acquire_owned().await;
+        turn.expect("it is never closed")
     }
 }
 
