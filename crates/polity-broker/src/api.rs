@@ -80,31 +80,26 @@ pub(crate) async fn handle(
         ApiKey::ListOffsets => {
             let (request, version) = (call.decode()?, call.version);
             let listed = node.blocking(move |node| list_offsets::handle(node, version, &request));
-            call.answer(&listed.await)
+            call.answer(listed.await)
         }
         ApiKey::OffsetForLeaderEpoch => {
-            call.answer(&offset_for_leader_epoch::handle(node, &call.decode()?))
+            call.answer(offset_for_leader_epoch::handle(node, &call.decode()?))
         }
         ApiKey::DeleteRecords => {
             let request = call.decode()?;
             let deleted = node.blocking(move |node| delete_records::handle(node, &request));
-            call.answer(&deleted.await)
+            call.answer(deleted.await)
         }
-        ApiKey::Metadata => {
-            call.answer(&metadata::handle(node, client, call, call.decode()?).await)
+        ApiKey::Metadata => call.answer(metadata::handle(node, client, call, call.decode()?).await),
+        ApiKey::FindCoordinator => {
+            call.answer(find_coordinator::handle(node, client, call, call.decode()?))
         }
-        ApiKey::FindCoordinator => call.answer(&find_coordinator::handle(
-            node,
-            client,
-            call,
-            call.decode()?,
-        )),
         ApiKey::ApiVersions => api_versions::handle(call),
         ApiKey::DescribeCluster => {
-            call.answer(&describe_cluster::handle(node, client, &call.decode()?))
+            call.answer(describe_cluster::handle(node, client, &call.decode()?))
         }
         ApiKey::DescribeTopicPartitions => {
-            call.answer(&describe_topic_partitions::handle(node, &call.decode()?))
+            call.answer(describe_topic_partitions::handle(node, &call.decode()?))
         }
         _ => handle_of_group(node, client, call).await,
     }
@@ -120,29 +115,29 @@ async fn handle_of_group(
         ApiKey::JoinGroup => {
             let join = join_group::read(client, call, &call.decode()?);
             call.let_go();
-            call.answer(&join_group::handle(node, call, join).await)
+            call.answer(join_group::handle(node, call, join).await)
         }
         ApiKey::SyncGroup => {
             let sync = sync_group::read(&call.decode()?);
             call.let_go();
-            call.answer(&sync_group::handle(node, sync).await)
+            call.answer(sync_group::handle(node, sync).await)
         }
-        ApiKey::Heartbeat => call.answer(&heartbeat::handle(node, call.decode()?).await),
-        ApiKey::LeaveGroup => call.answer(&leave_group::handle(node, call, call.decode()?).await),
-        ApiKey::OffsetCommit => call.answer(&offset_commit::handle(node, call.decode()?).await),
-        ApiKey::OffsetFetch => call.answer(&offset_fetch::handle(node, call, call.decode()?).await),
-        ApiKey::OffsetDelete => call.answer(&offset_delete::handle(node, call.decode()?).await),
+        ApiKey::Heartbeat => call.answer(heartbeat::handle(node, call.decode()?).await),
+        ApiKey::LeaveGroup => call.answer(leave_group::handle(node, call, call.decode()?).await),
+        ApiKey::OffsetCommit => call.answer(offset_commit::handle(node, call.decode()?).await),
+        ApiKey::OffsetFetch => call.answer(offset_fetch::handle(node, call, call.decode()?).await),
+        ApiKey::OffsetDelete => call.answer(offset_delete::handle(node, call.decode()?).await),
         ApiKey::ConsumerGroupHeartbeat => {
-            call.answer(&consumer_group_heartbeat::handle(node, client, call, call.decode()?).await)
+            call.answer(consumer_group_heartbeat::handle(node, client, call, call.decode()?).await)
         }
         ApiKey::ConsumerGroupDescribe => {
-            call.answer(&consumer_group_describe::handle(node, call, call.decode()?).await)
+            call.answer(consumer_group_describe::handle(node, call, call.decode()?).await)
         }
         ApiKey::DescribeGroups => {
-            call.answer(&describe_groups::handle(node, call, call.decode()?).await)
+            call.answer(describe_groups::handle(node, call, call.decode()?).await)
         }
-        ApiKey::ListGroups => call.answer(&list_groups::handle(node, call, call.decode()?).await),
-        ApiKey::DeleteGroups => call.answer(&delete_groups::handle(node, call.decode()?).await),
+        ApiKey::ListGroups => call.answer(list_groups::handle(node, call, call.decode()?).await),
+        ApiKey::DeleteGroups => call.answer(delete_groups::handle(node, call.decode()?).await),
         _ => handle_of_producer(node, call).await,
     }
 }
@@ -151,26 +146,24 @@ async fn handle_of_group(
 async fn handle_of_producer(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
     match call.key {
         ApiKey::InitProducerId => {
-            call.answer(&init_producer_id::handle(node, call, call.decode()?).await)
+            call.answer(init_producer_id::handle(node, call, call.decode()?).await)
         }
         ApiKey::AddPartitionsToTxn => {
-            call.answer(&add_partitions_to_txn::handle(node, call, call.decode()?).await)
+            call.answer(add_partitions_to_txn::handle(node, call, call.decode()?).await)
         }
         ApiKey::AddOffsetsToTxn => {
-            call.answer(&add_offsets_to_txn::handle(node, call, call.decode()?).await)
+            call.answer(add_offsets_to_txn::handle(node, call, call.decode()?).await)
         }
-        ApiKey::EndTxn => call.answer(&end_txn::handle(node, call, call.decode()?).await),
+        ApiKey::EndTxn => call.answer(end_txn::handle(node, call, call.decode()?).await),
         ApiKey::TxnOffsetCommit => {
-            call.answer(&txn_offset_commit::handle(node, call, call.decode()?).await)
+            call.answer(txn_offset_commit::handle(node, call, call.decode()?).await)
         }
-        ApiKey::DescribeProducers => {
-            call.answer(&describe_producers::handle(node, &call.decode()?))
-        }
+        ApiKey::DescribeProducers => call.answer(describe_producers::handle(node, &call.decode()?)),
         ApiKey::DescribeTransactions => {
-            call.answer(&describe_transactions::handle(node, call.decode()?).await)
+            call.answer(describe_transactions::handle(node, call.decode()?).await)
         }
         ApiKey::ListTransactions => {
-            call.answer(&list_transactions::handle(node, call.decode()?).await)
+            call.answer(list_transactions::handle(node, call.decode()?).await)
         }
         _ => handle_of_admin(node, call).await,
     }
@@ -180,17 +173,17 @@ async fn handle_of_producer(node: &Arc<Node>, call: &Call) -> Result<Answer, Ref
 async fn handle_of_admin(node: &Arc<Node>, call: &Call) -> Result<Answer, Refused> {
     match call.key {
         ApiKey::CreateTopics => {
-            call.answer(&create_topics::handle(node, call, call.decode()?).await)
+            call.answer(create_topics::handle(node, call, call.decode()?).await)
         }
-        ApiKey::DeleteTopics => call.answer(&delete_topics::handle(node, call.decode()?).await),
+        ApiKey::DeleteTopics => call.answer(delete_topics::handle(node, call.decode()?).await),
         ApiKey::CreatePartitions => {
-            call.answer(&create_partitions::handle(node, call.decode()?).await)
+            call.answer(create_partitions::handle(node, call.decode()?).await)
         }
-        ApiKey::DescribeLogDirs => call.answer(&describe_log_dirs::handle(node, &call.decode()?)),
-        ApiKey::DescribeConfigs => call.answer(&describe_configs::handle(node, call.decode()?)),
-        ApiKey::AlterConfigs => call.answer(&alter_configs::all(node, call.decode()?).await),
+        ApiKey::DescribeLogDirs => call.answer(describe_log_dirs::handle(node, &call.decode()?)),
+        ApiKey::DescribeConfigs => call.answer(describe_configs::handle(node, call.decode()?)),
+        ApiKey::AlterConfigs => call.answer(alter_configs::all(node, call.decode()?).await),
         ApiKey::IncrementalAlterConfigs => {
-            call.answer(&alter_configs::incremental(node, call.decode()?).await)
+            call.answer(alter_configs::incremental(node, call.decode()?).await)
         }
         _ => Err(Refused::UnknownApi(call.key as i16)),
     }

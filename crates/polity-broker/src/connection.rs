@@ -24,11 +24,13 @@ use crate::api::{self, Call, Refused};
 use crate::limits::MAX_PENDING_ANSWERS;
 use crate::node::Node;
 use crate::server::Activity;
-use crate::wire::answer::{Answer, Reply};
+use crate::wire::answer::{Answer, Large, Reply};
 use crate::wire::answers::{Answers, Held};
 use crate::wire::frame::{Frame, FrameError, FrameReader};
 use crate::wire::turn::timed;
 
+#[cfg(test)]
+mod large_tests;
 #[cfg(all(test, target_os = "linux"))]
 #[path = "connection_tests.rs"]
 mod tests;
@@ -138,37 +140,71 @@ impl Serving<'_> {
         if !call.is_pipelined() {
             outbox.taken().await?;
         }
-        let node = self.node;
-        // The last wait before it is handled: who is let in by it and then waited for something
-        // else would come upon room that others have taken meanwhile.
-        call.prepare(&node.budget).await;
-        if !call.is_small() {
-            answers(node, call.key).admit().await;
-        }
-        let key = call.key;
-        let answer = self.work(&mut call).await?;
-        let held = answers(node, key).hold(answer.weight());
-        Ok(Some((answer, held)))
+        call.prepare(&self.node.budget).await;
+        Ok(Some(self.work(&mut call).await?))
     }
 }
 
 impl Serving<'_> {
     /// Has the request answered: one that may take a while in turn with others of that kind, so that those who
     /// ask for little go before it.
-    async fn work(&self, call: &mut Call) -> Result<Answer, Refused> {
+    async fn work(&self, call: &mut Call) -> Result<Pending, Refused> {
         let is_laborious = call.is_laborious() || self.is_laborious.load(Ordering::Relaxed);
         if call.is_quick() {
-            return api::handle(self.node, self.client, call).await;
+            return self.answer(call).await;
         }
         let turn = &self.node.budget.turn;
-        let handling = timed(api::handle(self.node, self.client, call));
+        let answering = timed(self.answer(call));
         let (answer, took) = match is_laborious {
-            false => handling.await,
-            true => turn.take(handling).await,
+            false => answering.await,
+            true => turn.take(answering).await,
         };
         self.is_laborious
             .store(turn.is_laborious(took), Ordering::Relaxed);
         answer
+    }
+
+    async fn answer(&self, call: &mut Call) -> Result<Pending, Refused> {
+        let answers = answers(self.node, call.key);
+        if !call.is_small() {
+            // The last wait before it is handled: who is let in by it and then waited for something
+            // else would come upon room that others have taken meanwhile.
+            answers.admit().await;
+        }
+        match api::handle(self.node, self.client, call).await? {
+            Answer::Large(large) => self.make(call, large).await,
+            answer => {
+                let held = answers.hold(answer.weight());
+                Ok((answer, held))
+            }
+        }
+    }
+
+    /// Makes a large answer, once there is room for it.
+    async fn make(&self, call: &mut Call, mut large: Large) -> Result<Pending, Refused> {
+        let answers = answers(self.node, call.key);
+        let mut room = answers.try_room(large.size);
+        loop {
+            if let Some(held) = room.filter(|room| room.has_room_for(large.size)) {
+                return Ok((Answer::Now(large.encode()?), Some(held)));
+            }
+            let size = large.size;
+            if !call.is_only_asking() {
+                room = Some(answers.room(size).await);
+                continue;
+            }
+            // What it tells of may change meanwhile, and would be kept by each who waits to tell of it.
+            drop(large);
+            call.forgo_elements();
+            room = Some(answers.room(size).await);
+            large = match api::handle(self.node, self.client, call).await? {
+                Answer::Large(large) => large,
+                answer => {
+                    let held = answers.hold(answer.weight());
+                    return Ok((answer, held));
+                }
+            };
+        }
     }
 }
 

@@ -220,6 +220,7 @@ impl Live {
             match api::handle(&self.node, &client, &mut call).await {
                 Ok(Answer::Later(later)) => later.reply.await.ok(),
                 Ok(Answer::Now(reply)) => Some(reply),
+                Ok(Answer::Large(large)) => large.encode().ok(),
                 Ok(Answer::None) | Err(_) => None,
             }
         };

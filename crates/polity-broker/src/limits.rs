@@ -53,6 +53,9 @@ pub(crate) const OTHER_FRAMES_BUDGET: usize = 16 * 1024 * 1024;
 /// file that they are to be sent from.
 pub(crate) const ANSWERS_BUDGET: usize = 64 * 1024 * 1024;
 
+/// Larger answers are made only once there is room for all of them: their size is known before.
+pub(crate) const LARGE_ANSWER: usize = 256 * 1024;
+
 /// Answers up to this weight are not counted.
 pub(crate) const SMALL_ANSWER: usize = 1024;
 

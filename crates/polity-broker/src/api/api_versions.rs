@@ -33,10 +33,10 @@ pub(crate) fn handle(call: &Call) -> Result<Answer, Refused> {
             || !is_software_name(&request.client_software_version)
         {
             let code = ResponseError::InvalidRequest.code();
-            return call.answer(&ApiVersionsResponse::default().with_error_code(code));
+            return call.answer(ApiVersionsResponse::default().with_error_code(code));
         }
     }
-    call.answer(&response())
+    call.answer(response())
 }
 
 fn response() -> ApiVersionsResponse {

@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::served::SERVED;
 use crate::limits::{FEW_ELEMENTS, MANY_ELEMENTS};
-use crate::wire::answer::{Answer, EncodeError, Reply};
+use crate::wire::answer::{Answer, EncodeError};
 use crate::wire::budget::{Budget, Share};
 use crate::wire::frame::Frame;
 use crate::wire::header;
@@ -117,6 +117,11 @@ impl Call {
         self.decoded = budget.elements(self.elements).await;
     }
 
+    /// Lets others have what was counted for what has been decoded, which is gone.
+    pub(crate) fn forgo_elements(&mut self) {
+        self.decoded = None;
+    }
+
     /// Lets the body go, of which nothing has been kept, before a long wait.
     pub(super) fn let_go(&mut self) {
         self.body = Bytes::new();
@@ -162,8 +167,30 @@ impl Call {
         tells_of_itself && self.elements <= FEW_ELEMENTS
     }
 
-    pub(super) fn answer<B: Encodable + HeaderVersion>(&self, body: &B) -> Result<Answer, Refused> {
-        let reply = Reply::encode(self.correlation, self.version, body)?;
-        Ok(Answer::Now(reply))
+    /// Whether it only asks, and may be handled again for an answer that there was no room for: what waits for
+    /// room must hold nothing.
+    pub(crate) fn is_only_asking(&self) -> bool {
+        use ApiKey as Key;
+        matches!(
+            self.key,
+            Key::Metadata
+                | Key::ConsumerGroupDescribe
+                | Key::DescribeConfigs
+                | Key::DescribeGroups
+                | Key::DescribeLogDirs
+                | Key::DescribeProducers
+                | Key::DescribeTopicPartitions
+                | Key::DescribeTransactions
+                | Key::ListGroups
+                | Key::ListTransactions
+                | Key::OffsetFetch
+        )
+    }
+
+    pub(super) fn answer<B>(&self, body: B) -> Result<Answer, Refused>
+    where
+        B: Encodable + HeaderVersion + Send + 'static,
+    {
+        Ok(Answer::of(self.correlation, self.version, body)?)
     }
 }

@@ -264,7 +264,8 @@ async fn wait(mut topics: Vec<TopicOutcome>, patience: Duration) -> Vec<TopicOut
 }
 
 fn reply(call: &Call, topics: &[TopicOutcome]) -> Result<Answer, Refused> {
-    call.answer(&response(topics))
+    let reply = Reply::encode(call.correlation, call.version, &response(topics))?;
+    Ok(Answer::Now(reply))
 }
 
 fn response(topics: &[TopicOutcome]) -> ProduceResponse {

@@ -8,7 +8,7 @@ use kafka_protocol::protocol::{Encodable, HeaderVersion};
 use polity_log::Slice;
 use polity_log::disk::RealFile;
 
-use crate::limits::OPEN_FILE;
+use crate::limits::{LARGE_ANSWER, OPEN_FILE};
 
 /// What becomes of a request.
 pub(crate) enum Answer {
@@ -17,8 +17,17 @@ pub(crate) enum Answer {
     /// It has taken effect; what it is answered by shows when the disk has it. The connection's
     /// next request goes ahead.
     Later(Later),
+    /// It is large, and made once there is room for it.
+    Large(Large),
     /// The client asked for no answer.
     None,
+}
+
+/// An answer that is not encoded yet.
+pub(crate) struct Large {
+    /// Its bytes.
+    pub(crate) size: usize,
+    encode: Box<dyn FnOnce() -> Result<Reply, EncodeError> + Send>,
 }
 
 /// An answer that is not there yet. It holds nothing of its request.
@@ -47,13 +56,42 @@ pub(crate) enum Part {
 pub(crate) struct EncodeError(pub(crate) String);
 
 impl Answer {
+    /// An answer that is all bytes: encoded at once, unless it is large.
+    ///
+    /// # Errors
+    /// As of [`Reply::encode`].
+    pub(crate) fn of<B>(correlation: i32, version: i16, body: B) -> Result<Self, EncodeError>
+    where
+        B: Encodable + HeaderVersion + Send + 'static,
+    {
+        let size = body.compute_size(version).map_err(failed)?;
+        let encode = move || {
+            let room = Vec::with_capacity(MAX_HEADER + size);
+            Reply::encode_into(room, correlation, version, &body)
+        };
+        match size <= LARGE_ANSWER {
+            true => Ok(Self::Now(encode()?)),
+            false => Ok(Self::Large(Large {
+                size,
+                encode: Box::new(encode),
+            })),
+        }
+    }
+
     /// What it holds until it is taken, in bytes: an open file is worth some too.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Now(reply) => reply.0.iter().map(Part::weight).sum(),
             Self::Later(later) => later.weight,
+            Self::Large(large) => large.size,
             Self::None => 0,
         }
+    }
+}
+
+impl Large {
+    pub(crate) fn encode(self) -> Result<Reply, EncodeError> {
+        (self.encode)()
     }
 }
 
@@ -75,10 +113,20 @@ impl Reply {
     where
         B: Encodable + HeaderVersion,
     {
-        let mut frame = Vec::new();
+        Self::encode_into(Vec::new(), correlation, version, body)
+    }
+
+    fn encode_into<B>(
+        mut frame: Vec<u8>,
+        correlation: i32,
+        version: i16,
+        body: &B,
+    ) -> Result<Self, EncodeError>
+    where
+        B: Encodable + HeaderVersion,
+    {
         begin(&mut frame, correlation, B::header_version(version));
-        body.encode(&mut frame, version)
-            .map_err(|error| EncodeError(error.to_string()))?;
+        body.encode(&mut frame, version).map_err(failed)?;
         let length = frame.len() - 4;
         Ok(Self(vec![Part::Bytes(end(frame, length))]))
     }
@@ -97,6 +145,13 @@ impl Reply {
         }
     }
 }
+
+fn failed(error: impl std::fmt::Display) -> EncodeError {
+    EncodeError(error.to_string())
+}
+
+/// What [`begin`] puts before a body, at most.
+const MAX_HEADER: usize = 9;
 
 /// Begins an answer with room for its length.
 pub(crate) fn begin(frame: &mut Vec<u8>, correlation: i32, header_version: i16) {
