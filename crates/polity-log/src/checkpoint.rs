@@ -19,8 +19,8 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 const MAGIC: u32 = 0x504c_4350; // "PLCP"
 const VERSION: u32 = 2;
 
-/// As many producers as there may be, with all that is remembered of them.
-const MAX_FILE: usize = 4 << 20;
+/// More than all that is remembered of as many producers as there may be.
+const MAX_FILE: usize = 32 << 20;
 
 /// Epochs that are remembered; each is a start that was not after a close.
 pub(crate) const MAX_EPOCHS: usize = 1_000;

@@ -20,6 +20,7 @@ use crate::flusher::{FlushQueue, Flusher};
 use crate::id::TopicId;
 use crate::partition::{ConfigCell, Durability, Partition, Place, Shared};
 use crate::poison::Poison;
+use crate::producer::Everybody;
 use crate::topic::{self, Topic, TopicFile};
 
 #[cfg(test)]
@@ -46,6 +47,10 @@ pub struct Settings {
     /// The most partitions that all topics may have together: each takes memory and files whether or not
     /// anybody uses it, and a start looks at each. Those that are there are opened, however many they are.
     pub max_partitions: u32,
+    /// The most idempotent producers that all partitions may know together; each takes some 400 bytes. Beyond
+    /// that, a partition to which another comes forgets those that were silent there the longest: what they send
+    /// again is not known for the same any more.
+    pub max_producers: usize,
 }
 
 impl Default for Settings {
@@ -56,6 +61,7 @@ impl Default for Settings {
             max_open_files: 512,
             checkpoint_bytes: 128 << 20,
             max_partitions: 20_000,
+            max_producers: 100_000,
         }
     }
 }
@@ -123,6 +129,7 @@ impl<D: Disk> Log<D> {
             files: Arc::new(Files::new(disk, settings.max_open_files)),
             durability: settings.durability,
             checkpoint_bytes: settings.checkpoint_bytes,
+            producers: Everybody::new(settings.max_producers),
             poison: Poison::default(),
             queue: FlushQueue::default(),
             clock,

@@ -1,8 +1,9 @@
 //! Topics are there or not, before and after a start.
 
 use super::*;
+use crate::batch::BatchBuilder;
 use crate::testing::{self, batch, name};
-use crate::{AppendError, Offset, Origin};
+use crate::{AppendError, Offset, Origin, ProducerEpoch, ProducerId};
 
 fn topic_names(log: &Log) -> Vec<String> {
     log.topics().keys().map(ToString::to_string).collect()
@@ -137,4 +138,63 @@ fn all_topics_together_have_no_more_partitions_than_they_may() {
     log.delete_topic(&name("b"), TopicId([1; 16]))
         .expect("it is there");
     assert!(matches!(make("c", 1), Ok(1)));
+}
+
+#[test]
+fn producers_are_bounded_over_all_partitions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings {
+        flush_threads: 0,
+        max_producers: 200,
+        ..Settings::default()
+    };
+    const PARTITIONS: usize = 20;
+    let fill = |log: &Log, from: i64| {
+        for topic in log.topics().values() {
+            for partition in topic.partitions() {
+                for id in from..from + 100 {
+                    let batch = BatchBuilder::new().producer(ProducerId(id), ProducerEpoch(0), 0);
+                    let batch = batch.record(0, None, None).build();
+                    let appended = partition.append(&batch, Origin::Client);
+                    assert!(!appended.expect("it is appended").is_duplicate);
+                    // Who has just come is known.
+                    let again = partition.append(&batch, Origin::Client);
+                    assert!(again.expect("it is there").is_duplicate);
+                }
+            }
+        }
+    };
+    let known = |log: &Log| -> usize {
+        let topics = log.topics();
+        let partitions = topics.values().flat_map(|topic| topic.partitions());
+        partitions.map(|it| it.producers().len()).sum()
+    };
+    let log = testing::open(folder.path(), &settings);
+    let topic = testing::name("orders");
+    let create = |log: &Log| {
+        let config = TopicConfig::default();
+        let made = log.create_topic(&topic, TopicId([1; 16]), PARTITIONS as u32, config);
+        made.expect("it is made");
+    };
+    create(&log);
+    fill(&log, 0);
+    let most = settings.max_producers + PARTITIONS;
+    assert!(
+        (settings.max_producers..=most).contains(&known(&log)),
+        "{}",
+        known(&log)
+    );
+    drop(log);
+    let log = testing::open(folder.path(), &settings);
+    assert!((1..=most).contains(&known(&log)), "{}", known(&log));
+    // Those of a topic that is gone are counted no more.
+    log.delete_topic(&topic, TopicId([1; 16]))
+        .expect("it is deleted");
+    create(&log);
+    fill(&log, 1000);
+    assert!(
+        (settings.max_producers..=most).contains(&known(&log)),
+        "{}",
+        known(&log)
+    );
 }

@@ -43,7 +43,7 @@ use crate::disk::{Disk, Files};
 use crate::flusher::FlushQueue;
 use crate::id::{LeaderEpoch, Offset};
 use crate::poison::Poison;
-use crate::producer::Producers;
+use crate::producer::{self, Everybody, Producers};
 use crate::segment::Segment;
 use crate::watch::{Watch, Watchers};
 use mark::{Bounds, Recent};
@@ -67,6 +67,8 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) files: Arc<Files<D>>,
     pub(crate) durability: Durability,
     pub(crate) checkpoint_bytes: u64,
+    /// Of all partitions.
+    pub(crate) producers: Arc<Everybody>,
     pub(crate) poison: Poison,
     pub(crate) queue: FlushQueue<D>,
     pub(crate) clock: Arc<dyn polity_core::Clock>,
@@ -125,6 +127,8 @@ struct Writer<D: Disk> {
     active: Arc<Segment<D>>,
     end: Offset,
     producers: Producers,
+    /// Of the producers, among those of all partitions.
+    producer_count: producer::Count,
     /// Bytes that came since a checkpoint was made, or is to be.
     since_checkpoint: u64,
     /// Of the first batch in the active segment.

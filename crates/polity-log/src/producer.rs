@@ -3,11 +3,13 @@
 //! All of it follows from the batches in the log, in their order: what a start replays is what was
 //! there before. Rules are those of KIP-98 and KIP-360.
 
+mod count;
 mod encoding;
 mod known;
 
 use std::collections::BTreeMap;
 
+pub(crate) use count::{Count, Everybody};
 pub(crate) use known::{Known, Sent};
 
 use crate::batch::{ControlRecord, Header};
@@ -19,8 +21,11 @@ use crate::partition::Origin;
 #[path = "producer_tests.rs"]
 mod tests;
 
-/// Producers that are known of a partition; beyond that the one is forgotten that was silent longest.
+/// Producers that are known of a partition; beyond that those are forgotten that were silent longest.
 const MAX_PRODUCERS: usize = 10_000;
+
+/// The share of them that is forgotten at once, as all have to be looked through for it.
+const FORGOTTEN: usize = 10;
 
 /// The producers of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,9 +116,14 @@ impl Producers {
             None => known.append(batch),
         };
         if self.0.len() > MAX_PRODUCERS {
-            self.forget_one();
+            self.forget_silent(batch.producer_id);
         }
         change
+    }
+
+    /// How many are known.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Forgets who has been silent for so long that it will not send again what it sent before.
@@ -126,14 +136,17 @@ impl Producers {
         self.0.iter().map(|(id, known)| (*id, known))
     }
 
-    fn forget_one(&mut self) {
-        let closed = self
-            .0
-            .iter()
-            .filter(|(_, known)| known.transaction.is_none());
-        let silent = closed
-            .min_by_key(|(_, known)| known.last_offset)
-            .map(|(id, _)| *id);
-        silent.map(|id| self.0.remove(&id));
+    /// Forgets some who were silent longest, but not this one, nor who has a transaction open. Were they not
+    /// silent for good, what they send again would not be known for the same.
+    pub(crate) fn forget_silent(&mut self, but: ProducerId) {
+        let may_go = |id: ProducerId, known: &Known| id != but && known.transaction.is_none();
+        let silent = self.iter().filter(|(id, known)| may_go(*id, known));
+        let mut silent: Vec<Offset> = silent.map(|(_, known)| known.last_offset).collect();
+        let Some(last) = silent.len().div_ceil(FORGOTTEN).checked_sub(1) else {
+            return;
+        };
+        let (_, &mut last, _) = silent.select_nth_unstable(last);
+        self.0
+            .retain(|id, known| known.last_offset > last || !may_go(*id, known));
     }
 }

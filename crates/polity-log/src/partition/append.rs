@@ -270,7 +270,17 @@ impl<D: Disk> Writer<D> {
             .get_or_insert(header.max_timestamp_ms);
         self.end = header.last_offset().next();
         self.since_checkpoint += header.length as u64;
-        self.producers.apply(header, marker)
+        let change = self.producers.apply(header, marker);
+        if self.count_producers() {
+            self.producers.forget_silent(header.producer_id);
+            self.count_producers();
+        }
+        change
+    }
+
+    /// After it has come to know more producers, or forgot some. Says whether all partitions know too many.
+    pub(super) fn count_producers(&mut self) -> bool {
+        self.producer_count.is_too_many(self.producers.len())
     }
 }
 

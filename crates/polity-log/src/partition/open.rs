@@ -16,7 +16,7 @@ use crate::checkpoint::Epochs;
 use crate::disk::{Disk, Entry};
 use crate::error::{IoError, OpenError};
 use crate::id::{LeaderEpoch, Offset};
-use crate::producer::Producers;
+use crate::producer::{Count, Producers};
 use crate::segment::{self, ABORTED_INDEX, LOG, OFFSET_INDEX, Segment, TIME_INDEX};
 use crate::transaction::Transactions;
 use crate::watch::Watchers;
@@ -73,7 +73,7 @@ impl<D: Disk> Partition<D> {
         };
         let first = make().map_err(IoError::at(&folder))?;
         let first = Arc::new(first);
-        let writer = Writer::new(first.clone());
+        let writer = Writer::new(first.clone(), shared.producers.count());
         Ok(place.partition(Found {
             segments: vec![first],
             writer,
@@ -178,11 +178,12 @@ impl<D: Disk> Place<'_, D> {
 
 impl<D: Disk> Writer<D> {
     /// At the end of an empty segment, nothing known.
-    pub(super) fn new(active: Arc<Segment<D>>) -> Self {
+    pub(super) fn new(active: Arc<Segment<D>>, producer_count: Count) -> Self {
         Self {
             end: active.base,
             active,
             producers: Producers::default(),
+            producer_count,
             since_checkpoint: 0,
             first_timestamp_ms: None,
         }

@@ -151,7 +151,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             .first()
             .cloned()
             .ok_or(io::ErrorKind::NotFound)?;
-        let mut state = State::new(first);
+        let mut state = State::new(first, self.place.shared.producers.count());
         let Some(checkpoint) = checkpoint else {
             return Ok(state);
         };

@@ -58,9 +58,12 @@ impl<D: Disk> Partition<D> {
     /// Does what time makes due.
     pub(crate) fn housekeep(self: &Arc<Self>) {
         let now_ms = self.now_ms();
-        lock(&self.writer)
+        let mut writer = lock(&self.writer);
+        writer
             .producers
             .expire(now_ms.saturating_sub(PRODUCER_EXPIRATION_MS));
+        writer.count_producers();
+        drop(writer);
         // With the checkpoint that waits, if one does: there may be room for it now.
         self.flush();
         let config = self.config();

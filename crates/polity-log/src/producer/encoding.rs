@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Producers;
 use super::known::{Known, REMEMBERED, Sent};
-use super::{MAX_PRODUCERS, Producers};
 use crate::checkpoint::{Reader, Writer};
 use crate::id::{Offset, ProducerEpoch, ProducerId};
 
@@ -32,9 +32,8 @@ impl Producers {
     }
 
     pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let count = from
-            .u32()
-            .filter(|count| *count as usize <= MAX_PRODUCERS)?;
+        // More than are remembered otherwise may have transactions open.
+        let count = from.u32()?;
         let mut producers = BTreeMap::new();
         for _ in 0..count {
             let id = ProducerId(from.i64()?);

@@ -6,6 +6,7 @@ use crate::batch::{ControlRecord, Header, Records};
 use crate::checkpoint::{Checkpoint, Epochs};
 use crate::disk::Disk;
 use crate::partition::{Mark, Writer};
+use crate::producer::Count;
 use crate::segment::Segment;
 use crate::transaction::Transactions;
 
@@ -18,9 +19,9 @@ pub(super) struct State<D: Disk> {
 
 impl<D: Disk> State<D> {
     /// Before the first batch.
-    pub(super) fn new(first: Arc<Segment<D>>) -> Self {
+    pub(super) fn new(first: Arc<Segment<D>>, producer_count: Count) -> Self {
         Self {
-            writer: Writer::new(first),
+            writer: Writer::new(first, producer_count),
             transactions: Transactions::default(),
             epochs: Epochs::default(),
         }
@@ -30,6 +31,7 @@ impl<D: Disk> State<D> {
     pub(super) fn resume(&mut self, checkpoint: Checkpoint) {
         self.writer.end = checkpoint.at.offset;
         self.writer.producers = checkpoint.producers;
+        self.writer.count_producers();
         self.epochs = checkpoint.epochs;
     }
 
