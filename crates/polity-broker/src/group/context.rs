@@ -8,7 +8,7 @@ use super::classic::{JoinRefused, Joined, Synced};
 use super::error::Error;
 use super::id::MemberId;
 use super::record::Record;
-use super::settings::Settings;
+use super::settings::{MAX_ID_LENGTH, Settings};
 use crate::journal::{AppendError, Batch, Journal};
 use crate::now::Now;
 
@@ -86,6 +86,11 @@ impl Call<'_, '_> {
     /// A new member's id: whom it belongs to, for people, and what makes it unlike any other.
     pub(super) fn new_member_id(&mut self, owner: &str) -> MemberId {
         let unique = random_uuid(self.outside.rng);
+        // A client may call itself by more than an id may have.
+        let most = MAX_ID_LENGTH - 1 - uuid::fmt::Hyphenated::LENGTH;
+        let mut ends = (0..=most.min(owner.len())).rev();
+        let end = ends.find(|end| owner.is_char_boundary(*end));
+        let owner = end.and_then(|end| owner.get(..end)).unwrap_or_default();
         MemberId::from(smol_str::format_smolstr!("{owner}-{unique}"))
     }
 }

@@ -18,6 +18,12 @@ pub struct Client {
     pub host: SmolStr,
 }
 
+impl Client {
+    pub(in crate::group) fn weight(&self) -> usize {
+        self.id.len() + self.host.len()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) instance: Option<InstanceId>,

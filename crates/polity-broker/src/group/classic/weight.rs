@@ -2,9 +2,10 @@
 
 use super::ClassicGroup;
 use super::member::Member;
+use crate::group::settings::MAX_ID_LENGTH;
 
-/// A member's bytes besides what it has sent.
-const MEMBER_WEIGHT: usize = 512;
+/// A member's bytes besides what it has sent, its id among them.
+const MEMBER_WEIGHT: usize = 512 + MAX_ID_LENGTH;
 
 impl ClassicGroup {
     pub(in crate::group) fn weight(&self) -> usize {
@@ -19,7 +20,6 @@ impl Member {
             .protocols
             .iter()
             .map(|(name, data)| name.len() + data.len());
-        let client = self.client.id.len() + self.client.host.len();
-        MEMBER_WEIGHT + client + self.assignment.len() + protocols.sum::<usize>()
+        MEMBER_WEIGHT + self.client.weight() + self.assignment.len() + protocols.sum::<usize>()
     }
 }

@@ -3,10 +3,12 @@
 use smol_str::SmolStr;
 
 use super::ConsumerGroup;
+use crate::group::id::InstanceId;
 use crate::group::record::{MemberValue, RegexValue};
+use crate::group::settings::MAX_ID_LENGTH;
 
-/// A member's bytes besides what it has sent.
-const MEMBER_WEIGHT: usize = 512;
+/// A member's bytes besides what it has sent, its id among them.
+const MEMBER_WEIGHT: usize = 512 + MAX_ID_LENGTH;
 /// A topic's name, or a partition in an assignment, besides its text.
 const ITEM_WEIGHT: usize = 48;
 
@@ -18,7 +20,16 @@ impl ConsumerGroup {
 }
 
 pub(super) fn of_member(member: &MemberValue) -> usize {
-    MEMBER_WEIGHT + of_names(&member.topics)
+    let instance = member.instance.as_ref().map(InstanceId::as_str);
+    let said = [
+        instance,
+        member.rack.as_deref(),
+        member.regex.as_deref(),
+        Some(&*member.client_id),
+        Some(&*member.client_host),
+    ];
+    let said: usize = said.into_iter().flatten().map(str::len).sum();
+    MEMBER_WEIGHT + said + of_names(&member.topics)
 }
 
 pub(super) fn of_regex(regex: &RegexValue) -> usize {

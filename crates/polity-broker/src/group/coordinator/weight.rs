@@ -69,7 +69,7 @@ impl Join {
             .protocols
             .iter()
             .map(|(name, data)| name.len() + data.len());
-        sizes.sum()
+        self.client.weight() + sizes.sum::<usize>()
     }
 }
 
@@ -82,7 +82,7 @@ impl Sync {
 impl Heartbeat {
     pub(super) fn weight(&self) -> usize {
         let topics = self.topics.iter().flatten();
-        topics.map(|topic| topic.len()).sum()
+        self.client.weight() + topics.map(|topic| topic.len()).sum::<usize>()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::harness::*;
+use crate::group::settings::MAX_ID_LENGTH;
 use crate::group::*;
 use crate::journal::AppendError;
 
@@ -411,4 +412,53 @@ fn what_groups_take_is_bounded_and_given_back() {
         ..big(&Who::default())
     });
     assert_eq!(harness.joined(ticket).generation, 1);
+}
+
+/// What a client may call itself, as the protocol has it.
+fn endless() -> Client {
+    Client {
+        id: "c".repeat(30_000).into(),
+        host: "h".into(),
+    }
+}
+
+#[test]
+fn who_was_given_an_id_and_does_not_come_again_weighs_what_it_takes() {
+    let max_memory = 100_000;
+    let settings = Settings {
+        max_memory,
+        ..Settings::default()
+    };
+    let mut harness = Harness::new(settings, 1);
+    let mut given = Vec::new();
+    loop {
+        let ticket = harness.join_with(Join {
+            client: endless(),
+            ..join_request(&Who::default())
+        });
+        match harness.refused(ticket) {
+            (Error::MemberIdRequired, id) => given.push(id),
+            (error, _) => break assert_eq!(error, Error::TooManyGroups),
+        }
+    }
+    assert!(given.iter().all(|id| id.as_str().len() <= MAX_ID_LENGTH));
+    let taken: usize = given.iter().map(|id| id.as_str().len()).sum();
+    assert!((max_memory / 4..max_memory).contains(&taken), "{taken}");
+}
+
+#[test]
+fn a_name_that_a_client_has_for_itself_weighs_what_it_takes() {
+    let settings = Settings {
+        max_memory: 200_000,
+        ..Settings::default()
+    };
+    let mut harness = Harness::new(settings, 1);
+    let join = |harness: &mut Harness, member: usize| {
+        harness.consumer_heartbeat(Heartbeat {
+            client: endless(),
+            ..beat(&format!("m{member}"), 0, &[])
+        })
+    };
+    let refused = (0..100).find_map(|member| Some((member, join(&mut harness, member).err()?)));
+    assert_eq!(refused, Some((6, Error::TooManyGroups)));
 }
