@@ -15,7 +15,7 @@ use std::{env, fs, thread};
 
 use polity_core::{SystemClock, TopicName};
 use polity_log::batch::BatchBuilder;
-use polity_log::{Log, Origin, RealDisk, Settings, TopicConfig, TopicId};
+use polity_log::{Durability, Log, Origin, RealDisk, Settings, TopicConfig, TopicId};
 use rustix::fs::{Advice, fadvise};
 
 /// Records of a batch, and bytes of a record.
@@ -31,17 +31,19 @@ struct Case {
     partitions: u32,
     bytes: u64,
     segment_bytes: u32,
+    durability: Durability,
     is_killed: bool,
 }
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["fill", folder, partitions, bytes, segment_bytes] => fill(
+        ["fill", folder, partitions, bytes, segment_bytes, durability] => fill(
             Path::new(folder),
             number(partitions) as u32,
             number(bytes),
             number(segment_bytes) as u32,
+            named(durability),
         ),
         ["open", folder] => open_and_tell(Path::new(folder)),
         [] => compare(10, &env::temp_dir()),
@@ -54,6 +56,13 @@ fn number(text: &str) -> u64 {
     text.parse().expect("a number")
 }
 
+fn named(durability: &str) -> Durability {
+    match durability {
+        "Os" => Durability::Os,
+        _ => Durability::Fsync,
+    }
+}
+
 fn compare(gigabytes: u64, folder: &Path) -> io::Result<()> {
     let (gib, kib) = (1 << 30, 1 << 10);
     let many = |name, bytes, is_killed| Case {
@@ -61,18 +70,25 @@ fn compare(gigabytes: u64, folder: &Path) -> io::Result<()> {
         partitions: 1000,
         bytes,
         segment_bytes: 256 * kib,
+        durability: Durability::Fsync,
         is_killed,
     };
-    let one = |name, is_killed| Case {
+    let one = |name, durability, is_killed| Case {
         name,
         partitions: 1,
         bytes: gigabytes * gib,
         segment_bytes: 1 << 30,
+        durability,
         is_killed,
     };
     let cases = [
-        one("one partition", false),
-        one("one partition, killed", true),
+        one("one partition", Durability::Fsync, false),
+        one("one partition, killed", Durability::Fsync, true),
+        one(
+            "one partition left to the system, killed",
+            Durability::Os,
+            true,
+        ),
         many("1000 empty partitions", 0, false),
         many("1000 partitions of 8 segments", 2 * gib, false),
         many("1000 partitions of 8 segments, killed", 2 * gib, true),
@@ -82,16 +98,18 @@ fn compare(gigabytes: u64, folder: &Path) -> io::Result<()> {
         let began = Instant::now();
         let mut filling = start_filling(&case, folder.path())?;
         let output = filling.stdout.take().expect("it is piped");
-        io::BufReader::new(output).read_line(&mut String::new())?;
+        let mut filled = String::new();
+        io::BufReader::new(output).read_line(&mut filled)?;
         match case.is_killed {
             true => filling.kill()?,
             false => drop(filling.stdin.take()),
         }
         filling.wait()?;
         println!(
-            "{} ({:.0} s to fill):",
+            "{} ({:.0} s to fill, {}):",
             case.name,
-            began.elapsed().as_secs_f64()
+            began.elapsed().as_secs_f64(),
+            filled.trim(),
         );
         forget_pages(folder.path())?;
         let itself = env::current_exe()?;
@@ -111,20 +129,31 @@ fn start_filling(case: &Case, folder: &Path) -> io::Result<Child> {
             case.partitions.to_string(),
             case.bytes.to_string(),
             case.segment_bytes.to_string(),
+            format!("{:?}", case.durability),
         ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
 }
 
-fn open(folder: &Path) -> (Log, polity_log::Opened) {
-    let (settings, clock) = (Settings::default(), Arc::new(SystemClock));
+fn open(folder: &Path, durability: Durability) -> (Log, polity_log::Opened) {
+    let settings = Settings {
+        durability,
+        ..Settings::default()
+    };
+    let clock = Arc::new(SystemClock);
     Log::open(RealDisk, &folder.join("log"), &settings, clock).expect("it opens")
 }
 
 /// Fills a log, says so, and closes it when the input ends.
-fn fill(folder: &Path, partitions: u32, bytes: u64, segment_bytes: u32) -> io::Result<()> {
-    let (log, _) = open(folder);
+fn fill(
+    folder: &Path,
+    partitions: u32,
+    bytes: u64,
+    segment_bytes: u32,
+    durability: Durability,
+) -> io::Result<()> {
+    let (log, _) = open(folder, durability);
     let config = TopicConfig {
         segment_bytes,
         retention_ms: None,
@@ -141,14 +170,14 @@ fn fill(folder: &Path, partitions: u32, bytes: u64, segment_bytes: u32) -> io::R
         let appended = partition.append(&batch, Origin::Client);
         appended.expect("it is appended");
     }
-    println!("filled");
+    println!("{:.0} ms of CPU", cpu()?.as_secs_f64() * 1e3);
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
 fn open_and_tell(folder: &Path) -> io::Result<()> {
     let began = Instant::now();
-    let (log, opened) = open(folder);
+    let (log, opened) = open(folder, Durability::Fsync);
     let took = began.elapsed();
     let files = fs::read_dir("/proc/self/fd")?.count();
     let used = cpu()?;

@@ -41,8 +41,8 @@ pub struct Settings {
     /// Files that may be open at the same time, roughly: those with bytes to make durable stay open.
     pub max_open_files: usize,
     /// Bytes of a partition after which a checkpoint is made: a start after a kill verifies as much of each
-    /// at most, and what came while the checkpoint was being made. With [`Durability::Os`], where nothing
-    /// is synced for it, a segment.
+    /// at most, and what came while the checkpoint was being made. All before it is made durable for it, with
+    /// [`Durability::Os`] too, where nobody waits for that.
     pub checkpoint_bytes: u64,
     /// The most partitions that all topics may have together: each takes memory and files whether or not
     /// anybody uses it, and a start looks at each. Those that are there are opened, however many they are.

@@ -147,9 +147,7 @@ impl<D: Disk> Partition<D> {
         bounds.transactions.apply(change, at);
         bounds.settle(self.shared.durability);
         drop(bounds);
-        // Otherwise nobody has asked for its being durable before a segment is full.
-        let is_synced = self.shared.durability == Durability::Fsync;
-        let is_due = is_synced && writer.since_checkpoint >= self.shared.checkpoint_bytes;
+        let is_due = writer.since_checkpoint >= self.shared.checkpoint_bytes;
         // One that waits is let come to be durable: a later one in its place would wait for ever where
         // appends are faster than the disk.
         if is_due && lock(&self.checkpoint).is_none() {

@@ -6,7 +6,7 @@ use super::tests::{Client, Step, files, kill};
 use super::*;
 use crate::partition::{Isolation, Origin};
 use crate::testing::{self, Interleaved, batch, offsets, read_all};
-use crate::{Log, RealDisk, TopicConfig};
+use crate::{Durability, Log, RealDisk, TopicConfig};
 
 #[test]
 fn a_torn_end_is_cut_off_and_reported_wherever_it_is_torn() {
@@ -101,8 +101,14 @@ fn nothing_is_verified_after_a_close_and_little_after_a_kill() {
 
 #[test]
 fn no_more_is_verified_after_a_kill_than_is_asked_for() {
+    verifies_little(Durability::Fsync);
+    verifies_little(Durability::Os);
+}
+
+fn verifies_little(durability: Durability) {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = crate::Settings {
+        durability,
         flush_threads: 0,
         checkpoint_bytes: 3000,
         ..crate::Settings::default()
