@@ -54,6 +54,18 @@ const VOUCHED: &[&str] = &[
     "x-real-ip",
 ];
 
+/// Whether the client came over TLS: to here, or to a proxy that is believed. What such a one does not say is
+/// what it spoke itself.
+pub(crate) fn came_over_tls(head: &RequestHead<'_>, trust: Trust, scheme: Scheme) -> bool {
+    let said = head
+        .header("x-forwarded-proto")
+        .filter(|_| trust == Trust::Proxy);
+    match said {
+        Some(proto) => proto.eq_ignore_ascii_case(b"https"),
+        None => scheme == Scheme::Https,
+    }
+}
+
 /// Whether a field that came is passed on as it is.
 pub(crate) fn is_kept(name: &str, trust: Trust) -> bool {
     let known = |names: &[&str]| names.iter().any(|known| same_name(name, known));

@@ -16,7 +16,7 @@ use crate::builder::SnapshotReader;
 use crate::bulkheads::Pair;
 use crate::destination::{by_route, to_callee, to_https};
 use crate::exchange::Exchange;
-use crate::fields::Trust;
+use crate::fields::{Trust, came_over_tls};
 use crate::overload::Gate;
 use crate::problem::{Cause, Reached};
 use crate::snapshot::Snapshot;
@@ -128,8 +128,11 @@ impl Policy for GatewayPolicy {
                     false => Trust::Client,
                 };
                 let wants_tls = snapshot.planned.plan.gateway.tls.is_some();
+                // A proxy that ends TLS may speak in the clear from there on: sent to HTTPS, it would come
+                // back as it came.
+                let is_over_tls = || came_over_tls(head, trust, peer.scheme);
                 let destination = match peer.scheme {
-                    Scheme::Http if wants_tls => to_https(head),
+                    Scheme::Http if wants_tls && !is_over_tls() => to_https(head),
                     _ => by_route(snapshot, head),
                 };
                 (trust, destination)

@@ -1,10 +1,10 @@
 //! Which instance a request belongs to: by what it has in common with others, or by its session.
 
-use polity_http::{Exchange as _, RequestHead, Scheme};
+use polity_http::{Exchange as _, RequestHead};
 use polity_plan::HashBy;
 
 use super::Exchange;
-use crate::fields::Trust;
+use crate::fields::came_over_tls;
 use crate::sessions::Session;
 use crate::stable_hash::StableHash;
 use crate::{client, cookies};
@@ -43,15 +43,11 @@ impl Exchange {
     /// The session the request is of; none where its service has no such thing.
     pub(super) fn session_of(&self, head: &RequestHead<'_>) -> Option<Session> {
         let sessions = self.service()?.shared.sessions.as_ref()?;
-        let by_tls = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
         let known = sessions.read(head);
         Some(Session {
             instance: known.map(|(instance, _)| instance),
             is_old: known.is_some_and(|(_, is_old)| is_old),
-            is_secure: match head.header("x-forwarded-proto") {
-                Some(proto) if self.trust == Trust::Proxy => by_tls(proto),
-                _ => self.scheme == Scheme::Https,
-            },
+            is_secure: came_over_tls(head, self.trust, self.scheme),
         })
     }
 

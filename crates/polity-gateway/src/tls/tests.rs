@@ -1,6 +1,7 @@
 //! What becomes of certificates whose files are replaced.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -183,4 +184,39 @@ fn what_is_wrong_is_said_with_the_files_name() {
         &key,
         "shop.pem: holds a certificate that cannot be read",
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_no_watch() {
+    static TRIES: AtomicUsize = AtomicUsize::new(0);
+    let renewal = Renewal::begin();
+    let serving = Arc::new(renewal.serving);
+    let watch = watch::follow(Arc::downgrade(&serving), |serving| {
+        match TRIES.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("on purpose"),
+            _ => serving.refresh(),
+        }
+    });
+    let watch = tokio::spawn(watch);
+    let tried = async |count| {
+        while TRIES.load(Ordering::Relaxed) < count {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tried(1).await;
+    // Nothing has changed: what has failed is not tried again.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(TRIES.load(Ordering::Relaxed), 1);
+    sign(
+        renewal.folder.path(),
+        &renewal.issuer,
+        params(&["shop.example"]),
+    );
+    let before = serving.certificates.all()[0].key.cert.clone();
+    tried(2).await;
+    while serving.certificates.all()[0].key.cert == before {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    drop(serving);
+    assert!(watch.await.is_ok());
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use polity_plan::CertificateFiles;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio::time::Instant;
 
 use super::certificate::{self, Certificate};
 use super::local::RENEWED_BEFORE;
@@ -16,32 +17,52 @@ use super::{Serving, Source, TlsError};
 /// From one look to the next. Who renews a certificate writes two files, and not in one moment.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// From one try to make a certificate anew to the next, where it cannot be done: on a full disk, for one.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What tells one version of a file from another: the inode too, as it may have been put in its place.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// Follows changes until nobody serves with the certificates any more.
 pub(crate) async fn keep_fresh(serving: Weak<Serving>) {
+    follow(serving, Serving::refresh).await;
+}
+
+/// The same with what a test puts in the place of taking them up.
+pub(super) async fn follow(serving: Weak<Serving>, refresh: fn(&Serving)) {
     // What was read at first may have changed since.
     let (mut seen, mut taken) = (Vec::new(), Vec::new());
+    let mut tried: Option<Instant> = None;
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let Some(serving) = serving.upgrade() else {
             return;
         };
-        let looked = tokio::task::spawn_blocking(move || {
-            let now = serving.stamps();
-            // Twice the same: whoever writes has done so.
-            if now == seen && now != taken || serving.is_due(SystemTime::now()) {
-                serving.refresh();
-                taken.clone_from(&now);
-            }
-            (now, taken)
-        });
-        match looked.await {
-            Ok(looked) => (seen, taken) = looked,
+        let looked = {
+            let serving = serving.clone();
+            move || (serving.stamps(), serving.is_due(SystemTime::now()))
+        };
+        let Ok((now, is_due)) = tokio::task::spawn_blocking(looked).await else {
             // The runtime ends.
-            Err(_) => return,
+            return;
+        };
+        // Twice the same: whoever writes has done so.
+        let has_changed = now == seen && now != taken;
+        let is_due = is_due && tried.is_none_or(|at| at.elapsed() >= RETRY_INTERVAL);
+        if has_changed || is_due {
+            // Noted before, so that what fails is not tried again without pause.
+            taken.clone_from(&now);
+            tried = Some(Instant::now());
+            match tokio::task::spawn_blocking(move || refresh(&serving)).await {
+                Ok(()) => {}
+                Err(error) if error.is_panic() => tracing::error!(
+                    "a defect of polity: certificates could not be taken up ({error}); those in force go on serving"
+                ),
+                // The runtime ends.
+                Err(_) => return,
+            }
         }
+        seen = now;
     }
 }
 

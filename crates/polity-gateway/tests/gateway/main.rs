@@ -26,3 +26,4 @@ mod sessions;
 mod sites;
 mod support;
 mod tls;
+mod tls_versions;

@@ -102,6 +102,23 @@ async fn what_comes_in_the_clear_is_sent_to_https() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_that_ends_tls_may_speak_in_the_clear() {
+    let told = "GET /a HTTP/1.1\r\nhost: shop.example\r\nx-forwarded-proto: https\r\n\r\n";
+    let (system, _origin, _trust) = local().await;
+    let answer = system.client().await.ask(told).await;
+    assert_eq!(answer.status, 308, "nobody else is believed");
+    let trusting = LOCAL.replace("tls =", "trusted_proxies = [\"127.0.0.1\"]\ntls =");
+    system.handle.apply(plan(&trusting)).await.unwrap();
+    let mut proxy = system.client().await;
+    let answer = proxy.ask(told).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.sent("x-forwarded-proto"), Some("https"));
+    let of_http = told.replace("https", "http");
+    assert_eq!(proxy.ask(&of_http).await.status, 308);
+    assert_eq!(proxy.get("/a").await.status, 308, "it has said nothing");
+}
+
+#[tokio::test]
 async fn the_local_authority_stays_and_its_certificates_are_for_the_plans_hosts() {
     let (system, _origin, trust) = local().await;
     for host in ["localhost", "127.0.0.1", "::1", "www.shop.example"] {
