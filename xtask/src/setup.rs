@@ -18,8 +18,13 @@ const TOOLS: [(&str, &str); 9] = [
     ("go", "golang-go"),
 ];
 
-/// What holds servers against RFC 9113.
-const H2SPEC: &str = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
+/// Programs of Go's: what holds servers against RFC 9113, and Let's Encrypt's authority for tests, with what
+/// looks names up for it.
+const GO_PROGRAMS: [&str; 3] = [
+    "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible",
+    "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1",
+    "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1",
+];
 
 /// Installs what is missing where that is possible. It never fails: tests say themselves what they
 /// skip without a tool, and one that needs it fails with a better message.
@@ -67,8 +72,10 @@ fn clients() {
     if !node_clients(&wanted.join("package.json"), &installed.join("node")) {
         println!("setup: Node's clients are not installed: it takes npm, and a network");
     }
-    if !go_client(H2SPEC, &installed.join("go")) {
-        println!("setup: h2spec is not installed: it takes go, and a network");
+    for program in GO_PROGRAMS {
+        if !go_program(program, &installed.join("go")) {
+            println!("setup: {program} is not installed: it takes go, and a network");
+        }
     }
 }
 
@@ -107,8 +114,10 @@ fn node_clients(wanted: &Path, folder: &Path) -> bool {
 }
 
 /// Installs a program of Go's, named with its version, unless it is there.
-fn go_client(program: &str, folder: &Path) -> bool {
-    let note = folder.join("program.txt");
+fn go_program(program: &str, folder: &Path) -> bool {
+    let path = program.split('@').next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let note = folder.join(format!("{name}.txt"));
     let is_noted = fs::read_to_string(&note).is_ok_and(|noted| noted == program);
     is_noted
         || fs::create_dir_all(folder).is_ok()

@@ -7,7 +7,7 @@ use polity_http::{Answer, RequestHead};
 use polity_route::{Request, normalise, normalise_host};
 
 use crate::cors::preflight_method;
-use crate::policy::Call;
+use crate::policy::{Call, Listener};
 use crate::problem::Cause;
 use crate::route_name::RouteName;
 use crate::service::Service;
@@ -64,27 +64,30 @@ pub(crate) fn to_callee(snapshot: &Snapshot, call: &Call, head: &RequestHead<'_>
     }
 }
 
-/// A request that came in the clear to a port of TLS is to be made again, over TLS. What it said in the clear
-/// was said already; what comes next need not be.
-pub(crate) fn to_https(head: &RequestHead<'_>) -> Destination {
+/// A request that came in the clear is to be made again, over TLS. What it said in the clear was said already;
+/// what comes next need not be.
+pub(crate) fn to_https(head: &RequestHead<'_>, listener: &Listener) -> Destination {
     let path = split_query(head.target).0.to_owned();
     if head.authority.is_empty() || !head.target.starts_with('/') {
         return Destination::Nowhere {
             cause: Cause::MalformedRequest,
-            detail: "this port speaks HTTPS".to_owned(),
+            detail: "what is served here is served over HTTPS".to_owned(),
             path,
         };
     }
-    let location = ["location: https://", head.authority, head.target, "\r\n"];
-    Destination::Here {
-        answer: Answer {
-            status: 308,
-            fields: location.concat().into_bytes(),
-            body: Vec::new(),
-        },
-        route: None,
-        path,
-    }
+    let (host, port) = match listener {
+        Listener::Plain(plain) => plain.secure(head.authority),
+        // The very port speaks it.
+        Listener::Public | Listener::Call(_) => (head.authority, None),
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let location = ["location: https://", host, &port, head.target, "\r\n"];
+    let answer = Answer {
+        status: 308,
+        fields: location.concat().into_bytes(),
+        body: Vec::new(),
+    };
+    Destination::here(answer, head)
 }
 
 /// A request from outside goes where the most specific route leads.
@@ -205,6 +208,15 @@ fn preflight(
 }
 
 impl Destination {
+    /// An answer that no route has a part in.
+    pub(crate) fn here(answer: Answer, head: &RequestHead<'_>) -> Self {
+        Self::Here {
+            answer,
+            route: None,
+            path: split_query(head.target).0.to_owned(),
+        }
+    }
+
     /// A service as it is, without a route.
     pub(crate) fn whole(service: Arc<Service>, path: String) -> Self {
         Self::Service {

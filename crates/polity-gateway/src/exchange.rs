@@ -8,6 +8,7 @@ mod hedging;
 mod loser;
 mod record;
 mod refusals;
+mod security;
 mod site;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use polity_resilience::outlier::Ending as Ended;
 use self::attempts::Nowhere;
 use self::endings::{answered_with, ended};
 use self::hedging::Hedge;
+pub(crate) use self::security::{HSTS, line as hsts_line};
 use crate::destination::Destination;
 use crate::failures::Permits;
 use crate::fields::{self, Added, Trust};
@@ -46,6 +48,10 @@ pub(crate) struct Exchange {
     listener: Listener,
     peer: AddressText,
     scheme: Scheme,
+    /// Who the client's certificate says it is.
+    identity: Option<Arc<str>>,
+    /// A line that answers have, where they go over TLS.
+    pub(crate) hsts: Option<Arc<[u8]>>,
     trust: Trust,
     arrived: Instant,
     /// When the request was all there, which is when its time began to run.
@@ -126,7 +132,7 @@ impl polity_http::Exchange for Exchange {
         match &self.destination {
             Destination::Service { .. } => {}
             Destination::Site { .. } => return Err(self.look_in_site()),
-            Destination::Here { answer, .. } => return Err(answer.clone().into()),
+            Destination::Here { answer, .. } => return Err(self.secured(answer.clone()).into()),
             Destination::Nowhere { cause, detail, .. } => {
                 let (cause, detail) = (*cause, detail.clone());
                 return Err(self.give(cause, Reached::No, &detail).into());
@@ -195,6 +201,7 @@ impl polity_http::Exchange for Exchange {
             trust: self.trust,
             peer: &self.peer,
             scheme: self.scheme,
+            identity: self.identity.as_deref(),
             host,
             request_id: self.request_id.as_bytes().unwrap_or_default(),
             trace: self.trace.as_ref(),
@@ -305,11 +312,12 @@ impl polity_http::Exchange for Exchange {
     }
 
     fn keeps_of_answer(&self, name: &str) -> bool {
-        let outside = matches!(self.listener, Listener::Public);
+        let outside = !matches!(self.listener, Listener::Call(_));
         // A service's own reason, or one it passes on from a service it called, would say of this
         // request that it was never sent, and so that it may be sent again.
         let ours = fields::same_name(name, REASON) || (outside && load_report::is_report(name));
         !ours
+            && !self.is_said_here(name)
             && self
                 .treated()
                 .is_none_or(|treated| treated.keeps_of_answer(name))
@@ -318,6 +326,7 @@ impl polity_http::Exchange for Exchange {
     fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
         self.write_session(out);
         self.write_race(out);
+        self.write_security(out);
         if let Some(treated) = self.treated() {
             treated.write_fields_of_answer(out);
         }

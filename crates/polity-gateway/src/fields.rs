@@ -24,6 +24,8 @@ pub(crate) struct Added<'a> {
     pub(crate) trust: Trust,
     pub(crate) peer: &'a AddressText,
     pub(crate) scheme: Scheme,
+    /// Of the client's certificate, where it has shown one.
+    pub(crate) identity: Option<&'a str>,
     pub(crate) host: &'a str,
     pub(crate) request_id: &'a [u8],
     pub(crate) trace: Option<&'a TraceParent>,
@@ -38,9 +40,13 @@ const OURS: &[&str] = &[
     "x-request-timeout-ms",
 ];
 
+/// Who clients are that have shown a certificate.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
+
 /// Set on those that come from outside.
 const FORWARDED: &[&str] = &[
     "forwarded",
+    CLIENT_CERTIFICATE,
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
@@ -129,6 +135,8 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
         field(out, b"x-forwarded-host: ", host);
     }
 
+    write_identity(head, added, out);
+
     out.extend_from_slice(b"forwarded: ");
     write_before(head, added.trust, "forwarded", out);
     // RFC 7239, section 6: an IPv6 address is in brackets, and so in quotes.
@@ -146,6 +154,29 @@ fn write_forwarded(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>)
     }
     out.extend_from_slice(b";proto=");
     out.extend_from_slice(spoken.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Who the client is, and who those are before it that a trusted proxy tells of.
+fn write_identity(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
+    let is_told = added.trust == Trust::Proxy && head.header(CLIENT_CERTIFICATE).is_some();
+    if added.identity.is_none() && !is_told {
+        return;
+    }
+    out.extend_from_slice(CLIENT_CERTIFICATE.as_bytes());
+    out.extend_from_slice(b": ");
+    write_before(head, added.trust, CLIENT_CERTIFICATE, out);
+    match added.identity {
+        Some(identity) => out.extend_from_slice(identity.as_bytes()),
+        // What stands before the next is not needed after the last.
+        None => {
+            let length = out.trim_ascii_end().len();
+            out.truncate(length);
+        }
+    }
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -174,7 +205,12 @@ mod tests {
 
     #[test]
     fn what_a_client_says_of_itself_is_dropped_in_any_spelling() {
-        for name in ["X-Forwarded-For", "x_forwarded_for", "Forwarded"] {
+        for name in [
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "Forwarded",
+            "X-Forwarded-Client-Cert",
+        ] {
             assert!(!is_kept(name, Trust::Client), "{name}");
             assert!(!is_kept(name, Trust::Proxy), "{name}: written anew");
             assert!(is_kept(name, Trust::Service), "{name}");

@@ -29,7 +29,7 @@ use crate::probing::keep_asking;
 use crate::resolve::keep_resolved;
 use crate::sessions::SessionKey;
 use crate::statistics::WINDOW;
-use crate::tls::{self, Entry, Folders, TlsError};
+use crate::tls::{Entry, Folders, TlsError};
 
 /// How long requests in flight may go on once the gateway drains. Within the ten seconds that
 /// service managers commonly leave between asking and killing.
@@ -124,7 +124,7 @@ impl Gateway {
         };
         let mut entry = Entry::new(config.folders);
         if let Some(prepared) = entry.prepare(&plan)? {
-            put(&mut entry, prepared);
+            entry.put(prepared);
         }
         let changes = catalog.subscribe();
         let builder = Arc::new(Builder::new(plan.clone(), catalog, given));
@@ -234,7 +234,7 @@ impl Gateway {
             self.bound(&before, &plan).await;
             self.builder.replan(plan);
             if let Some(prepared) = prepared {
-                put(&mut self.entry, prepared);
+                self.entry.put(prepared);
             }
         }
         let authority = self.entry.local_authority();
@@ -299,14 +299,6 @@ impl Gateway {
                 }
             }
         }
-    }
-}
-
-/// Puts certificates in force, and keeps them fresh from here on.
-fn put(entry: &mut Entry, prepared: tls::Prepared) {
-    entry.put(prepared);
-    if let Some(serving) = entry.serving() {
-        task::spawn("certificates", tls::keep_fresh(Arc::downgrade(&serving)));
     }
 }
 

@@ -67,6 +67,11 @@ impl Handle {
         self.addresses.load().public
     }
 
+    /// Where requests are sent to HTTPS from; none where that is done by the same port alone.
+    pub fn plain_address(&self) -> Option<SocketAddr> {
+        self.addresses.load().plain
+    }
+
     /// The root that clients have to trust where certificates are made here.
     pub fn local_authority(&self) -> Option<PathBuf> {
         self.addresses.load().local_authority.clone()

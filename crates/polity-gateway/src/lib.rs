@@ -25,6 +25,7 @@ mod listeners;
 mod load_report;
 mod moment;
 mod overload;
+mod plain;
 mod policy;
 mod probing;
 mod problem;

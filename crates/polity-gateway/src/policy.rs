@@ -10,14 +10,16 @@ use polity_core::{ServiceName, SplitMix64};
 use polity_http::text::AddressText;
 use polity_http::{Answer, Fault, Peer, Policy, Protocol, RequestHead, Scheme};
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 
 use crate::access_log::{Line, LogBuffer};
 use crate::builder::SnapshotReader;
 use crate::bulkheads::Pair;
-use crate::destination::{by_route, to_callee, to_https};
+use crate::destination::{Destination, by_route, to_callee, to_https};
 use crate::exchange::Exchange;
 use crate::fields::{Trust, came_over_tls};
 use crate::overload::Gate;
+use crate::plain::PlainPort;
 use crate::problem::{Cause, Reached};
 use crate::snapshot::Snapshot;
 use crate::tls;
@@ -27,6 +29,8 @@ use crate::tls;
 pub(crate) enum Listener {
     /// Requests from outside, by route.
     Public,
+    /// Requests from outside that are sent to HTTPS.
+    Plain(Arc<PlainPort>),
     /// One service's calls to another.
     Call(Arc<Pair>),
 }
@@ -100,7 +104,9 @@ impl Policy for GatewayPolicy {
     fn counts(&self, listener: &Listener, peer: IpAddr) -> bool {
         match listener {
             // A proxy speaks for many.
-            Listener::Public => !self.thread.look(|snapshot| snapshot.planned.trusts(peer)),
+            Listener::Public | Listener::Plain(_) => {
+                !self.thread.look(|snapshot| snapshot.planned.trusts(peer))
+            }
             // All services of the machine have one address.
             Listener::Call(_) => false,
         }
@@ -108,9 +114,13 @@ impl Policy for GatewayPolicy {
 
     fn tls(&self, listener: &Listener) -> Option<Arc<ServerConfig>> {
         match listener {
-            Listener::Public => self.thread.tls.load_full(),
-            Listener::Call(_) => None,
+            Listener::Public => self.thread.tls.config(),
+            Listener::Plain(_) | Listener::Call(_) => None,
         }
+    }
+
+    fn identify(&self, certificate: &CertificateDer<'_>) -> Option<Arc<str>> {
+        tls::identify(certificate)
     }
 
     fn request(
@@ -120,9 +130,12 @@ impl Policy for GatewayPolicy {
         head: &RequestHead<'_>,
         at: Instant,
     ) -> Exchange {
-        let (trust, destination) = self.thread.look(|snapshot| match listener {
-            Listener::Call(pair) => (Trust::Service, to_callee(snapshot, &pair.call, head)),
-            Listener::Public => {
+        let (trust, destination, hsts) = self.thread.look(|snapshot| match listener {
+            Listener::Call(pair) => {
+                let destination = to_callee(snapshot, &pair.call, head);
+                (Trust::Service, destination, None)
+            }
+            Listener::Public | Listener::Plain(_) => {
                 let trust = match snapshot.planned.trusts(peer.address.ip()) {
                     true => Trust::Proxy,
                     false => Trust::Client,
@@ -130,15 +143,20 @@ impl Policy for GatewayPolicy {
                 let wants_tls = snapshot.planned.plan.gateway.tls.is_some();
                 // A proxy that ends TLS may speak in the clear from there on: sent to HTTPS, it would come
                 // back as it came.
+                let proof = (snapshot.planned.proves_hosts)
+                    .then(|| self.thread.tls.proof(head.target))
+                    .flatten();
                 let is_over_tls = || came_over_tls(head, trust, peer.scheme);
-                let destination = match peer.scheme {
-                    Scheme::Http if wants_tls && !is_over_tls() => to_https(head),
+                let destination = match (proof, peer.scheme) {
+                    (Some(proof), _) => Destination::here(proof, head),
+                    (None, Scheme::Http) if wants_tls && !is_over_tls() => to_https(head, listener),
                     _ => by_route(snapshot, head),
                 };
-                (trust, destination)
+                let hsts = snapshot.planned.hsts.as_ref();
+                (trust, destination, hsts.filter(|_| is_over_tls()).cloned())
             }
         });
-        Exchange::new(
+        let mut exchange = Exchange::new(
             self.thread.clone(),
             listener,
             peer,
@@ -146,7 +164,9 @@ impl Policy for GatewayPolicy {
             head,
             destination,
             at,
-        )
+        );
+        exchange.hsts = hsts;
+        exchange
     }
 
     fn tunnel(&self, listener: &Listener, peer: SocketAddr) -> Exchange {
@@ -154,11 +174,12 @@ impl Policy for GatewayPolicy {
             Listener::Call(pair) => self
                 .thread
                 .look(|snapshot| snapshot.service(pair.call.callee.as_str()).cloned()),
-            Listener::Public => None,
+            Listener::Public | Listener::Plain(_) => None,
         };
         let peer = Peer {
             address: peer,
             scheme: Scheme::Http,
+            identity: None,
         };
         Exchange::tunnel(self.thread.clone(), listener, peer, service)
     }
@@ -221,7 +242,7 @@ fn method_and_path(bytes: &[u8]) -> (&str, &str) {
 /// The name of the calling service, for calls.
 pub(crate) fn caller(listener: &Listener) -> Option<&str> {
     match listener {
-        Listener::Public => None,
+        Listener::Public | Listener::Plain(_) => None,
         Listener::Call(pair) => Some(pair.call.caller.as_str()),
     }
 }

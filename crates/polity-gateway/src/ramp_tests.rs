@@ -89,6 +89,7 @@ impl Scene {
         let peer = Peer {
             address: ([127, 0, 0, 1], 9).into(),
             scheme: Scheme::Http,
+            identity: None,
         };
         let mut exchange = self
             .thread

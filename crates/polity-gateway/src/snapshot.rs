@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polity_core::ServiceName;
-use polity_plan::{Network, Plan};
+use polity_plan::{Network, Plan, Tls};
 use polity_route::{Pattern, Rewrite, RouteTable};
 
+use crate::exchange::hsts_line;
 use crate::redirect::Redirect;
 use crate::route_name::Spelling;
 use crate::service::Service;
@@ -33,6 +34,10 @@ pub(crate) struct Planned {
     pub(crate) places: BTreeMap<ServiceName, usize>,
     /// In the order of the plan's.
     sites: Vec<Arc<Site>>,
+    /// The line by which browsers are told to come by HTTPS alone.
+    pub(crate) hsts: Option<Arc<[u8]>>,
+    /// Whether authorities ask here whether hosts are ours.
+    pub(crate) proves_hosts: bool,
 }
 
 /// A route's end. There may be thousands, each request has another, and each line of memory that it
@@ -104,6 +109,8 @@ impl Planned {
             routes: RouteTable::new(services.chain(redirects).chain(files)),
             places: names.zip(0..).collect(),
             sites,
+            proves_hosts: matches!(plan.gateway.tls, Some(Tls::Acme(_))),
+            hsts: plan.gateway.hsts.as_ref().map(|it| hsts_line(it).into()),
             plan: plan.clone(),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 
 use crate::body::BodyError;
 use crate::file::FileBody;
@@ -33,6 +34,12 @@ pub trait Policy: 'static {
     /// How connections of a listener are encrypted; none where they are not. Asked once for each, when it
     /// comes in.
     fn tls(&self, _listener: &Self::Listener) -> Option<Arc<ServerConfig>> {
+        None
+    }
+
+    /// Who a client is that has shown a certificate, in words of the policy's: they are those of
+    /// [`Peer::identity`]. Asked once for each connection that has shown one.
+    fn identify(&self, _certificate: &CertificateDer<'_>) -> Option<Arc<str>> {
         None
     }
 
@@ -67,12 +74,14 @@ pub trait Policy: 'static {
 }
 
 /// Who sent a request, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Where the connection comes from.
     pub address: SocketAddr,
     /// What the connection is.
     pub scheme: Scheme,
+    /// Who the certificate says it is, as [`Policy::identify`] has it.
+    pub identity: Option<Arc<str>>,
 }
 
 /// How a request came (RFC 9110, section 4.2).

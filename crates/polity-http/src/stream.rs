@@ -6,8 +6,10 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -60,6 +62,16 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// What is spoken over it, as far as something has come.
     fn scheme(&self) -> Scheme {
         Scheme::Http
+    }
+
+    /// Who is at the other end, by a certificate that was shown. `identify` says so of a certificate, and is
+    /// asked once at most.
+    fn identity(
+        &self,
+        identify: &dyn Fn(&CertificateDer<'_>) -> Option<Arc<str>>,
+    ) -> Option<Arc<str>> {
+        let _ = identify;
+        None
     }
 
     /// Whether it was agreed that HTTP/2 is spoken, and so nothing else is.

@@ -98,6 +98,32 @@ pub(crate) fn parse_upstream(text: &str) -> Result<(Protocol, String, u16), Flaw
     Ok((protocol, host, port))
 }
 
+/// Reads a name that a certificate can be had for, and brings it to lower case.
+pub(crate) fn parse_domain(text: &str) -> Result<String, Flaw> {
+    if text.starts_with("*.") {
+        return Err(wrong(
+            "a certificate for all names below one takes a proof by DNS, which is for a later version: \
+             name the hosts, or say by `tls` where the certificate is",
+        ));
+    }
+    if text.contains([':', '/', '?', '#', '@']) {
+        return Err(wrong("a domain stands without scheme, port and path"));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    check_host(name)?;
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("that is an address, and not a name"));
+    }
+    if last.len() == name.len() {
+        return Err(wrong("no authority knows a name of one part"));
+    }
+    if name.contains('_') {
+        return Err(wrong("names of hosts have no `_`"));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
 /// Reads `HOST:PORT`; the host keeps its brackets.
 pub(crate) fn parse_host_port(text: &str) -> Result<HostPort, Flaw> {
     if text.contains("://") {

@@ -4,6 +4,7 @@ mod balance;
 mod calls;
 mod cors;
 mod databases;
+mod entry;
 mod headers;
 mod kinds;
 mod ports;
@@ -50,6 +51,7 @@ pub(crate) fn all(draft: &Draft, findings: &mut Findings) {
     sites::check(draft, &services, findings);
     routes::check(draft, findings);
     redirects::check(draft, findings);
+    entry::check(draft, findings);
     databases::check(&draft.services, findings);
     ports::check(draft, findings);
 }

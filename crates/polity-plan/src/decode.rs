@@ -47,6 +47,7 @@ pub(crate) fn decode(entries: &[Entry]) -> Draft {
         gateway: planned,
         redirects: redirects.into_iter().map(|at| at.span).collect(),
         gateway_listen: gateway.span("listen"),
+        entry: gateway::entry(gateway),
         console: Console {
             listen: console
                 .parse("listen", |t| parse_listen(t).ok())
@@ -238,6 +239,10 @@ impl<'a> Fields<'a> {
 
     fn is_false(self, name: &str) -> bool {
         self.boolean(name) == Some(false)
+    }
+
+    fn is_true(self, name: &str) -> bool {
+        self.boolean(name) == Some(true)
     }
 
     /// A bound, which `false` lifts.

@@ -23,6 +23,7 @@ pub(crate) struct At<T> {
 pub(crate) struct Draft {
     pub(crate) gateway: Gateway,
     pub(crate) gateway_listen: Option<Span>,
+    pub(crate) entry: DraftEntry,
     /// Where each of the gateway's redirects stands, in their order.
     pub(crate) redirects: Vec<Span>,
     pub(crate) console: Console,
@@ -31,6 +32,16 @@ pub(crate) struct Draft {
     pub(crate) services: Vec<DraftService>,
     pub(crate) sites: Vec<DraftSite>,
     pub(crate) tasks: Vec<DraftTask>,
+}
+
+/// Where the gateway says how it is reached.
+#[derive(Debug)]
+pub(crate) struct DraftEntry {
+    pub(crate) listen_http: Option<Span>,
+    pub(crate) acme: Option<Span>,
+    pub(crate) client_certificates: Option<Span>,
+    /// `preload` of `hsts`, where it is on.
+    pub(crate) preload: Option<Span>,
 }
 
 /// The log of events and what is said of topics.

@@ -38,12 +38,13 @@ pub use code::{Code, explain};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
 pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
-    Allowed, Balance, BalancePolicy, Broker, CertificateFiles, CircuitBreakers, Cleanup, Command,
-    ConsistentHash, Console, Cors, Database, Durability, EmbeddedBroker, Events, Gateway,
-    HashAlgorithm, HashBy, HeaderRules, HealthCheck, HostPort, Idempotent, Limits, ListenAddress,
-    MAX_PARTITIONS, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
-    Prequal, Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site,
-    Sticky, Task, Timeouts, Tls, Topic, Upstream,
+    Acme, Allowed, Balance, BalancePolicy, Broker, CertificateFiles, CircuitBreakers, Cleanup,
+    ClientCertificates, Command, ConsistentHash, Console, Cors, Database, Durability,
+    EmbeddedBroker, Events, ExternalAccount, Gateway, HashAlgorithm, HashBy, HeaderRules,
+    HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress, MAX_PARTITIONS, MAX_REPLICAS,
+    MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Prequal, Program, Protocol,
+    Redirect, Retention, Retry, RetryPause, Route, Service, Site, Sticky, Task, Timeouts, Tls,
+    Topic, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

@@ -8,8 +8,8 @@ use std::ops::Range;
 use toml_parser::Source;
 use toml_parser::lexer::{Token, TokenKind};
 
-/// The keys whose values are hidden, at any depth: variables, and headers that are set.
-const SECRET_KEYS: [&str; 2] = ["env", "set"];
+/// The keys whose values are hidden, at any depth: variables, headers that are set, and keys of accounts.
+const SECRET_KEYS: [&str; 3] = ["env", "set", "hmac_key"];
 
 /// Deeper brackets than this are no plan (the parser refuses 80): all that follows is hidden.
 const MAX_DEPTH: usize = 100;

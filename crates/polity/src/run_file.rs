@@ -22,6 +22,9 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// The part that clients come to.
 pub const GATEWAY: &str = "gateway";
 
+/// Where clients are sent from to HTTPS, where that has an address of its own.
+pub const HTTP: &str = "http";
+
 /// The part whose address the commands need.
 pub const CONSOLE: &str = "console";
 
@@ -43,7 +46,7 @@ pub struct RunFile {
     pub version: String,
     /// The plan it runs, absolute.
     pub plan: PathBuf,
-    /// Where each part listens: `gateway`, `console`, `events`.
+    /// Where each part listens: `gateway`, `http`, `console`, `events`.
     pub addresses: BTreeMap<String, SocketAddr>,
 }
 

@@ -139,7 +139,7 @@ impl System {
         let token = Token::load_or_create(options.data.path())?;
         let listen = socket_address(&options.plan.console.listen);
         let (console, console_address) = Console::bind(listen, token, admin.clone())?;
-        let addresses = addresses(edge.public_address(), console_address, events.address());
+        let addresses = addresses(&edge, console_address, events.address());
         let run_file = write_run_file(&options, addresses.clone())?;
         let is_https = options.plan.gateway.tls.is_some();
         let screen = Screen::start(options.json, &logs, &control, addresses, is_https);
@@ -292,12 +292,13 @@ fn start_guardian(lock: Arc<File>) -> Result<Guardian> {
 
 /// Where each part listens that runs.
 fn addresses(
-    gateway: SocketAddr,
+    gateway: &polity_gateway::Handle,
     console: SocketAddr,
     events: Option<SocketAddr>,
 ) -> BTreeMap<String, SocketAddr> {
     let parts = [
-        (run_file::GATEWAY, Some(gateway)),
+        (run_file::GATEWAY, Some(gateway.public_address())),
+        (run_file::HTTP, gateway.plain_address()),
         (run_file::CONSOLE, Some(console)),
         (run_file::EVENTS, events),
     ];

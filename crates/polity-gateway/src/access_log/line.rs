@@ -11,6 +11,8 @@ pub(crate) struct Line<'a> {
     pub(super) time: SystemTime,
     client: AddressText,
     pub(crate) caller: Option<&'a str>,
+    /// Who the client's certificate says it is.
+    pub(crate) certificate: Option<&'a str>,
     /// A token (RFC 9110, section 5.6.2), in which there is nothing to escape.
     pub(crate) method: &'a str,
     /// In normal form, without the query: queries hold secrets.
@@ -51,6 +53,7 @@ impl Line<'_> {
             time: SystemTime::now(),
             client,
             caller: None,
+            certificate: None,
             method: "",
             path: "",
             route: None,
@@ -79,6 +82,9 @@ impl Line<'_> {
         out.push(b'"');
         if self.caller.is_some() {
             text(out, b",\"caller\":", self.caller);
+        }
+        if self.certificate.is_some() {
+            text(out, b",\"client_certificate\":", self.certificate);
         }
         plain(out, b",\"method\":", Some(self.method.as_bytes()));
         text(out, b",\"path\":", Some(self.path));

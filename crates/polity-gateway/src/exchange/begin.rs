@@ -89,6 +89,8 @@ impl Exchange {
             listener: listener.clone(),
             peer: AddressText::new(peer.address.ip()),
             scheme: peer.scheme,
+            identity: peer.identity,
+            hsts: None,
             trust: Trust::Service,
             arrived: now,
             received: None,

@@ -45,6 +45,7 @@ impl Exchange {
         let mut line = Line::new(self.peer);
         line.method = &self.method;
         line.caller = caller(&self.listener);
+        line.certificate = self.identity.as_deref();
         line.status = outcome.status;
         line.bytes_in = outcome.request_bytes;
         line.bytes_out = outcome.answer_bytes;

@@ -17,7 +17,7 @@ impl Exchange {
             return Ok(());
         };
         let from = match &self.listener {
-            Listener::Public => Caller::Outside,
+            Listener::Public | Listener::Plain(_) => Caller::Outside,
             Listener::Call(pair) => Caller::Service(pair),
         };
         let mut rng = self.thread.rng.borrow_mut();
@@ -52,7 +52,7 @@ impl Exchange {
         if let Some(treated) = self.treated() {
             treated.dress(&mut answer);
         }
-        answer
+        self.secured(answer)
     }
 
     /// The answer to a request that there is no place for.

@@ -13,7 +13,7 @@ impl Exchange {
             && let Some(mut asked) = asked.take()
         {
             let rng = &mut *self.thread.rng.borrow_mut();
-            asked.identify(self.request_id.as_str(), rng);
+            asked.identify(self.request_id.as_str(), self.hsts.clone(), rng);
             return Here::Later(site.clone().find(*asked));
         }
         let detail = "the file was looked for before";

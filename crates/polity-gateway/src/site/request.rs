@@ -1,5 +1,7 @@
 //! What of a request's head an answer from a folder depends on.
 
+use std::sync::Arc;
+
 use polity_core::Rng;
 use polity_http::head::list;
 use polity_http::{Answer, RequestHead};
@@ -7,6 +9,7 @@ use polity_http::{Answer, RequestHead};
 use super::condition::Conditions;
 use super::encoding::Accepted;
 use super::path::Place;
+use crate::exchange::HSTS;
 use crate::problem::{Cause, Reached};
 use crate::treatment::Treated;
 
@@ -37,6 +40,8 @@ pub(crate) struct Asked {
     pub(super) boundary: u128,
     pub(super) request_id: Option<String>,
     treated: Option<Box<Treated>>,
+    /// A line that answers have, where they go over TLS.
+    hsts: Option<Arc<[u8]>>,
 }
 
 impl Asked {
@@ -68,12 +73,19 @@ impl Asked {
             boundary: 0,
             request_id: None,
             treated,
+            hsts: None,
         }
     }
 
     /// Gives it what is the exchange's.
-    pub(crate) fn identify(&mut self, request_id: Option<&str>, rng: &mut impl Rng) {
+    pub(crate) fn identify(
+        &mut self,
+        request_id: Option<&str>,
+        hsts: Option<Arc<[u8]>>,
+        rng: &mut impl Rng,
+    ) {
         self.request_id = request_id.map(str::to_owned);
+        self.hsts = hsts;
         if self.conditions.range.is_some() {
             self.boundary = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
         }
@@ -121,7 +133,18 @@ impl Asked {
         if let Some(treated) = &self.treated {
             treated.dress(&mut answer);
         }
+        self.secure(&mut answer);
         answer
+    }
+
+    /// Has browsers come by HTTPS alone, unless the route says what they are told.
+    fn secure(&self, answer: &mut Answer) {
+        let is_own = |it: &Treated| !it.keeps_of_answer(HSTS);
+        if let Some(line) = &self.hsts
+            && !self.treated.as_deref().is_some_and(is_own)
+        {
+            answer.fields.extend_from_slice(line);
+        }
     }
 
     /// Gives an answer what its route says.
@@ -129,6 +152,7 @@ impl Asked {
         if let Some(treated) = &self.treated {
             treated.dress_own(&mut answer);
         }
+        self.secure(&mut answer);
         answer
     }
 }

@@ -16,6 +16,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsError;
 
+/// How far the clock of who signs may be ahead of ours: one that was just made is valid.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
+
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Flaw {
@@ -55,6 +58,14 @@ pub enum Flaw {
         now: String,
         /// The names of the one in force.
         before: String,
+    },
+    /// It is for other hosts than the plan has it for.
+    #[error("is for {now}, and not for {domain}")]
+    WrongDomain {
+        /// Its names.
+        now: String,
+        /// What it was to be for.
+        domain: String,
     },
     /// It is signed by nobody, where the one before it was by an authority.
     #[error("is signed by itself, where the one before it was signed by an authority")]
@@ -108,7 +119,8 @@ pub(crate) fn load(
     })
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Flaw> {
+/// All certificates of a file.
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Flaw> {
     let read = CertificateDer::pem_file_iter(path);
     let read = read.map_err(|error| flaw(error, Flaw::NoCertificate))?;
     let chain: Result<Vec<_>, _> = read.collect();
@@ -142,9 +154,14 @@ impl Facts {
             return Err(Flaw::Expired(Stretch(since)));
         }
         match self.begins.duration_since(now) {
-            Ok(until) if !until.is_zero() => Err(Flaw::NotYetValid(Stretch(until))),
+            Ok(until) if until > CLOCKS_DIFFER => Err(Flaw::NotYetValid(Stretch(until))),
             _ => Ok(()),
         }
+    }
+
+    /// From when to when it is valid.
+    pub(crate) fn span(&self) -> (SystemTime, SystemTime) {
+        (self.begins, self.ends)
     }
 
     /// How long it is valid from `now` on.
@@ -192,6 +209,12 @@ fn time(unix: i64) -> SystemTime {
     match u64::try_from(unix) {
         Ok(seconds) => SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
         Err(_) => SystemTime::UNIX_EPOCH,
+    }
+}
+
+impl Stretch {
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(duration)
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! A browser that trusts its root takes all of them. The root's key never leaves the data folder.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,6 +19,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::{Certificate, Facts};
+use super::files::{PRIVATE, PUBLIC, write};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -47,6 +47,7 @@ fn key_file(folder: &Path) -> PathBuf {
 /// The hosts that a certificate has to be for: this machine's, and those of the plan's routes.
 pub(super) fn names(plan: &Plan) -> Vec<String> {
     let mut names = OWN_NAMES.map(str::to_owned).to_vec();
+    names.extend(plan.gateway.domains.iter().cloned());
     let routes = plan.services.values().flat_map(|it| &it.routes);
     let redirects = plan.gateway.redirects.iter().map(|it| &it.pattern);
     let sites = plan.sites.values().flat_map(|it| &it.routes);
@@ -117,19 +118,8 @@ fn make_authority(root: &Path, key: &Path) -> io::Result<()> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     valid_for(&mut params, AUTHORITY_DAYS);
     let signed = params.self_signed(&pair).map_err(io::Error::other)?;
-    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
-    write(root, signed.pem().as_bytes(), 0o644)
-}
-
-/// Whole or not at all.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
+    write(key, pair.serialize_pem().as_bytes(), PRIVATE)?;
+    write(root, signed.pem().as_bytes(), PUBLIC)
 }
 
 fn named(name: &str) -> DistinguishedName {

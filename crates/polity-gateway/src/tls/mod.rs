@@ -1,27 +1,37 @@
 //! TLS at the public entry: which certificates there are, from where, and how they are renewed.
 
+mod acme;
 mod certificate;
+mod clients;
+mod files;
 mod local;
 mod resolver;
+mod source;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use polity_plan::{CertificateFiles, Plan, Tls};
+use polity_core::{Clock, SystemClock};
+use polity_http::Answer;
+use polity_plan::Plan;
+use polity_runtime::task;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
+use tokio::task::JoinHandle;
 
-use certificate::Certificate;
+use acme::Challenges;
 pub use certificate::{Flaw, Stretch};
+use clients::Clients;
+pub(crate) use clients::identify;
 use resolver::Certificates;
-pub(crate) use watch::keep_fresh;
+use source::Source;
 
 /// What is spoken inside, by ALPN (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -33,6 +43,14 @@ pub enum TlsError {
     #[error("{}: {flaw}; `tls` under [gateway] names it", path.display())]
     File {
         /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// Those who sign clients' certificates cannot be read.
+    #[error("{}: {flaw}; `roots` of [gateway.client_certificates] names it", path.display())]
+    Clients {
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         flaw: Flaw,
@@ -59,8 +77,12 @@ pub struct Folders {
     pub state: PathBuf,
 }
 
-/// What the data plane asks for each connection from outside: none where they are in the clear.
-pub(crate) type InForce = Arc<ArcSwapOption<ServerConfig>>;
+/// What the data plane asks.
+#[derive(Clone, Default)]
+pub(crate) struct InForce {
+    config: Arc<ArcSwapOption<ServerConfig>>,
+    challenges: Arc<Challenges>,
+}
 
 /// TLS as the plan has it.
 pub(crate) struct Entry {
@@ -68,22 +90,48 @@ pub(crate) struct Entry {
     in_force: InForce,
     /// The certificates that are served with: none where there are none.
     serving: Option<Arc<Serving>>,
+    /// What renews them.
+    keeping: Vec<Kept>,
 }
+
+/// A task that ends when this is dropped.
+struct Kept(JoinHandle<Option<()>>);
 
 /// The certificates of one plan, and where they come from.
 pub(crate) struct Serving {
     source: Source,
+    clients: Option<Clients>,
     certificates: Arc<Certificates>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
-    Local { folder: PathBuf, names: Vec<String> },
-    Files(Vec<CertificateFiles>),
+    clock: Arc<dyn Clock>,
+    in_force: InForce,
 }
 
 /// What is ready to be put in force.
 pub(crate) struct Prepared(Option<(Arc<Serving>, Arc<ServerConfig>)>);
+
+impl InForce {
+    /// How connections from outside are encrypted: none where they are in the clear. Asked for each.
+    pub(crate) fn config(&self) -> Option<Arc<ServerConfig>> {
+        self.config.load_full()
+    }
+
+    /// The answer to an authority that asks whether a host is ours.
+    pub(crate) fn proof(&self, target: &str) -> Option<Answer> {
+        self.challenges.answer(target)
+    }
+}
+
+impl fmt::Debug for InForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InForce").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 impl Entry {
     pub(crate) fn new(folders: Folders) -> Self {
@@ -91,6 +139,7 @@ impl Entry {
             folders,
             in_force: InForce::default(),
             serving: None,
+            keeping: Vec::new(),
         }
     }
 
@@ -99,100 +148,74 @@ impl Entry {
         self.in_force.clone()
     }
 
-    /// The certificates to be kept fresh.
-    pub(crate) fn serving(&self) -> Option<Arc<Serving>> {
-        self.serving.clone()
-    }
-
     /// What clients have to trust for certificates that were made here.
     pub(crate) fn local_authority(&self) -> Option<PathBuf> {
         match &self.serving.as_ref()?.source {
             Source::Local { folder, .. } => Some(local::authority_file(folder)),
-            Source::Files(_) => None,
+            Source::Files(_) | Source::Acme(_) => None,
         }
     }
 
     /// Reads what a plan needs, and changes nothing yet. None where that is what is in force.
     pub(crate) fn prepare(&self, plan: &Plan) -> Result<Option<Prepared>, TlsError> {
-        let Some(source) = self.source(plan) else {
+        let Some(source) = Source::of(plan, &self.folders) else {
             return Ok(self.serving.as_ref().map(|_| Prepared(None)));
         };
-        if self.serving.as_ref().is_some_and(|it| it.source == source) {
+        let asked = plan.gateway.client_certificates.as_ref();
+        let clients = asked.map(|it| Clients::new(it, &self.folders.root));
+        let is_same = |it: &Arc<Serving>| it.source == source && it.clients == clients;
+        if self.serving.as_ref().is_some_and(is_same) {
             return Ok(None);
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificates = Arc::new(Certificates::new(source.load(&provider)?));
-        let config = config(provider, certificates.clone())?;
+        let provider = aws_lc_rs::default_provider();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let loaded = source.load(&provider, clock.wall())?;
+        let challenges = self.in_force.challenges.clone();
+        let certificates = Arc::new(Certificates::new(loaded, challenges));
         let serving = Arc::new(Serving {
             source,
+            clients,
             certificates,
+            clock,
+            in_force: self.in_force.clone(),
         });
-        Ok(Some(Prepared(Some((serving, Arc::new(config))))))
+        let config = serving.config()?;
+        Ok(Some(Prepared(Some((serving, config)))))
     }
 
-    /// Puts it in force, for connections from here on.
+    /// Puts it in force, for connections from here on, and keeps it fresh.
     pub(crate) fn put(&mut self, prepared: Prepared) {
         let (serving, config) = prepared.0.unzip();
-        self.serving = serving;
-        self.in_force.store(config);
-    }
-
-    fn source(&self, plan: &Plan) -> Option<Source> {
-        Some(match plan.gateway.tls.as_ref()? {
-            Tls::Local => Source::Local {
-                folder: self.folders.state.clone(),
-                names: local::names(plan),
-            },
-            Tls::Files(files) => Source::Files(resolved(files, &self.folders.root)),
-        })
-    }
-}
-
-impl Source {
-    fn load(&self, provider: &CryptoProvider) -> Result<Vec<Arc<Certificate>>, TlsError> {
-        match self {
-            Self::Local { folder, names } => {
-                let made = local::certificate(folder, names, provider);
-                let failed = |source| TlsError::Local {
-                    path: folder.clone(),
-                    source,
-                };
-                Ok(vec![Arc::new(made.map_err(failed)?)])
-            }
-            Self::Files(files) => {
-                let now = SystemTime::now();
-                let load = |files: &CertificateFiles| {
-                    let certificate = certificate::load(files, provider)?;
-                    // Whoever starts with it has no better one.
-                    if let Err(flaw) = certificate.facts.is_valid_at(now) {
-                        tracing::warn!("{}: {flaw}", files.certificate.display());
-                    }
-                    Ok(Arc::new(certificate))
-                };
-                files.iter().map(load).collect()
+        self.in_force.config.store(config);
+        self.keeping.clear();
+        if let Some(serving) = &serving {
+            let fresh = watch::keep_fresh(Arc::downgrade(serving));
+            self.keeping.push(Kept(task::spawn("certificates", fresh)));
+            if matches!(serving.source, Source::Acme(_)) {
+                let challenges = self.in_force.challenges.clone();
+                let kept = acme::keep(Arc::downgrade(serving), challenges);
+                self.keeping.push(Kept(task::spawn("acme", kept)));
             }
         }
+        self.serving = serving;
     }
 }
 
-fn config(
-    provider: Arc<CryptoProvider>,
-    certificates: Arc<Certificates>,
-) -> Result<ServerConfig, TlsError> {
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    let mut config = config
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
-    Ok(config)
-}
-
-fn resolved(files: &[CertificateFiles], root: &Path) -> Vec<CertificateFiles> {
-    let resolve = |files: &CertificateFiles| CertificateFiles {
-        certificate: root.join(&files.certificate),
-        key: root.join(&files.key),
-    };
-    files.iter().map(resolve).collect()
+impl Serving {
+    /// What connections are encrypted by. Whoever resumes a session of another such is unknown to it.
+    fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let config = match &self.clients {
+            Some(clients) => config.with_client_cert_verifier(clients.verifier(&provider)?),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(self.certificates.clone());
+        let proof = matches!(self.source, Source::Acme(_)).then_some(acme::PROTOCOL);
+        let protocols = PROTOCOLS.into_iter().chain(proof);
+        config.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        Ok(Arc::new(config))
+    }
 }

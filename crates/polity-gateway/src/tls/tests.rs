@@ -1,9 +1,11 @@
 //! What becomes of certificates whose files are replaced.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use polity_plan::CertificateFiles;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
@@ -34,13 +36,18 @@ impl Renewal {
         sign(folder.path(), &issuer, params(&["shop.example"]));
         let source = Source::Files(vec![files(folder.path())]);
         let provider = aws_lc_rs::default_provider();
-        let certificates = source.load(&provider).expect("it is in order");
+        let certificates = source
+            .load(&provider, SystemTime::now())
+            .expect("it is in order");
         Self {
             folder,
             issuer,
             serving: Serving {
                 source,
-                certificates: Arc::new(Certificates::new(certificates)),
+                certificates: Arc::new(Certificates::new(certificates, Arc::default())),
+                clock: Arc::new(SystemClock),
+                clients: None,
+                in_force: InForce::default(),
             },
         }
     }
@@ -48,9 +55,10 @@ impl Renewal {
     /// What is served with is what is in the file.
     fn serves_file(&self) -> bool {
         let before = self.serving.certificates.all();
+        let before = before[0].as_ref().expect("there is one");
         let text = fs::read(self.folder.path().join("shop.pem")).expect("it is there");
         let in_file = rustls::pki_types::pem::PemObject::from_pem_slice(&text);
-        in_file.is_ok_and(|it: rustls::pki_types::CertificateDer<'_>| it == before[0].key.cert[0])
+        in_file.is_ok_and(|it: rustls::pki_types::CertificateDer<'_>| it == before.key.cert[0])
     }
 
     #[track_caller]
@@ -212,9 +220,14 @@ async fn a_panic_ends_no_watch() {
         &renewal.issuer,
         params(&["shop.example"]),
     );
-    let before = serving.certificates.all()[0].key.cert.clone();
+    let chain = || {
+        serving.certificates.all()[0]
+            .as_ref()
+            .map(|it| it.key.cert.clone())
+    };
+    let before = chain();
     tried(2).await;
-    while serving.certificates.all()[0].key.cert == before {
+    while chain() == before {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     drop(serving);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use polity_plan::CertificateFiles;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::certificate::{self, Certificate};
 use super::local::RENEWED_BEFORE;
-use super::{Serving, Source, TlsError};
+use super::source::Source;
+use super::{Serving, TlsError};
 
 /// From one look to the next. Who renews a certificate writes two files, and not in one moment.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -24,7 +25,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// Follows changes until nobody serves with the certificates any more.
-pub(crate) async fn keep_fresh(serving: Weak<Serving>) {
+pub(super) async fn keep_fresh(serving: Weak<Serving>) {
     follow(serving, Serving::refresh).await;
 }
 
@@ -40,7 +41,7 @@ pub(super) async fn follow(serving: Weak<Serving>, refresh: fn(&Serving)) {
         };
         let looked = {
             let serving = serving.clone();
-            move || (serving.stamps(), serving.is_due(SystemTime::now()))
+            move || (serving.stamps(), serving.is_due())
         };
         let Ok((now, is_due)) = tokio::task::spawn_blocking(looked).await else {
             // The runtime ends.
@@ -68,60 +69,75 @@ pub(super) async fn follow(serving: Weak<Serving>, refresh: fn(&Serving)) {
 
 impl Serving {
     fn stamps(&self) -> Vec<Stamp> {
-        match &self.source {
-            Source::Local { .. } => Vec::new(),
-            Source::Files(files) => files
-                .iter()
-                .flat_map(|it| [stamp(&it.certificate), stamp(&it.key)])
-                .collect(),
-        }
+        let files = self.source.files();
+        let stamps = files.iter();
+        let stamps = stamps.flat_map(|it| [stamp(&it.certificate), stamp(&it.key)]);
+        let roots = self.clients.iter().map(|it| stamp(&it.roots));
+        stamps.chain(roots).collect()
     }
 
     /// Whether one that is made here has to be made anew.
-    fn is_due(&self, now: SystemTime) -> bool {
+    fn is_due(&self) -> bool {
+        let now = self.clock.wall();
         let is_short = |it: &Arc<Certificate>| it.facts.left(now) < RENEWED_BEFORE;
-        matches!(self.source, Source::Local { .. }) && self.certificates.all().iter().any(is_short)
+        matches!(self.source, Source::Local { .. })
+            && self.certificates.all().iter().flatten().any(is_short)
     }
 
     /// Takes up what is there now. What cannot be used is told, and what it was to replace goes on serving.
     pub(super) fn refresh(&self) {
-        let provider = aws_lc_rs::default_provider();
+        if self.clients.is_some() {
+            match self.config() {
+                Ok(config) => self.in_force.config.store(Some(config)),
+                Err(error) => {
+                    tracing::error!("{error}; those that were there before stay in force")
+                }
+            }
+        }
+        let (provider, now) = (aws_lc_rs::default_provider(), self.clock.wall());
         match &self.source {
-            Source::Local { .. } => match self.source.load(&provider) {
+            Source::Local { .. } => match self.source.load(&provider, now) {
                 Ok(fresh) => self.certificates.replace(fresh),
                 Err(error) => tracing::error!("{error}; the certificate in force stays"),
             },
-            Source::Files(files) => {
-                let before = self.certificates.all();
-                let pairs = files.iter().zip(before);
-                let fresh = pairs.map(|(files, before)| renewed(files, before, &provider));
+            Source::Files(_) | Source::Acme(_) => {
+                let (files, before) = (self.source.files(), self.certificates.all());
+                let pairs = files.iter().zip(before).enumerate();
+                let fresh = pairs.map(|(place, (files, before))| match before {
+                    Some(before) => Some(self.renewed(place, files, before, &provider)),
+                    None => self.source.load_kept(place, files, &provider, now),
+                });
                 self.certificates.replace(fresh.collect());
             }
         }
     }
-}
 
-fn renewed(
-    files: &CertificateFiles,
-    before: Arc<Certificate>,
-    provider: &CryptoProvider,
-) -> Arc<Certificate> {
-    let now = SystemTime::now();
-    let fresh = certificate::load(files, provider).and_then(|fresh| {
-        let path = files.certificate.clone();
-        let may = fresh.may_follow(&before, now);
-        may.map(|()| fresh)
-            .map_err(|flaw| TlsError::File { path, flaw })
-    });
-    match fresh {
-        Ok(fresh) if fresh.key.cert == before.key.cert => before,
-        Ok(fresh) => {
-            tracing::info!("{} is taken up", files.certificate.display());
-            Arc::new(fresh)
-        }
-        Err(error) => {
-            tracing::error!("{error}; the certificate before it goes on serving");
-            before
+    fn renewed(
+        &self,
+        place: usize,
+        files: &CertificateFiles,
+        before: Arc<Certificate>,
+        provider: &CryptoProvider,
+    ) -> Arc<Certificate> {
+        let now = self.clock.wall();
+        let fresh = certificate::load(files, provider).and_then(|fresh| {
+            let path = files.certificate.clone();
+            let may = fresh.may_follow(&before, now);
+            may.map_err(|flaw| TlsError::File { path, flaw })?;
+            self.source.admit(place, files, &fresh)?;
+            Ok(fresh)
+        });
+        match fresh {
+            Ok(fresh) if fresh.key.cert == before.key.cert => before,
+            Ok(fresh) => {
+                tracing::info!("{} is taken up", files.certificate.display());
+                Arc::new(fresh)
+            }
+            Err(error) => {
+                let error = self.source.describe(&error);
+                tracing::error!("{error}; the certificate before it goes on serving");
+                before
+            }
         }
     }
 }

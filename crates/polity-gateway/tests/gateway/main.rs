@@ -1,12 +1,13 @@
 //! The gateway over real sockets: plans and catalogs on one side, clients and origins on the other.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod balancing;
 mod bodies;
 mod bulkheads;
 mod calls;
 mod changes;
+mod client_certificates;
 mod cors;
 mod deadlines;
 mod errors;
@@ -15,6 +16,7 @@ mod fields;
 mod headers;
 mod hedging;
 mod http2;
+mod https_alone;
 mod limits;
 mod log;
 mod overload;

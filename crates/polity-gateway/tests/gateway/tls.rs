@@ -21,9 +21,9 @@ const LOCAL: &str = "[gateway]\nlisten = \"127.0.0.1:0\"\ntls = \"local\"\n\
      [service.shop]\nrun = \"shop\"\nroute = \"/\"\n\
      [[service.shop.routes]]\nhost = \"*.shop.example\"\n";
 
-type Https = Client<TlsStream<TcpStream>>;
+pub(crate) type Https = Client<TlsStream<TcpStream>>;
 
-fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> TlsConnector {
+pub(crate) fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> TlsConnector {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots);
     let config = ClientConfig::builder().with_root_certificates(store);
@@ -31,13 +31,17 @@ fn trusting(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> TlsConn
 }
 
 /// Shakes hands with the gateway, which has to prove that it is `host`.
-async fn shake_hands(system: &System, trust: &TlsConnector, host: &str) -> io::Result<Https> {
+pub(crate) async fn shake_hands(
+    system: &System,
+    trust: &TlsConnector,
+    host: &str,
+) -> io::Result<Https> {
     let stream = TcpStream::connect(system.handle.public_address()).await?;
     let name = ServerName::try_from(host.to_owned()).unwrap();
     Ok(Client::over(trust.connect(name, stream).await?))
 }
 
-fn local_root(folder: &Path) -> CertificateDer<'static> {
+pub(crate) fn local_root(folder: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(folder.join("tls/local-ca.pem")).unwrap()
 }
 

@@ -51,12 +51,20 @@ impl Hello {
     fn bytes(&self) -> Vec<u8> {
         let mut extensions = Vec::new();
         // A name, so that no server has that to complain of.
-        extension(&mut extensions, 0, &sized16(&[&[0][..], &sized16(b"localhost")].concat()));
+        extension(
+            &mut extensions,
+            0,
+            &sized16(&[&[0][..], &sized16(b"localhost")].concat()),
+        );
         // X25519 and P-256; ECDSA and RSA-PSS with SHA-256; points as they are.
         extension(&mut extensions, 10, &sized16(&[0, 0x1d, 0, 0x17]));
         extension(&mut extensions, 13, &sized16(&[4, 3, 8, 4, 4, 1]));
         extension(&mut extensions, 11, &[1, 0]);
-        let ciphers: Vec<u8> = self.ciphers.iter().flat_map(|it| it.to_be_bytes()).collect();
+        let ciphers: Vec<u8> = self
+            .ciphers
+            .iter()
+            .flat_map(|it| it.to_be_bytes())
+            .collect();
         let body = [
             &self.version.to_be_bytes()[..],
             &[7; 32],
@@ -167,7 +175,9 @@ async fn today_s_clients_get_1_3_or_what_is_sound_of_1_2() {
     let system = System::start(PLAN).await;
     let root = system.folder.path().join("tls/local-ca.pem");
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(root).unwrap())
+        .unwrap();
     let shake_hands = async |versions: &[&'static SupportedProtocolVersion]| {
         let config = ClientConfig::builder_with_protocol_versions(versions)
             .with_root_certificates(roots.clone())

@@ -291,6 +291,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
         let peer = Peer {
             address: self.peer,
             scheme: self.stream.scheme(),
+            identity: self.stream.identity(&|it| self.worker.policy.identify(it)),
         };
         match prepare(&self.worker, &self.listener, peer, input.data(), place) {
             Prepared::Partial if input.len() >= self.worker.limits().header_size => {

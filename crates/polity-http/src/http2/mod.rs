@@ -15,6 +15,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ use crate::policy::{Policy, Scheme};
 use crate::stream::{Dial, Stream};
 use crate::worker::Worker;
 use io::Io;
-use stream::Http2Stream;
+use stream::{Carrier, Http2Stream};
 
 /// How each connection begins (RFC 9113, section 3.4). A parser of HTTP/1 stops at its version.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -53,6 +54,7 @@ struct Origin<'c, P: Policy, D: Dial> {
     member: &'c Membership,
     peer: SocketAddr,
     scheme: Scheme,
+    identity: Option<Arc<str>>,
     /// Streams that the client has given up before they were answered, less those that it has not.
     given_up: Rc<Cell<usize>>,
     /// Since when the client takes nothing of what there is for it.
@@ -86,6 +88,7 @@ impl<P: Policy, D: Dial, S: Stream> Connection<P, D, S> {
             member,
             peer: *peer,
             scheme: stream.scheme(),
+            identity: stream.identity(&|it| worker.policy.identify(it)),
             given_up: Rc::default(),
             stands_still: Rc::default(),
         };
@@ -226,12 +229,16 @@ impl<P: Policy, D: Dial> Origin<'_, P, D> {
 
     /// Serves one stream on a task of its own.
     fn open(&self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+        let carrier = Carrier {
+            scheme: self.scheme,
+            identity: self.identity.clone(),
+        };
         let mut connection = Connection {
             worker: self.worker.clone(),
             listener: self.listener.clone(),
             member: self.member.beside(self.worker),
             peer: self.peer,
-            stream: Http2Stream::new(request, respond, self.scheme, self.given_up.clone()),
+            stream: Http2Stream::new(request, respond, carrier, self.given_up.clone()),
             deadline: Deadline::default(),
             half_closed: None,
         };

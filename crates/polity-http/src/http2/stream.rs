@@ -5,12 +5,14 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method, Request};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::Answer;
@@ -24,15 +26,21 @@ pub(super) struct Http2Stream {
     incoming: Incoming,
     /// Shared with who watches for its reset.
     answer: Rc<RefCell<Answer>>,
-    scheme: Scheme,
+    carrier: Carrier,
     given_up: Rc<Cell<usize>>,
+}
+
+/// What is known of the connection that it is of.
+pub(super) struct Carrier {
+    pub(super) scheme: Scheme,
+    pub(super) identity: Option<Arc<str>>,
 }
 
 impl Http2Stream {
     pub(super) fn new(
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-        scheme: Scheme,
+        carrier: Carrier,
         given_up: Rc<Cell<usize>>,
     ) -> Self {
         let asks = match *request.method() {
@@ -42,7 +50,7 @@ impl Http2Stream {
         Self {
             incoming: Incoming::new(request),
             answer: Rc::new(RefCell::new(Answer::new(respond, asks))),
-            scheme,
+            carrier,
             given_up,
         }
     }
@@ -134,7 +142,11 @@ impl Stream for Http2Stream {
     }
 
     fn scheme(&self) -> Scheme {
-        self.scheme
+        self.carrier.scheme
+    }
+
+    fn identity(&self, _: &dyn Fn(&CertificateDer<'_>) -> Option<Arc<str>>) -> Option<Arc<str>> {
+        self.carrier.identity.clone()
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -157,6 +158,16 @@ impl Stream for TlsStream {
         match &self.mode {
             Mode::Tls(records) => records.has_agreed_on(b"h2"),
             _ => false,
+        }
+    }
+
+    fn identity(
+        &self,
+        identify: &dyn Fn(&CertificateDer<'_>) -> Option<Arc<str>>,
+    ) -> Option<Arc<str>> {
+        match &self.mode {
+            Mode::Tls(records) => records.identity(identify),
+            _ => None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! The records of one connection, and what is left to send of them.
 
+use std::cell::OnceCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustls::pki_types::CertificateDer;
 use rustls::{ServerConfig, ServerConnection};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
@@ -15,6 +17,8 @@ pub(super) struct Records {
     readable: usize,
     /// The client has ended its sending side, in order or not.
     has_ended: bool,
+    /// Who the certificate says it is that the client has shown.
+    identity: OnceCell<Option<Arc<str>>>,
     /// Encrypted for who writes, who has not been told of it as long as some of it is left to send.
     accepted: usize,
 }
@@ -25,6 +29,7 @@ impl Records {
             session: ServerConnection::new(config).map_err(io::Error::other)?,
             readable: 0,
             has_ended: false,
+            identity: OnceCell::new(),
             accepted: 0,
         })
     }
@@ -102,6 +107,18 @@ impl Records {
             }
         }
         false
+    }
+
+    /// Who is at the other end; nobody that is known where no certificate was asked for or shown.
+    pub(super) fn identity(
+        &self,
+        identify: &dyn Fn(&CertificateDer<'_>) -> Option<Arc<str>>,
+    ) -> Option<Arc<str>> {
+        let identity = self.identity.get_or_init(|| {
+            let chain = self.session.peer_certificates()?;
+            chain.first().and_then(identify)
+        });
+        identity.clone()
     }
 
     /// Whether this is what both sides chose to speak (RFC 7301).

@@ -27,6 +27,7 @@ const OF_REQUESTS: &[&str] = &[
     "forwarded",
     "host",
     "traceparent",
+    "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",

@@ -28,6 +28,13 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         own("the gateway", &draft.gateway.listen, &draft.gateway_listen),
         own("the console", &draft.console.listen, &draft.console_listen),
     ];
+    if let Some(address) = &draft.gateway.listen_http {
+        listeners.push(own(
+            "the gateway's redirects",
+            address,
+            &draft.entry.listen_http,
+        ));
+    }
     if let (true, Broker::Embedded(broker)) = (draft.has_events(), &draft.events.broker) {
         let events = own("the events' broker", &broker.listen, &draft.events.listen);
         listeners.push(events);

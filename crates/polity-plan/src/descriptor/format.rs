@@ -22,6 +22,9 @@ const MIN_DELAY: Duration = Duration::from_millis(10);
 /// The longest duration a plan may name: beyond, it is a slip, and clocks overflow.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(30 * 86_400);
 
+/// The longest time that browsers are told to remember anything for; beyond, it is a slip.
+const MAX_AGE: Duration = Duration::from_secs(3660 * 86_400);
+
 /// The longest time that records are kept for; beyond, nobody counts it.
 const MAX_RETENTION: Duration = Duration::from_secs(100 * 366 * 86_400);
 
@@ -177,6 +180,16 @@ pub(crate) static DURATION: Format = Format {
     pattern: None,
 };
 
+pub(crate) static AGE: Format = Format {
+    expected: "a duration like \"30d\", 10 years at most",
+    check: |text| {
+        let duration = parse_duration(text).map_err(|_| Flaw::Wrong(String::new()))?;
+        ensure(duration <= MAX_AGE, "it is longer than 10 years")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static HEDGE_AFTER: Format = Format {
     expected: "\"p95\", any from \"p50\" to \"p99\", or a duration like \"250ms\"",
     check: |text| match parse_hedge_after(text) {
@@ -279,6 +292,76 @@ pub(crate) static LISTEN: Format = Format {
     check: |text| parse_listen(text).map(drop),
     code: Code::WrongValue,
     pattern: None,
+};
+
+pub(crate) static DOMAIN: Format = Format {
+    expected: "the name of a host like \"shop.example.com\"",
+    check: |text| address::parse_domain(text).map(drop),
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static HTTPS_URL: Format = Format {
+    expected: "a URL like \"https://acme.example.com/directory\"",
+    check: |text| {
+        let rest = text.strip_prefix("https://");
+        let rest = rest.ok_or(Flaw::Wrong("it begins with `https://`".to_owned()))?;
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        ensure(
+            text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('#'),
+            "it is not a URL",
+        )?;
+        ensure(
+            !authority.contains('@'),
+            "credentials cannot be given in it",
+        )?;
+        let (host, _) = address::split_port(authority)?;
+        address::check_host(host)
+    },
+    code: Code::WrongValue,
+    pattern: Some("^https://"),
+};
+
+pub(crate) static EMAIL: Format = Format {
+    expected: "an address like \"ops@example.com\"",
+    check: |text| {
+        let is_plain = |part: &str| {
+            let mut bytes = part.bytes();
+            !part.is_empty()
+                && bytes.all(|byte| byte.is_ascii_graphic() && !b",?&:".contains(&byte))
+        };
+        let parts = text.rsplit_once('@');
+        ensure(
+            parts.is_some_and(|(user, host)| is_plain(user) && is_plain(host)),
+            "",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: Some("^[^@\\s]+@[^@\\s]+$"),
+};
+
+pub(crate) static KEY_ID: Format = Format {
+    expected: "what the account is called",
+    check: |text| {
+        let is_shown = text.bytes().all(|byte| byte.is_ascii_graphic());
+        ensure(is_shown && !text.is_empty(), "it has no blanks")
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
+pub(crate) static BASE64URL: Format = Format {
+    expected: "a key in base64url",
+    check: |text| {
+        let digits = text.trim_end_matches('=');
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        ensure(
+            !digits.is_empty() && digits.len() % 4 != 1 && digits.bytes().all(known),
+            "it is made of letters, digits, `-` and `_`",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: Some("^[A-Za-z0-9_-]+=*$"),
 };
 
 pub(crate) static HOST_PORT: Format = Format {

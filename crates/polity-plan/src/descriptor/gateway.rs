@@ -25,7 +25,13 @@ pub(crate) static GATEWAY: Table = Table {
             Shape::Text(&LISTEN),
             "Where it listens; port 0 picks a free one.",
         )
-        .default("\":8080\""),
+        .default("\":8080\", or \":443\" where there is a `domain`"),
+        Key::new(
+            "listen_http",
+            Shape::Either(&[Shape::Text(&LISTEN), Shape::False]),
+            "Where plain HTTP is sent to HTTPS from, and ACME's HTTP-01 answered. `listen` does so too, where there is `tls` or `domain`.",
+        )
+        .default("`false`, or \":80\" where there is a `domain` and `listen` is on 443"),
         Key::new(
             "trusted_proxies",
             Shape::List(&Shape::Text(&NETWORK)),
@@ -58,7 +64,94 @@ pub(crate) static GATEWAY: Table = Table {
             ]),
             "Where the certificates for HTTPS come from: files, or `\"local\"` for ones signed by an authority that is made here, for development. Plain HTTP is redirected then. Without it, HTTP alone is spoken.",
         ),
-        Key::later("domain"),
+        Key::new(
+            "hsts",
+            Shape::Either(&[Shape::Boolean, Shape::Table(&HSTS)]),
+            "Whether browsers are told to come by HTTPS alone from then on (`strict-transport-security`), and for how long they remember it.",
+        )
+        .default("false"),
+        Key::new(
+            "domain",
+            Shape::Either(&[
+                Shape::Text(&DOMAIN),
+                Shape::NonEmptyList(&Shape::Text(&DOMAIN)),
+            ]),
+            "The name, or names, by which clients know it. It listens on 443 and 80 then, and gets a certificate for each name by itself, unless `tls` says where they come from.",
+        ),
+        Key::new(
+            "client_certificates",
+            Shape::Table(&CLIENT_CERTIFICATES),
+            "Certificates that clients show to prove who they are; services are told by `x-forwarded-client-cert`.",
+        ),
+        Key::new(
+            "acme",
+            Shape::Table(&ACME),
+            "The authority that certificates for `domain` come from, by ACME.",
+        ),
+    ],
+    one_of: &[],
+    exclusive: &[&["tls", "acme"]],
+};
+
+/// `[gateway.client_certificates]`.
+pub(crate) static CLIENT_CERTIFICATES: Table = Table {
+    keys: &[
+        Key::new(
+            "roots",
+            Shape::Text(&FILE),
+            "The authorities that sign them, in PEM. The file is read again when it changes.",
+        )
+        .required(),
+        Key::new(
+            "required",
+            Shape::Boolean,
+            "Whether clients that show none are refused. One that cannot be verified is refused in any case.",
+        )
+        .default("true"),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `[gateway.acme]`.
+pub(crate) static ACME: Table = Table {
+    keys: &[
+        Key::new(
+            "directory",
+            Shape::Text(&HTTPS_URL),
+            "The URL of the authority's directory.",
+        )
+        .default("\"https://acme-v02.api.letsencrypt.org/directory\""),
+        Key::new(
+            "email",
+            Shape::Text(&EMAIL),
+            "Where the authority may write to. It is told when the account is made.",
+        ),
+        Key::new(
+            "eab",
+            Shape::Table(&EAB),
+            "The account elsewhere that some authorities ask for (external account binding).",
+        ),
+        Key::new(
+            "roots",
+            Shape::Text(&FILE),
+            "Certificates in PEM that vouch for the authority's own server, in place of those that the system trusts.",
+        ),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `eab` of `[gateway.acme]`.
+pub(crate) static EAB: Table = Table {
+    keys: &[
+        Key::new("kid", Shape::Text(&KEY_ID), "What the account is called.").required(),
+        Key::new(
+            "hmac_key",
+            Shape::Text(&BASE64URL),
+            "Its key in base64url, as authorities show it.",
+        )
+        .required(),
     ],
     one_of: &[],
     exclusive: &[],
@@ -74,6 +167,32 @@ pub(crate) static CERTIFICATE: Table = Table {
         )
         .required(),
         Key::new("key", Shape::Text(&FILE), "Its private key in PEM.").required(),
+    ],
+    one_of: &[],
+    exclusive: &[],
+};
+
+/// `[gateway.hsts]`.
+pub(crate) static HSTS: Table = Table {
+    keys: &[
+        Key::new(
+            "max_age",
+            Shape::Text(&AGE),
+            "How long browsers remember it. What they remember cannot be taken back before.",
+        )
+        .default("\"365d\""),
+        Key::new(
+            "subdomains",
+            Shape::Boolean,
+            "Whether it holds for all hosts below the one that is asked for, too.",
+        )
+        .default("false"),
+        Key::new(
+            "preload",
+            Shape::Boolean,
+            "Whether makers of browsers may put the host into their own lists, from which it hardly comes out again.",
+        )
+        .default("false"),
     ],
     one_of: &[],
     exclusive: &[],

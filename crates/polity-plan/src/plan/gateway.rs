@@ -14,10 +14,18 @@ const KIB: u64 = 1024;
 /// `[gateway]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gateway {
+    /// The names by which clients know it.
+    pub domains: Vec<String>,
     /// Where it listens.
     pub listen: ListenAddress,
     /// Over what it is reached; none for plain HTTP.
     pub tls: Option<Tls>,
+    /// What clients have to show, where that is asked for.
+    pub client_certificates: Option<ClientCertificates>,
+    /// Where plain HTTP is sent to HTTPS from, beside `listen`, which sends it there too.
+    pub listen_http: Option<ListenAddress>,
+    /// What browsers are told to remember, on answers over HTTPS.
+    pub hsts: Option<Hsts>,
     /// Peers whose `x-forwarded-*` and `forwarded` are believed.
     pub trusted_proxies: Vec<Network>,
     /// The zone it is in; none where nobody has said.
@@ -37,6 +45,46 @@ pub enum Tls {
     Local,
     /// From files; the first is shown to clients that name no host, or none of these.
     Files(Vec<CertificateFiles>),
+    /// From an authority that gives one to whoever proves that a domain is theirs (RFC 8555).
+    Acme(Acme),
+}
+
+/// `gateway.acme`: the authority that certificates for `gateway.domain` come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// Each has a certificate of its own.
+    pub domains: Vec<String>,
+    /// The URL that it begins with.
+    pub directory: String,
+    /// Where it may write to.
+    pub email: Option<String>,
+    /// An account elsewhere, where it asks for one.
+    pub eab: Option<ExternalAccount>,
+    /// Who vouches for the authority itself; none for those that the system trusts.
+    pub roots: Option<PathBuf>,
+}
+
+/// `gateway.acme.eab` (RFC 8555, section 7.3.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalAccount {
+    /// What the account is called.
+    pub kid: String,
+    /// Its key, in base64url.
+    pub hmac_key: String,
+}
+
+impl std::fmt::Debug for ExternalAccount {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExternalAccount")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Acme {
+    /// Let's Encrypt.
+    pub const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
 }
 
 /// A certificate on the disk. Relative paths are relative to the plan's folder.
@@ -46,6 +94,26 @@ pub struct CertificateFiles {
     pub certificate: PathBuf,
     /// Its private key, in PEM.
     pub key: PathBuf,
+}
+
+/// `gateway.client_certificates`: clients that prove who they are by TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Who signs them, in PEM. A relative path is relative to the plan's folder.
+    pub roots: PathBuf,
+    /// Whether those are refused that show none.
+    pub required: bool,
+}
+
+/// `gateway.hsts`: that a host is to be reached by HTTPS alone (RFC 6797).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hsts {
+    /// How long browsers remember it.
+    pub max_age: Duration,
+    /// Whether it holds for all hosts below, too.
+    pub subdomains: bool,
+    /// Whether browsers' makers may put the host into their own lists.
+    pub preload: bool,
 }
 
 /// `[gateway.limits]`; none for no limit.
@@ -102,6 +170,26 @@ pub struct Redirect {
     pub status: u16,
 }
 
+impl Hsts {
+    /// The shortest time that hosts are put into browsers' lists for.
+    pub const PRELOAD_AGE: Duration = Duration::from_secs(365 * 86_400);
+
+    /// Whether browsers' makers would take it.
+    pub fn may_be_preloaded(&self) -> bool {
+        self.subdomains && self.max_age >= Self::PRELOAD_AGE
+    }
+}
+
+impl Default for Hsts {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(365 * 86_400),
+            subdomains: false,
+            preload: false,
+        }
+    }
+}
+
 impl Limits {
     /// The most fields of a head that a plan may allow: what the data plane has room for.
     pub const MAX_HEADER_COUNT: u32 = 100;
@@ -114,11 +202,15 @@ impl Limits {
 impl Default for Gateway {
     fn default() -> Self {
         Self {
+            domains: Vec::new(),
             listen: ListenAddress {
                 host: None,
                 port: PORT,
             },
             tls: None,
+            client_certificates: None,
+            listen_http: None,
+            hsts: None,
             trusted_proxies: Vec::new(),
             zone: None,
             limits: Limits::default(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use polity_core::ByteSize;
-use polity_plan::{Allowed, Cors, Limits, OriginPattern, Route};
+use polity_plan::{Acme, Allowed, Cors, Hsts, Limits, OriginPattern, Route, Tls};
 use polity_route::Rewrite;
 
 use crate::{check_run, codes, plan, shown};
@@ -399,4 +399,157 @@ fn what_a_header_is_set_to_is_never_shown() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn browsers_are_told_to_come_by_https_alone_where_the_plan_says_so() {
+    let hsts = |value: &str| {
+        plan(&format!("[gateway]\nhsts = {value}\n{SERVICE}"))
+            .gateway
+            .hsts
+    };
+    assert_eq!(plan(SERVICE).gateway.hsts, None);
+    assert_eq!(hsts("false"), None);
+    assert_eq!(hsts("true"), Some(Hsts::default()));
+    assert_eq!(hsts("{}"), Some(Hsts::default()));
+    let all = "{ max_age = \"730d\", subdomains = true, preload = true }";
+    let expected = Hsts {
+        max_age: Duration::from_secs(730 * 86_400),
+        subdomains: true,
+        preload: true,
+    };
+    assert_eq!(hsts(all), Some(expected));
+    let forget = hsts("{ max_age = \"0s\" }").unwrap();
+    assert!(forget.max_age.is_zero());
+    gateway("[gateway]\nhsts = { max_age = \"11y\" }", &["P0106"]);
+    gateway("[gateway]\nhsts = { max_age = \"4000d\" }", &["P0106"]);
+    gateway("[gateway]\nhsts = { preload = true }", &["P0106"]);
+    let short = "[gateway]\nhsts = { max_age = \"364d\", subdomains = true, preload = true }";
+    gateway(short, &["P0106"]);
+}
+
+#[test]
+fn plain_http_has_a_listener_of_its_own_where_there_is_https() {
+    let text = format!("[gateway]\ntls = \"local\"\nlisten_http = \":80\"\n{SERVICE}");
+    assert_eq!(plan(&text).gateway.listen_http.map(|it| it.port), Some(80));
+    assert_eq!(plan(SERVICE).gateway.listen_http, None);
+    gateway("[gateway]\nlisten_http = false", &[]);
+    gateway("[gateway]\nlisten_http = \":80\"", &["P0110"]);
+    let both = "[gateway]\ntls = \"local\"\nlisten = \":8443\"\nlisten_http = \":8443\"";
+    gateway(both, &["P0121"]);
+}
+
+#[test]
+fn a_domain_brings_its_ports_and_its_certificate() {
+    let gateway = plan(&format!(
+        "[gateway]\ndomain = \"Shop.Example.com.\"\n{SERVICE}"
+    ))
+    .gateway;
+    assert_eq!(gateway.domains, ["shop.example.com"]);
+    let ports = (gateway.listen.port, gateway.listen_http.map(|it| it.port));
+    assert_eq!(ports, (443, Some(80)));
+    let Some(Tls::Acme(acme)) = gateway.tls else {
+        panic!("{:?}", gateway.tls);
+    };
+    assert_eq!(acme.domains, gateway.domains);
+    assert_eq!(acme.directory, Acme::DIRECTORY);
+    assert_eq!((acme.email, acme.eab, acme.roots), (None, None, None));
+
+    let ports = |lines: &str| {
+        let text = format!("[gateway]\ndomain = \"a.example\"\n{lines}\n{SERVICE}");
+        let gateway = plan(&text).gateway;
+        (gateway.listen.port, gateway.listen_http.map(|it| it.port))
+    };
+    assert_eq!(ports("listen = \"127.0.0.1:443\""), (443, Some(80)));
+    assert_eq!(ports("listen = \":8443\""), (8443, None));
+    assert_eq!(
+        ports("listen = \":8443\"\nlisten_http = \":81\""),
+        (8443, Some(81))
+    );
+    assert_eq!(ports("listen_http = false"), (443, None));
+}
+
+#[test]
+fn certificates_for_a_domain_come_from_where_the_plan_says() {
+    let text = "[gateway]\ndomain = [\"a.example\", \"b.example\", \"A.example\"]\n\
+         [gateway.acme]\ndirectory = \"https://ca.example:14000/dir\"\nemail = \"ops@a.example\"\n\
+         eab = { kid = \"k-1\", hmac_key = \"c2VjcmV0LXNlY3JldA\" }\nroots = \"ca.pem\"\n";
+    let Some(Tls::Acme(acme)) = plan(&format!("{text}{SERVICE}")).gateway.tls else {
+        panic!("it has none");
+    };
+    assert_eq!(acme.domains, ["a.example", "b.example"]);
+    assert_eq!(acme.directory, "https://ca.example:14000/dir");
+    assert_eq!(acme.email.as_deref(), Some("ops@a.example"));
+    assert_eq!(acme.roots, Some("ca.pem".into()));
+    let eab = acme.eab.unwrap();
+    assert_eq!((&*eab.kid, &*eab.hmac_key), ("k-1", "c2VjcmV0LXNlY3JldA"));
+    assert!(!format!("{eab:?}").contains("c2Vj"));
+
+    let local = plan(&format!(
+        "[gateway]\ndomain = \"a.example\"\ntls = \"local\"\n{SERVICE}"
+    ));
+    assert_eq!(local.gateway.tls, Some(Tls::Local));
+    assert_eq!(local.gateway.listen.port, 443);
+}
+
+#[test]
+fn what_no_authority_gives_a_certificate_for_is_no_domain() {
+    for name in [
+        "*.example.com",
+        "localhost",
+        "10.0.0.1",
+        "[::1]",
+        "https://shop.example.com",
+        "shop.example.com:443",
+        "shop.example.com/a",
+        "shop..example.com",
+        "my_shop.example.com",
+        "-a.example.com",
+        "b\u{fc}cher.example",
+        "",
+    ] {
+        gateway(&format!("[gateway]\ndomain = \"{name}\""), &["P0106"]);
+    }
+    gateway("[gateway]\ndomain = []", &["P0106"]);
+    let text = format!("[gateway]\ndomain = \"*.example.com\"\n{SERVICE}");
+    assert!(shown(&text).contains("a proof by DNS"), "{}", shown(&text));
+    let domain = "[gateway]\ndomain = \"a.example\"\n";
+    gateway("[gateway.acme]\nemail = \"a@b.example\"", &["P0110"]);
+    gateway(&format!("{domain}tls = \"local\"\nacme = {{}}"), &["P0109"]);
+    gateway(
+        &format!("{domain}acme = {{ directory = \"http://ca\" }}"),
+        &["P0106"],
+    );
+    gateway(
+        &format!("{domain}acme = {{ email = \"nobody\" }}"),
+        &["P0106"],
+    );
+    gateway(
+        &format!("{domain}acme = {{ eab = {{ kid = \"a\" }} }}"),
+        &["P0105"],
+    );
+    let key = format!("{domain}acme = {{ eab = {{ kid = \"a\", hmac_key = \"se cret\" }} }}");
+    gateway(&key, &["P0106"]);
+    assert!(!shown(&format!("{key}\n{SERVICE}")).contains("se cret"));
+}
+
+#[test]
+fn clients_may_have_to_show_certificates() {
+    let read = |lines: &str| {
+        let text = format!(
+            "[gateway]\ntls = \"local\"\n[gateway.client_certificates]\n{lines}\n{SERVICE}"
+        );
+        plan(&text).gateway.client_certificates.unwrap()
+    };
+    let asked = read("roots = \"ca.pem\"");
+    assert_eq!((asked.roots, asked.required), ("ca.pem".into(), true));
+    assert!(!read("roots = \"ca.pem\"\nrequired = false").required);
+    gateway(
+        "[gateway.client_certificates]\nroots = \"ca.pem\"",
+        &["P0110"],
+    );
+    gateway(
+        "[gateway]\ntls = \"local\"\nclient_certificates = {}",
+        &["P0105"],
+    );
 }

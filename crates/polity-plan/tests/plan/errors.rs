@@ -169,10 +169,6 @@ fn later_keys_are_refused_as_such() {
     for text in ["[saga.order]", "[discovery.consul]", "[telemetry.otlp]"] {
         assert_eq!(codes(text)[..1], ["P0103"], "{text}");
     }
-    assert_eq!(
-        codes("[gateway]\ndomain = \"shop.example.com\"")[..1],
-        ["P0103"]
-    );
     check_run("isolation = true\ntranscode = true", &["P0103", "P0103"]);
 }
 

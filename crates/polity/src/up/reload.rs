@@ -15,7 +15,7 @@ use super::screen::Screen;
 use super::{InForce, external, requirements};
 use crate::data::DataFolder;
 use crate::plan_file::{PlanFile, PlanText};
-use crate::run_file::{EVENTS, GATEWAY, RunFile};
+use crate::run_file::{EVENTS, GATEWAY, HTTP, RunFile};
 
 /// How often the files are looked at. Looking works on every file system, also where there is no
 /// notification (network and WSL2 mounts), and costs two `stat`s.
@@ -128,12 +128,20 @@ impl Reload {
                 "the gateway listens",
                 Some(self.gateway.public_address()),
             ),
+            (
+                HTTP,
+                "plain HTTP is sent to HTTPS from",
+                self.gateway.plain_address(),
+            ),
             (EVENTS, "events are kept", self.events.address()),
         ];
         let mut is_new = false;
         for (part, what, address) in parts {
-            let Some(address) = address else { continue };
             let known = &mut self.run_file.addresses;
+            let Some(address) = address else {
+                is_new |= known.remove(part).is_some();
+                continue;
+            };
             if known.insert(part.to_owned(), address) != Some(address) {
                 screen.say(&format!("{what} on {address}"));
                 is_new = true;

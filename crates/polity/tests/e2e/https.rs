@@ -58,7 +58,7 @@ fn scripts() -> PathBuf {
 
 /// What `cargo xtask setup` has installed beside what is built.
 #[track_caller]
-fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let target = test.ancestors().nth(3).expect("target/debug/deps/test");
     let path = target.join("clients").join(path);

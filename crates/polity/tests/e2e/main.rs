@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod acme;
 mod bad_input;
 mod broker;
 mod consistency;
