@@ -1,6 +1,7 @@
 //! What a plan may hold, as data: unknown keys, wrong types and values, what is for a later
 //! version, the JSON Schema and the reference in docs/plan.md all follow from these tables.
 
+mod authority;
 pub(crate) mod balance;
 pub(crate) mod events;
 pub(crate) mod format;

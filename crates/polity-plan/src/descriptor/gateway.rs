@@ -1,5 +1,6 @@
 //! Every key of `[gateway]`.
 
+use crate::descriptor::authority::*;
 use crate::descriptor::balance::now;
 use crate::descriptor::format::*;
 use crate::descriptor::route::{EXACT, ON_HOST};
