@@ -6,6 +6,7 @@ use std::sync::Arc;
 use polity_http::{Answer, RequestHead};
 use polity_route::{Request, normalise, normalise_host};
 
+use crate::compression::Compression;
 use crate::cors::preflight_method;
 use crate::policy::{Call, Listener};
 use crate::problem::Cause;
@@ -28,6 +29,8 @@ pub(crate) enum Destination {
         body_limit: u64,
         /// What its route does to it and to its answer.
         treated: Option<Box<Treated>>,
+        /// What is compressed of its answer, where that is on.
+        compression: Option<Box<Compression>>,
     },
     /// To a folder of files.
     Site {
@@ -147,6 +150,7 @@ pub(crate) fn by_route(snapshot: &Snapshot, head: &RequestHead<'_>) -> Destinati
                 target,
                 body_limit: lead.body_limit,
                 treated: treatment.map(|it| Box::new(Treated::new(it.clone(), head))),
+                compression: Compression::new(&snapshot.planned.plan.gateway.compress, head),
             }
         }
         Lead::Site(lead) => {
@@ -226,6 +230,7 @@ impl Destination {
             target: None,
             body_limit: u64::MAX,
             treated: None,
+            compression: None,
         }
     }
 }

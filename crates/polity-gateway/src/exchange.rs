@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
 use polity_http::{
-    Abandoned, Fault, Here, Next, Outcome, Racer, Replay, RequestHead, ResponseHead, Scheme, Target,
+    Abandoned, Encoder, Fault, Here, Next, Outcome, Racer, Replay, RequestHead, ResponseHead,
+    Scheme, Target,
 };
 use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
@@ -28,6 +29,7 @@ use self::attempts::Nowhere;
 use self::endings::{answered_with, ended};
 use self::hedging::Hedge;
 pub(crate) use self::security::{HSTS, line as hsts_line};
+use crate::compression::Compression;
 use crate::destination::Destination;
 use crate::failures::Permits;
 use crate::fields::{self, Added, Trust};
@@ -112,6 +114,25 @@ impl Exchange {
     fn treated(&self) -> Option<&Treated> {
         match &self.destination {
             Destination::Service { treated, .. } => treated.as_deref(),
+            Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
+                None
+            }
+        }
+    }
+
+    /// What is compressed of its answer, where that is on.
+    fn compression(&self) -> Option<&Compression> {
+        match &self.destination {
+            Destination::Service { compression, .. } => compression.as_deref(),
+            Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
+                None
+            }
+        }
+    }
+
+    fn compression_mut(&mut self) -> Option<&mut Compression> {
+        match &mut self.destination {
+            Destination::Service { compression, .. } => compression.as_deref_mut(),
             Destination::Site { .. } | Destination::Here { .. } | Destination::Nowhere { .. } => {
                 None
             }
@@ -316,20 +337,33 @@ impl polity_http::Exchange for Exchange {
         // A service's own reason, or one it passes on from a service it called, would say of this
         // request that it was never sent, and so that it may be sent again.
         let ours = fields::same_name(name, REASON) || (outside && load_report::is_report(name));
+        let treated = self.treated();
+        let compression = self.compression();
         !ours
             && !self.is_said_here(name)
-            && self
-                .treated()
-                .is_none_or(|treated| treated.keeps_of_answer(name))
+            && treated.is_none_or(|treated| treated.keeps_of_answer(name))
+            && compression.is_none_or(|compression| compression.keeps(name))
     }
 
     fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
         self.write_session(out);
         self.write_race(out);
+        if let Some(compression) = self.compression() {
+            compression.write(out);
+        }
         self.write_security(out);
         if let Some(treated) = self.treated() {
             treated.write_fields_of_answer(out);
         }
+    }
+
+    fn encodes(&mut self, head: &ResponseHead<'_>) -> bool {
+        let compression = self.compression_mut();
+        compression.is_some_and(|compression| compression.decide(head))
+    }
+
+    fn encoder(&mut self) -> Option<Box<dyn Encoder>> {
+        self.compression_mut()?.encoder()
     }
 
     fn finished(&mut self, outcome: &Outcome) {

@@ -11,6 +11,7 @@ mod bounds;
 mod builder;
 mod bulkheads;
 mod client;
+mod compression;
 mod cookies;
 mod cors;
 mod destination;

@@ -93,8 +93,10 @@ impl Planned {
             .sites
             .values()
             .map(|site| {
-                let kept = before.and_then(|before| before.site(site));
-                kept.unwrap_or_else(|| Arc::new(Site::new(site, folder)))
+                let compress = &plan.gateway.compress;
+                let kept = before.filter(|it| it.plan.gateway.compress == *compress);
+                let kept = kept.and_then(|before| before.site(site));
+                kept.unwrap_or_else(|| Arc::new(Site::new(site, compress, folder)))
             })
             .collect();
         let files = plan.sites.values().zip(&sites).flat_map(|(planned, site)| {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::encode::Encoder;
 use crate::limits::FILE_CHUNK;
 
 /// A part of a body.
@@ -25,9 +26,10 @@ pub enum Piece {
 
 /// A body that is read from a file. It has the length that it was made with: should the file have become
 /// shorter, the answer is broken off.
-#[derive(Debug)]
 pub struct FileBody {
     file: Arc<File>,
+    /// What it goes through, if anything.
+    pub(crate) encoder: Option<Box<dyn Encoder + Send>>,
     pub(crate) pieces: VecDeque<Piece>,
     /// Up to where the system is known to have it in its cache.
     cached: u64,
@@ -41,12 +43,21 @@ impl FileBody {
     pub fn new(file: File, pieces: impl IntoIterator<Item = Piece>) -> Self {
         Self {
             file: Arc::new(file),
+            encoder: None,
             pieces: pieces.into_iter().collect(),
             cached: 0,
         }
     }
 
-    /// How many bytes are left.
+    /// The same through an encoder, for a client that chunks can be sent to.
+    pub fn encoded(self, encoder: Box<dyn Encoder + Send>) -> Self {
+        Self {
+            encoder: Some(encoder),
+            ..self
+        }
+    }
+
+    /// How many bytes are left, before they are encoded.
     pub fn length(&self) -> u64 {
         let lengths = self.pieces.iter().map(|piece| match piece {
             Piece::Bytes(bytes) => bytes.len() as u64,

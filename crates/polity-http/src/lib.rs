@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod date;
+pub mod encode;
 pub mod file;
 pub mod head;
 pub mod limits;
@@ -29,6 +30,7 @@ mod tls;
 mod upstream;
 mod worker;
 
+pub use encode::Encoder;
 pub use head::{RequestHead, ResponseHead};
 pub use limits::{Limits, Timeouts};
 pub use local::Local;

@@ -71,6 +71,14 @@ pub const MIN_SENT_FILE: u64 = 32 * 1024;
 /// Bytes of a file that are read, looked for in the system's cache, or sent at once.
 pub const FILE_CHUNK: usize = 256 * 1024;
 
+/// Bytes that are encoded at once, and that a connection has encoded before others have their turn: a millisecond's
+/// work at most.
+pub const ENCODE_TURN: usize = 32 * 1024;
+
+/// Bytes of a body with a length that have been taken since the last time, from which on an encoder gives what it has
+/// while more is waited for. Of a body in chunks it always does: they may be words of a dialogue.
+pub const MIN_FLUSHED: usize = 16 * 1024;
+
 /// Bytes of a file that a connection sends before others have their turn.
 pub const FILE_TURN: u64 = 1024 * 1024;
 

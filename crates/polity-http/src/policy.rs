@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
 use crate::body::BodyError;
+use crate::encode::Encoder;
 use crate::file::FileBody;
 use crate::head::{HeadError, RequestHead, ResponseHead};
 
@@ -188,6 +189,18 @@ pub trait Exchange: 'static {
 
     /// Appends further fields to an origin's final answer, each a line with its end.
     fn write_fields_of_answer(&self, _out: &mut Vec<u8>) {}
+
+    /// Whether the body of an answer that is about to be forwarded is [encoded](Exchange::encoder) on its way. Asked
+    /// once for each final answer to a client that chunks can be sent to; its fields are asked for after. For HEAD
+    /// it is as for what GET would be answered with.
+    fn encodes(&mut self, _head: &ResponseHead<'_>) -> bool {
+        false
+    }
+
+    /// What encodes it, once.
+    fn encoder(&mut self) -> Option<Box<dyn Encoder>> {
+        None
+    }
 
     /// The exchange has ended, one way or the other. Called once, and last.
     fn finished(&mut self, outcome: &Outcome);

@@ -39,12 +39,12 @@ pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity, Span};
 pub use load::{Loaded, MAX_PLAN_BYTES, Source, load};
 pub use plan::{
     Acme, Allowed, Balance, BalancePolicy, Broker, CertificateFiles, CircuitBreakers, Cleanup,
-    ClientCertificates, Command, ConsistentHash, Console, Cors, Database, Durability,
-    EmbeddedBroker, Events, ExternalAccount, Gateway, HashAlgorithm, HashBy, HeaderRules,
-    HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress, MAX_PARTITIONS, MAX_REPLICAS,
-    MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Prequal, Program, Protocol,
-    Redirect, Retention, Retry, RetryPause, Route, Service, Site, Sticky, Task, Timeouts, Tls,
-    Topic, Upstream,
+    ClientCertificates, Coding, Command, Compression, ConsistentHash, Console, Cors, Database,
+    Durability, EmbeddedBroker, Events, ExternalAccount, Gateway, HashAlgorithm, HashBy,
+    HeaderRules, HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress, MAX_PARTITIONS,
+    MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Prequal, Program,
+    Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site, Sticky, Task, Timeouts,
+    Tls, Topic, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

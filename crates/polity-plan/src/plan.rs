@@ -23,8 +23,8 @@ pub use self::events::{
     Broker, Cleanup, Durability, EmbeddedBroker, Events, HostPort, MAX_PARTITIONS, Retention, Topic,
 };
 pub use self::gateway::{
-    Acme, CertificateFiles, ClientCertificates, ExternalAccount, Gateway, Hsts, Limits, Redirect,
-    Timeouts, Tls,
+    Acme, CertificateFiles, ClientCertificates, Coding, Compression, ExternalAccount, Gateway,
+    Hsts, Limits, Redirect, Timeouts, Tls,
 };
 pub use self::resilience::{CircuitBreakers, Idempotent, Retry, RetryPause};
 pub use self::route::{Allowed, Cors, HeaderRules, OriginPattern, Route};

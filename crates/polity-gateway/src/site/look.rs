@@ -7,18 +7,25 @@ use std::time::SystemTime;
 
 use polity_http::file::{FileBody, Piece};
 use polity_http::{Answer, Found};
+use polity_plan::Coding;
 use rustix::io::Errno;
 
 use super::condition::Verdict;
-use super::content_type::{self, is_compressible};
-use super::encoding::Coding;
+use super::content_type;
 use super::open::{How, Miss};
 use super::path::Place;
 use super::range::Ranges;
 use super::request::{Asked, Method};
 use super::validators::Validators;
 use super::{Site, listing};
+use crate::compression::{
+    self, CHEAPEST, MIN_LENGTH, Permit, SMALLEST, extension, is_compressible,
+};
 use crate::problem::Cause;
+
+/// Bytes beyond which a file is sent as it is, if it was not compressed beforehand: each request would have it all
+/// compressed anew.
+const MAX_COMPRESSED: u64 = 8 * 1024 * 1024;
 
 /// A file that is sent.
 struct Chosen {
@@ -166,8 +173,8 @@ impl Site {
         asked: &Asked,
         how: How,
     ) -> Result<Option<(Coding, File, Metadata)>, Miss> {
-        for coding in asked.accepted.iter() {
-            let path = [path, coding.extension().as_bytes()].concat();
+        for coding in asked.accepted.in_order(SMALLEST) {
+            let path = [path, extension(coding).as_bytes()].concat();
             match self.file(&path, how) {
                 Ok((file, twin)) if is_as_new(&twin, about) => {
                     return Ok(Some((coding, file, twin)));
@@ -182,7 +189,7 @@ impl Site {
 
     fn send(&self, chosen: Chosen, asked: &Asked) -> Found {
         let length = chosen.about.len();
-        let validators = Validators::of(&chosen.about, SystemTime::now());
+        let mut validators = Validators::of(&chosen.about, SystemTime::now());
         let verdict = asked
             .conditions
             .judge(&validators, asked.method == Method::Get);
@@ -190,6 +197,19 @@ impl Site {
             (Verdict::Range, Some(range)) => Ranges::of(range, length),
             _ => Ranges::Whole,
         };
+        let status = match (verdict, &ranges) {
+            (Verdict::NotModified, _) => 304,
+            (Verdict::Failed, _) => 412,
+            (_, Ranges::Unsatisfiable) => 416,
+            (_, Ranges::Parts(_)) => 206,
+            (_, Ranges::Whole) => 200,
+        };
+        let on_its_way = self.coding(&chosen, asked);
+        let encoder = on_its_way.filter(|_| status == 200);
+        let encoder = encoder.and_then(|coding| compression::encoder(coding, Permit::take()?));
+        if encoder.is_some() || (status == 304 && on_its_way.is_some()) {
+            validators.weaken();
+        }
         let mut fields = Vec::with_capacity(320);
         validators.write(&mut fields);
         if chosen.varies {
@@ -198,13 +218,6 @@ impl Site {
         if let Some(cache) = &self.cache {
             field(&mut fields, "cache-control", cache);
         }
-        let status = match (verdict, &ranges) {
-            (Verdict::NotModified, _) => 304,
-            (Verdict::Failed, _) => 412,
-            (_, Ranges::Unsatisfiable) => 416,
-            (_, Ranges::Parts(_)) => 206,
-            (_, Ranges::Whole) => 200,
-        };
         if status >= 300 {
             if status == 416 {
                 let _ = write!(fields, "content-range: bytes */{length}\r\n");
@@ -212,8 +225,15 @@ impl Site {
             let body = Vec::new();
             return asked.dress(answer(status, fields, body)).into();
         }
-        fields.extend_from_slice(b"accept-ranges: bytes\r\nx-content-type-options: nosniff\r\n");
-        if let Some(coding) = chosen.coding {
+        fields.extend_from_slice(b"x-content-type-options: nosniff\r\n");
+        if encoder.is_none() {
+            fields.extend_from_slice(b"accept-ranges: bytes\r\n");
+        }
+        let coding = match encoder {
+            Some(_) => on_its_way,
+            None => chosen.coding,
+        };
+        if let Some(coding) = coding {
             field(&mut fields, "content-encoding", coding.name());
         }
         let pieces = match ranges {
@@ -225,10 +245,27 @@ impl Site {
                 vec![Piece::Range(0..length)]
             }
         };
+        let body = FileBody::new(chosen.file, pieces);
         Found {
             answer: asked.dress(answer(status, fields, Vec::new())),
-            file: Some(FileBody::new(chosen.file, pieces)),
+            file: Some(match encoder {
+                Some(encoder) => body.encoded(encoder),
+                None => body,
+            }),
         }
+    }
+
+    /// By what a file is compressed on its way, where it is worth it. Who asks for a range may ask for the rest
+    /// later: both are of the file as it is.
+    fn coding(&self, chosen: &Chosen, asked: &Asked) -> Option<Coding> {
+        let is_plain = chosen.coding.is_none() && chosen.varies && asked.takes_chunks;
+        let length = chosen.about.len();
+        let is_whole = asked.conditions.range.is_none();
+        if !is_plain || !is_whole || !(MIN_LENGTH..=MAX_COMPRESSED).contains(&length) {
+            return None;
+        }
+        let mut accepted = asked.accepted.in_order(CHEAPEST);
+        accepted.find(|coding| self.codings.contains(coding))
     }
 }
 

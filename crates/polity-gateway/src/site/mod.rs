@@ -6,7 +6,6 @@
 
 mod condition;
 mod content_type;
-mod encoding;
 mod listing;
 mod look;
 mod open;
@@ -23,6 +22,7 @@ use std::sync::Arc;
 
 use polity_core::SiteName;
 use polity_http::Found;
+use polity_plan::{Coding, Compression};
 
 use crate::problem::Cause;
 use open::{How, Root};
@@ -40,11 +40,13 @@ pub(crate) struct Site {
     listing: bool,
     fallback: Option<Vec<u8>>,
     cache: Option<String>,
+    /// By what files are compressed that were not before.
+    codings: Vec<Coding>,
 }
 
 impl Site {
     /// A site of a plan in `folder`.
-    pub(crate) fn new(planned: &polity_plan::Site, folder: &Path) -> Self {
+    pub(crate) fn new(planned: &polity_plan::Site, compress: &Compression, folder: &Path) -> Self {
         let site = Self {
             name: planned.name.clone(),
             root: Root::new(folder.join(&planned.root)),
@@ -55,6 +57,10 @@ impl Site {
                 .clone()
                 .map(|path| path.into_os_string().into_vec()),
             cache: planned.cache.clone(),
+            codings: match compress.sites {
+                true => compress.codings.clone(),
+                false => Vec::new(),
+            },
         };
         let path = site.root.path();
         if !path.is_dir() {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use polity_core::Rng;
-use polity_http::head::list;
+use polity_http::head::{Version, list};
 use polity_http::{Answer, RequestHead};
 
 use super::condition::Conditions;
-use super::encoding::Accepted;
 use super::path::Place;
+use crate::compression::Accepted;
 use crate::exchange::HSTS;
 use crate::problem::{Cause, Reached};
 use crate::treatment::Treated;
@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(super) conditions: Conditions,
     pub(super) accepted: Accepted,
     wants_html: bool,
+    /// Whether it can be sent what has no length.
+    pub(super) takes_chunks: bool,
     /// What parts of an answer are told apart by: nothing that was there before knows of it.
     pub(super) boundary: u128,
     pub(super) request_id: Option<String>,
@@ -70,6 +72,7 @@ impl Asked {
             conditions: Conditions::of(head),
             accepted: Accepted::of(head),
             wants_html: accepts.any(|it| it.starts_with(b"text/html")),
+            takes_chunks: head.version == Version::Http11,
             boundary: 0,
             request_id: None,
             treated,

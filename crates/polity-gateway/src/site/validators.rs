@@ -54,6 +54,14 @@ impl Validators {
         opaque(tag) == opaque(self.tag.as_bytes())
     }
 
+    /// For a representation that is made anew each time: alike to a reader, not byte by byte.
+    pub(super) fn weaken(&mut self) {
+        if !self.tag.starts_with("W/") {
+            self.tag.insert_str(0, "W/");
+        }
+        self.is_settled = false;
+    }
+
     /// Appends both.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let date = http_date(self.modified);

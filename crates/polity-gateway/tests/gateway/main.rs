@@ -8,6 +8,7 @@ mod bulkheads;
 mod calls;
 mod changes;
 mod client_certificates;
+mod compression;
 mod cors;
 mod deadlines;
 mod errors;

@@ -60,16 +60,16 @@ pub(crate) fn write_answer(
     connection: Option<&str>,
     out: &mut Vec<u8>,
 ) {
-    write_head(answer, answer.body.len() as u64, connection, out);
+    write_head(answer, Some(answer.body.len() as u64), connection, out);
     if part == Part::Whole {
         out.extend_from_slice(&answer.body);
     }
 }
 
-/// Appends the head of an answer whose body has so many bytes.
+/// Appends the head of an answer whose body has so many bytes; none where it is sent in chunks.
 pub(crate) fn write_head(
     answer: &Answer,
-    length: u64,
+    length: Option<u64>,
     connection: Option<&str>,
     out: &mut Vec<u8>,
 ) {
@@ -82,9 +82,14 @@ pub(crate) fn write_head(
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&answer.fields);
     if answer.status != 204 && answer.status != 304 {
-        out.extend_from_slice(b"content-length: ");
-        write_number(out, length);
-        out.extend_from_slice(b"\r\n");
+        match length {
+            Some(length) => {
+                out.extend_from_slice(b"content-length: ");
+                write_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
     }
     if let Some(option) = connection {
         out.extend_from_slice(b"connection: ");

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod drain;
+mod encode;
 mod file;
 mod finish;
 mod forward;
@@ -174,7 +175,10 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             return Ok(Box::pin(self.upgraded(upstream)).await);
         }
         let mut transfer = Transfer::new(head.from, head.to);
-        match self.forward(&mut upstream, &mut transfer).await {
+        match match head.encoded {
+            false => self.forward(&mut upstream, &mut transfer).await,
+            true => Box::pin(self.encode(&mut upstream, head.from)).await,
+        } {
             Ok(()) => {
                 self.finish_request(&mut upstream, &head).await;
                 if head.reusable

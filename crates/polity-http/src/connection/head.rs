@@ -28,6 +28,8 @@ pub(super) struct AnswerHead {
     pub(super) takes_rest: bool,
     /// Whether the client's can.
     pub(super) keeps_alive: bool,
+    /// Whether the body is encoded on its way.
+    pub(super) encoded: bool,
 }
 
 /// What has come so far while an answer is awaited.
@@ -196,7 +198,10 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 
     fn write_head(&mut self, head: &ResponseHead<'_>, from: Framing) -> AnswerHead {
         let Traits { version, asks, .. } = self.traits;
+        // Where chunks cannot be sent, only the connection's end would tell that of the encoded body.
+        let encoded = version == Version::Http11 && self.exchange.encodes(head);
         let to = match (from, version) {
+            (Framing::Length(_), Version::Http11) if encoded => Framing::Chunked,
             (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
             (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,
             (known, _) => known,
@@ -213,7 +218,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         let framing = match (from, head.declared_length()) {
             // RFC 9110, section 8.6: a 204 has no length to tell.
             (Framing::None, Some(length))
-                if head.status != 204 && (asks == Asks::Head || head.status == 304) =>
+                if head.status != 204 && !encoded && (asks == Asks::Head || head.status == 304) =>
             {
                 AnswerFraming::Told(length)
             }
@@ -237,6 +242,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             reusable,
             takes_rest,
             keeps_alive,
+            encoded: encoded && from != Framing::None,
         }
     }
 }

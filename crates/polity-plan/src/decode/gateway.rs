@@ -8,8 +8,8 @@ use crate::decode::{Fields, route};
 use crate::draft::{At, DraftEntry};
 use crate::origin::parse_redirect;
 use crate::plan::{
-    Acme, CertificateFiles, ClientCertificates, ExternalAccount, Gateway, Hsts, Limits,
-    ListenAddress, Redirect, Timeouts, Tls,
+    Acme, CertificateFiles, ClientCertificates, Coding, Compression, ExternalAccount, Gateway,
+    Hsts, Limits, ListenAddress, Redirect, Timeouts, Tls,
 };
 use crate::tree::Node;
 
@@ -40,6 +40,7 @@ pub(super) fn gateway(fields: Fields<'_>, redirects: &[At<Redirect>]) -> Gateway
         hsts: hsts(fields),
         trusted_proxies: fields.parse_list("trusted_proxies", |t| parse_network(t).ok()),
         zone: fields.text("zone").map(str::to_owned),
+        compress: compress(fields, default.compress),
         limits: limits(fields.table("limits"), default.limits),
         timeouts: timeouts(fields.table("timeouts"), default.timeouts),
         redirects: redirects.iter().map(|at| at.value.clone()).collect(),
@@ -121,6 +122,24 @@ fn hsts(fields: Fields<'_>) -> Option<Hsts> {
         subdomains: table.is_true("subdomains"),
         preload: table.is_true("preload"),
     })
+}
+
+fn compress(fields: Fields<'_>, default: Compression) -> Compression {
+    let named = |text: &str| Coding::ALL.into_iter().find(|it| it.name() == text);
+    let codings = fields.parse_list("compress", named);
+    match (fields.boolean("compress"), codings.is_empty()) {
+        (None, true) => default,
+        (None, false) => Compression {
+            services: true,
+            sites: true,
+            codings,
+        },
+        (Some(is_on), _) => Compression {
+            services: is_on,
+            sites: is_on,
+            ..default
+        },
+    }
 }
 
 fn tls(fields: Fields<'_>) -> Option<Tls> {

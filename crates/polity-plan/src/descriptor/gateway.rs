@@ -45,6 +45,14 @@ pub(crate) static GATEWAY: Table = Table {
             "Where it is: instances of this zone come first while enough of them are well.",
         ),
         Key::new(
+            "compress",
+            Shape::Either(&[
+                Shape::Boolean,
+                Shape::NonEmptyList(&Shape::Choice(&[now("zstd"), now("br"), now("gzip")])),
+            ]),
+            "Whether text and the like is compressed on its way to clients that take it, or by what. Without it, files of sites are, and answers of services are not.",
+        ),
+        Key::new(
             "limits",
             Shape::Table(&LIMITS),
             "What clients may ask of it.",

@@ -30,6 +30,8 @@ pub struct Gateway {
     pub trusted_proxies: Vec<Network>,
     /// The zone it is in; none where nobody has said.
     pub zone: Option<String>,
+    /// What is compressed on its way.
+    pub compress: Compression,
     /// What clients may ask of it.
     pub limits: Limits,
     /// How long it waits.
@@ -114,6 +116,54 @@ pub struct Hsts {
     pub subdomains: bool,
     /// Whether browsers' makers may put the host into their own lists.
     pub preload: bool,
+}
+
+/// `gateway.compress`: what is compressed on its way to clients that take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compression {
+    /// Whether answers of services are.
+    pub services: bool,
+    /// Whether files of sites are.
+    pub sites: bool,
+    /// By what.
+    pub codings: Vec<Coding>,
+}
+
+/// A way to compress content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 8878.
+    Zstd,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Coding {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    /// As HTTP names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+/// Of services nothing: who can make a client ask, and knows of a secret in the answers, can guess it by their length
+/// (BREACH). Files are known to whoever may read them.
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            services: false,
+            sites: true,
+            codings: Coding::ALL.to_vec(),
+        }
+    }
 }
 
 /// `[gateway.limits]`; none for no limit.
@@ -213,6 +263,7 @@ impl Default for Gateway {
             hsts: None,
             trusted_proxies: Vec::new(),
             zone: None,
+            compress: Compression::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             redirects: Vec::new(),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use polity_core::ByteSize;
-use polity_plan::{Acme, Allowed, Cors, Hsts, Limits, OriginPattern, Route, Tls};
+use polity_plan::{
+    Acme, Allowed, Coding, Compression, Cors, Hsts, Limits, OriginPattern, Route, Tls,
+};
 use polity_route::Rewrite;
 
 use crate::{check_run, codes, plan, shown};
@@ -552,4 +554,27 @@ fn clients_may_have_to_show_certificates() {
         "[gateway]\ntls = \"local\"\nclient_certificates = {}",
         &["P0105"],
     );
+}
+
+#[test]
+fn what_is_compressed_is_said_by_yes_or_no_or_by_what() {
+    let planned = |line: &str| {
+        plan(&format!("[gateway]\n{line}\n{SERVICE}"))
+            .gateway
+            .compress
+    };
+    assert_eq!(planned(""), Compression::default());
+    let of = |services, sites, codings: &[Coding]| Compression {
+        services,
+        sites,
+        codings: codings.to_vec(),
+    };
+    assert_eq!(planned(""), of(false, true, &Coding::ALL));
+    assert_eq!(planned("compress = true"), of(true, true, &Coding::ALL));
+    assert_eq!(planned("compress = false"), of(false, false, &Coding::ALL));
+    let chosen = planned("compress = [\"gzip\", \"zstd\"]");
+    assert_eq!(chosen, of(true, true, &[Coding::Gzip, Coding::Zstd]));
+    gateway("[gateway]\ncompress = [\"deflate\"]", &["P0106"]);
+    gateway("[gateway]\ncompress = []", &["P0106"]);
+    gateway("[gateway]\ncompress = \"gzip\"", &["P0104"]);
 }

@@ -52,6 +52,8 @@ fn three_lines_serve_a_folder_over_https() {
             curl(&system, "/sub/large.txt", &[version]) == large,
             "{version}"
         );
+        let packed = curl(&system, "/sub/large.txt", &[version, "--compressed"]);
+        assert!(packed == large, "{version}");
         let part = curl(
             &system,
             "/sub/large.txt",

@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, timeout};
 
+use super::encode::write_chunk;
 use super::{Exchanging, connection_option};
+use crate::body::write_last_chunk;
 use crate::buffer::Output;
 use crate::connection::After;
 use crate::connection::answer::write_head;
 use crate::file::{Fetching, FileBody, Piece};
 use crate::head::request::Asks;
-use crate::limits::{BUFFER, FILE_TURN, MIN_SENT_FILE};
+use crate::limits::{BUFFER, ENCODE_TURN, FILE_TURN, MIN_SENT_FILE};
 use crate::policy::{Exchange, Fault, Found, Next, Policy, Replay};
 use crate::stream::{Dial, Stream, poll_write_from};
 
@@ -24,10 +26,13 @@ struct Sending {
     fetching: Option<Fetching>,
     /// It is read here, as it cannot be sent from where it is.
     is_copied: bool,
-    /// Bytes of body that have been taken from the file.
+    /// Bytes of body that have been sent or are in the output.
     taken: u64,
-    /// The same when the connection's turn began.
-    since_turn: u64,
+    /// Bytes that were worked on since the connection's turn began.
+    worked: u64,
+    /// What was read to be encoded, and what came of it.
+    raw: Vec<u8>,
+    made: Vec<u8>,
 }
 
 impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
@@ -51,7 +56,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         let option = connection_option(keeps_alive, self.traits.version);
         write_head(
             &found.answer,
-            body.length(),
+            body.encoder.is_none().then(|| body.length()),
             option,
             self.to_client.buffer(),
         );
@@ -92,11 +97,13 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             fetching: None,
             is_copied: false,
             taken: 0,
-            since_turn: 0,
+            worked: 0,
+            raw: Vec::new(),
+            made: Vec::new(),
         };
         let mut armed = None;
         poll_fn(|context| {
-            sending.since_turn = sending.taken;
+            sending.worked = 0;
             let sent = self.poll_send_file(context, &mut sending);
             let unwritten = self.to_client.pending().len() as u64;
             self.exchange.answer_bytes = sending.taken;
@@ -138,7 +145,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
         sending: &mut Sending,
     ) -> Poll<Result<(), Fault>> {
         loop {
-            if sending.taken - sending.since_turn >= FILE_TURN {
+            if sending.worked >= sending.turn() {
                 // Others have waited for their turn meanwhile.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -146,6 +153,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             let client = &mut self.connection.stream;
             let mut waits = false;
             while !waits
+                && sending.worked < sending.turn()
                 && self.to_client.pending().len() < BUFFER
                 && !sending.is_to_be_sent(client)
             {
@@ -165,7 +173,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             if waits {
                 return Poll::Pending;
             }
-            if sending.body.pieces.is_empty() {
+            if sending.is_done() {
                 return Poll::Ready(Ok(()));
             }
             if sending.is_to_be_sent(client) {
@@ -176,12 +184,26 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 }
 
 impl Sending {
+    /// Bytes after which others have their turn.
+    fn turn(&self) -> u64 {
+        match self.body.encoder {
+            Some(_) => ENCODE_TURN as u64,
+            None => FILE_TURN,
+        }
+    }
+
+    /// Whether all of it is in the output or beyond.
+    fn is_done(&self) -> bool {
+        self.body.pieces.is_empty() && self.body.encoder.is_none()
+    }
+
     /// Whether the next piece is worth sending from where it is.
     fn is_to_be_sent<S: Stream>(&self, client: &S) -> bool {
         match self.body.pieces.front() {
             Some(Piece::Range(range)) => {
                 let length = range.end.saturating_sub(range.start);
-                length >= MIN_SENT_FILE && client.takes_files() && !self.is_copied
+                let as_it_is = !self.is_copied && self.body.encoder.is_none();
+                length >= MIN_SENT_FILE && as_it_is && client.takes_files()
             }
             _ => false,
         }
@@ -194,17 +216,23 @@ impl Sending {
         output: &mut Output,
     ) -> Poll<Result<bool, Fault>> {
         let range = match self.body.pieces.front() {
-            None => return Poll::Ready(Ok(false)),
+            None => return Poll::Ready(self.finish(output)),
             Some(Piece::Bytes(bytes)) => {
                 output.buffer().extend_from_slice(bytes);
                 self.taken += bytes.len() as u64;
+                self.worked += bytes.len() as u64;
                 self.body.pieces.pop_front();
                 return Poll::Ready(Ok(true));
             }
             Some(Piece::Range(range)) => range.clone(),
         };
         let left = range.end.saturating_sub(range.start);
-        let room = output.room().min(BUFFER);
+        let room = match self.body.encoder {
+            // What comes of it may be a little more.
+            Some(_) if output.room() < 2 * ENCODE_TURN => 0,
+            Some(_) => ENCODE_TURN,
+            None => output.room().min(BUFFER),
+        };
         let count = usize::try_from(left).map_or(room, |left| left.min(room));
         if left == 0 {
             self.body.pieces.pop_front();
@@ -217,10 +245,10 @@ impl Sending {
         let read = match &mut self.fetching {
             Some(_) => {
                 let bytes = ready!(self.poll_fetched(context))?;
-                output.buffer().extend_from_slice(&bytes);
+                self.target(output).extend_from_slice(&bytes);
                 bytes.len()
             }
-            None => match self.body.read_now(range.start, count, output.buffer()) {
+            None => match self.read_now(range.start, count, output) {
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.fetching = Some(self.body.fetch(range.start, count));
@@ -229,7 +257,57 @@ impl Sending {
                 Err(_) => return Poll::Ready(Err(Fault::Broke)),
             },
         };
-        Poll::Ready(self.advance(read).map(|()| true))
+        self.advance(read)?;
+        Poll::Ready(self.encode(output).map(|()| true))
+    }
+
+    fn target<'o>(&'o mut self, output: &'o mut Output) -> &'o mut Vec<u8> {
+        match self.body.encoder {
+            Some(_) => &mut self.raw,
+            None => output.buffer(),
+        }
+    }
+
+    fn read_now(
+        &mut self,
+        offset: u64,
+        count: usize,
+        output: &mut Output,
+    ) -> std::io::Result<usize> {
+        match self.body.encoder {
+            Some(_) => self.body.read_now(offset, count, &mut self.raw),
+            None => self.body.read_now(offset, count, output.buffer()),
+        }
+    }
+
+    /// Appends what comes of what was read, where it is encoded.
+    fn encode(&mut self, output: &mut Output) -> Result<(), Fault> {
+        let Some(encoder) = &mut self.body.encoder else {
+            return Ok(());
+        };
+        let encoded = encoder.encode(&self.raw, &mut self.made);
+        encoded.map_err(|_| Fault::Broke)?;
+        self.raw.clear();
+        self.frame(output);
+        Ok(())
+    }
+
+    /// Appends the end of what is encoded. False where there is nothing more to append.
+    fn finish(&mut self, output: &mut Output) -> Result<bool, Fault> {
+        let Some(mut encoder) = self.body.encoder.take() else {
+            return Ok(false);
+        };
+        let finished = encoder.finish(&mut self.made);
+        finished.map_err(|_| Fault::Broke)?;
+        self.frame(output);
+        write_last_chunk(output.buffer(), &[], |_| true);
+        Ok(true)
+    }
+
+    fn frame(&mut self, output: &mut Output) {
+        write_chunk(&self.made, output.buffer());
+        self.taken += self.made.len() as u64;
+        self.made.clear();
     }
 
     /// Sends some of the next piece, which is a range.
@@ -294,7 +372,10 @@ impl Sending {
             return Err(Fault::Broke);
         }
         range.start += count as u64;
-        self.taken += count as u64;
+        self.worked += count as u64;
+        if self.body.encoder.is_none() {
+            self.taken += count as u64;
+        }
         if range.is_empty() {
             self.body.pieces.pop_front();
         }

@@ -2,41 +2,29 @@
 
 use polity_http::RequestHead;
 use polity_http::head::list;
+use polity_plan::Coding;
 
-/// A way to compress content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Coding {
-    Zstd,
-    Brotli,
-    Gzip,
-}
+/// All there are.
+const CODINGS: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
-/// In the order in which they are preferred where a client has no preference.
-pub(crate) const CODINGS: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+/// For what was compressed beforehand: the smallest first.
+pub(crate) const SMALLEST: [Coding; 3] = CODINGS;
 
-impl Coding {
-    /// As fields name it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Zstd => "zstd",
-            Self::Brotli => "br",
-            Self::Gzip => "gzip",
-        }
-    }
+/// For what is compressed on its way: the cheapest for what it saves first.
+pub(crate) const CHEAPEST: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
-    /// What the name of a file ends with that is compressed so.
-    pub(crate) fn extension(self) -> &'static str {
-        match self {
-            Self::Zstd => ".zst",
-            Self::Brotli => ".br",
-            Self::Gzip => ".gz",
-        }
+/// What the name of a file ends with that is compressed so.
+pub(crate) fn extension(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Zstd => ".zst",
+        Coding::Brotli => ".br",
+        Coding::Gzip => ".gz",
     }
 }
 
-/// The codings that a client takes, the best first.
+/// How much a client likes each of [`CODINGS`], in thousandths: 0 for one that it does not take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Accepted([Option<Coding>; CODINGS.len()]);
+pub(crate) struct Accepted([u16; CODINGS.len()]);
 
 impl Accepted {
     /// Those of a request. One that says nothing takes none: what it makes of them is not known.
@@ -53,7 +41,7 @@ impl Accepted {
     }
 
     fn among<'v>(members: impl Iterator<Item = &'v [u8]>) -> Self {
-        // In thousandths; none where nothing was said.
+        // None where nothing was said.
         let mut weights: [Option<u16>; CODINGS.len()] = [None; CODINGS.len()];
         let mut any = None;
         let mut identity = None;
@@ -75,22 +63,25 @@ impl Accepted {
                 None => {}
             }
         }
-        let least = identity.unwrap_or(1);
-        let mut accepted: Vec<(u16, Coding)> = CODINGS
-            .into_iter()
-            .zip(weights)
-            .filter_map(|(coding, weight)| Some((weight.or(any)?, coding)))
-            .filter(|(weight, _)| *weight > 0 && *weight >= least)
-            .collect();
-        // Stable: what is wanted as much stays in our order.
-        accepted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-        let mut best = accepted.into_iter().map(|(_, coding)| coding);
-        Self(std::array::from_fn(|_| best.next()))
+        let least = identity.unwrap_or(0);
+        Self(weights.map(|weight| {
+            let weight = weight.or(any).unwrap_or(0);
+            if weight >= least { weight } else { 0 }
+        }))
     }
 
-    /// The best first.
-    pub(crate) fn iter(self) -> impl Iterator<Item = Coding> {
-        self.0.into_iter().flatten()
+    /// The best first; of those that are liked as much, in this order.
+    pub(crate) fn in_order(self, order: [Coding; CODINGS.len()]) -> impl Iterator<Item = Coding> {
+        let mut accepted = order.map(|coding| (self.weight(coding), coding));
+        // Stable.
+        accepted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+        let accepted = accepted.into_iter().filter(|(weight, _)| *weight > 0);
+        accepted.map(|(_, coding)| coding)
+    }
+
+    fn weight(self, coding: Coding) -> u16 {
+        let known = CODINGS.iter().position(|known| *known == coding);
+        known.map_or(0, |place| self.0[place])
     }
 }
 
@@ -118,7 +109,8 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: &[Coding]) {
-        let accepted: Vec<_> = Accepted::among(list(value.as_bytes())).iter().collect();
+        let accepted = Accepted::among(list(value.as_bytes()));
+        let accepted: Vec<_> = accepted.in_order(SMALLEST).collect();
         assert_eq!(accepted, expected, "{value}");
     }
 
@@ -133,6 +125,9 @@ mod tests {
         check("*;q=0.1, gzip", &[Gzip, Brotli, Zstd]);
         check("x-gzip", &[Gzip]);
         check("br;q=0.001", &[Brotli]);
+        let accepted = Accepted::among(list(b"gzip, br, zstd"));
+        let cheapest: Vec<_> = accepted.in_order(CHEAPEST).collect();
+        assert_eq!(cheapest, [Zstd, Brotli, Gzip]);
     }
 
     #[test]
