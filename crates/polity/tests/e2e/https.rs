@@ -18,7 +18,7 @@ impl Site {
     fn start() -> Self {
         let origin = scripts().join("origin.js");
         let plan = format!(
-            "[gateway]\nlisten = \"127.0.0.1:0\"\ntls = \"local\"\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\ntls = \"local\"\nlimits = {{ queue_delay = false }}\n\
              [console]\nlisten = \"127.0.0.1:0\"\n\
              [service.origin]\nrun = \"node {}\"\nroute = \"/\"\n",
             origin.display()
