@@ -141,7 +141,7 @@ impl From<&Events> for PlannedEvents {
 impl From<&Service> for PlannedService {
     fn from(service: &Service) -> Self {
         let scheme = match service.protocol {
-            Protocol::Http => "http",
+            Protocol::Http | Protocol::Http2 | Protocol::Auto => "http",
             Protocol::Tcp => "tcp",
         };
         let urls = match &service.origin {
@@ -184,7 +184,7 @@ impl From<&Program> for PlannedProgram {
                 Port::Auto | Port::None => None,
             },
             listens: program.port != Port::None,
-            health: program.health.path.clone(),
+            health: program.health.asks.shown(),
             database: program.database.as_ref().map(|database| match database {
                 Database::Sqlite => "sqlite".to_owned(),
                 Database::Url(url) => without_password(url),

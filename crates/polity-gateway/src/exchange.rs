@@ -3,6 +3,7 @@
 mod affinity;
 mod attempts;
 mod begin;
+mod calls;
 mod endings;
 mod hedging;
 mod loser;
@@ -26,13 +27,14 @@ use polity_resilience::Backoff;
 use polity_resilience::outlier::Ending as Ended;
 
 use self::attempts::Nowhere;
-use self::endings::{answered_with, ended};
+use self::endings::ended;
 use self::hedging::Hedge;
 pub(crate) use self::security::{HSTS, line as hsts_line};
 use crate::compression::Compression;
 use crate::destination::Destination;
 use crate::failures::Permits;
 use crate::fields::{self, Added, Trust};
+use crate::grpc::Call;
 use crate::instance::Instance;
 use crate::load_report;
 use crate::overload::Admission;
@@ -91,6 +93,8 @@ pub(crate) struct Exchange {
     /// From the last attempt to the first byte of its answer.
     upstream_time: Option<Duration>,
     reason: Option<&'static str>,
+    /// Where it is a call of gRPC, to what may know that.
+    call: Option<Box<Call>>,
 }
 
 /// An answer that is not forwarded.
@@ -187,6 +191,7 @@ impl polity_http::Exchange for Exchange {
         Ok(Target {
             address,
             reuse: self.reuse(),
+            speaks: self.speaks(),
         })
     }
 
@@ -202,6 +207,7 @@ impl polity_http::Exchange for Exchange {
 
     fn keeps(&self, name: &str) -> bool {
         fields::is_kept(name, self.trust)
+            && !self.rewrites(name)
             && self.treated().is_none_or(|treated| treated.keeps(name))
     }
 
@@ -229,6 +235,7 @@ impl polity_http::Exchange for Exchange {
             remaining: self.remaining(attempted),
         };
         fields::write(head, &added, out);
+        self.write_time_left(attempted, out);
         if let Some(treated) = self.treated() {
             treated.write_fields(out);
         }
@@ -256,6 +263,14 @@ impl polity_http::Exchange for Exchange {
 
     fn time_to_attempt(&self) -> Option<Duration> {
         self.service()?.policy.retry.per_try_timeout
+    }
+
+    fn ends_by(&self) -> Option<Instant> {
+        self.call.as_ref()?.due
+    }
+
+    fn may_fall_silent(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.is_dialogue())
     }
 
     fn time_to_hedge(&mut self) -> Option<Duration> {
@@ -286,6 +301,9 @@ impl polity_http::Exchange for Exchange {
     fn failed(&mut self, fault: &Fault, replay: Replay) -> Next {
         let cause = Cause::of(fault);
         self.upstream_time = None;
+        if let Some(call) = &mut self.call {
+            call.status = None;
+        }
         self.was_sent |= replay != Replay::NotSent;
         self.lose_second(fault);
         let unwanted = self.unwanted.take();
@@ -295,7 +313,7 @@ impl polity_http::Exchange for Exchange {
             None => self.retry(fault, replay),
         };
         let ended = match fault {
-            Fault::Stale if pause.is_some() => None,
+            Fault::Stale | Fault::Refused if pause.is_some() => None,
             _ => ended(fault, unwanted.as_ref()),
         };
         if let Some(place) = &place {
@@ -325,7 +343,9 @@ impl polity_http::Exchange for Exchange {
             admission.answered(at);
         }
         self.hear(head, at);
-        self.report(None, Some(answered_with(head.status)), at);
+        if self.is_answered_by(head) {
+            self.report(None, Some(self.answered_with(head.status)), at);
+        }
         if head.status >= 500 {
             // A session with an instance that is not well would keep the client there.
             self.session = None;
@@ -343,6 +363,12 @@ impl polity_http::Exchange for Exchange {
             && !self.is_said_here(name)
             && treated.is_none_or(|treated| treated.keeps_of_answer(name))
             && compression.is_none_or(|compression| compression.keeps(name))
+    }
+
+    fn trailer(&mut self, name: &str, value: &[u8]) {
+        if let Some(call) = &mut self.call {
+            call.note(name, value);
+        }
     }
 
     fn write_fields_of_answer(&self, out: &mut Vec<u8>) {
@@ -370,7 +396,7 @@ impl polity_http::Exchange for Exchange {
         let took = outcome.ended.saturating_duration_since(self.arrived);
         let broken = self.was_broken(outcome);
         let ended = match outcome.status {
-            Some(status) if status >= 500 => Ended::Error,
+            Some(status) if status >= 500 || self.has_failed() => Ended::Error,
             Some(_) if broken && self.was_cut_short(outcome) => Ended::NoAnswer,
             Some(_) => Ended::Success,
             // No answer is a failure, unless nobody waited for one.
@@ -384,6 +410,9 @@ impl polity_http::Exchange for Exchange {
         let place = self.current.take();
         if let Some(place) = &place {
             self.note(place, ended, outcome.ended);
+            // What a call came to is known only now.
+            let told = self.call.is_some() && outcome.status.is_some();
+            self.report(Some(place), told.then_some(ended), outcome.ended);
             if broken || outcome.status.is_some() || self.is_tunnel() {
                 self.judge(place, ended, outcome.ended);
             }

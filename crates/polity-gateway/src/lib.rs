@@ -19,6 +19,7 @@ mod exchange;
 mod failures;
 mod fields;
 mod gateway;
+mod grpc;
 mod handle;
 mod headers;
 mod instance;

@@ -104,7 +104,7 @@ impl Bounds {
         room: Option<Room>,
     ) -> Self {
         // What passes through a tunnel has no latency that could be seen.
-        let measured = service.protocol == polity_plan::Protocol::Http;
+        let measured = service.protocol.is_http();
         let delay = gateway.queue_delay.filter(|_| measured);
         Self {
             // Without a limit of its own it is the connections that are shared.

@@ -97,7 +97,7 @@ impl Policy for GatewayPolicy {
         });
         match protocol {
             Some(polity_plan::Protocol::Tcp) => Protocol::Tcp,
-            Some(polity_plan::Protocol::Http) | None => Protocol::Http,
+            _ => Protocol::Http,
         }
     }
 

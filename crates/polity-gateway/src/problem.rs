@@ -120,12 +120,13 @@ impl Cause {
             Fault::Connect(_) | Fault::ConnectTimeout => Self::ConnectFailed,
             Fault::Exhausted => Self::Exhausted,
             Fault::Unwanted
+            | Fault::Refused
             | Fault::Stale
             | Fault::Broke
             | Fault::Idle
             | Fault::CutOff
             | Fault::Panicked => Self::AnswerBroke,
-            Fault::Answer(_) => Self::MalformedAnswer,
+            Fault::Answer(_) | Fault::NotHttp2 => Self::MalformedAnswer,
             Fault::AttemptDeadline => Self::TryDeadline,
             Fault::Deadline => Self::Deadline,
         }

@@ -36,6 +36,6 @@ pub use limits::{Limits, Timeouts};
 pub use local::Local;
 pub use policy::{
     Abandoned, Answer, Exchange, Fault, Found, Here, Next, Outcome, Peer, Policy, Protocol, Racer,
-    Replay, Reuse, Scheme, Target,
+    Replay, Reuse, Scheme, Speaks, Target,
 };
 pub use server::{ListenerId, Server};

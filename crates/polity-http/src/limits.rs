@@ -32,6 +32,17 @@ pub const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 /// its connection is ended: each costs an instance work (CVE-2023-44487).
 pub const HTTP2_UNANSWERED_RESETS: usize = 256;
 
+/// Streams that one connection of HTTP/2 to an instance carries at once, where the instance allows as many;
+/// for more there is another. What servers of gRPC allow.
+pub const HTTP2_UPSTREAM_STREAMS: u32 = 100;
+
+/// Connections of HTTP/2 to one place that a thread keeps; beyond, requests wait for their turn on one.
+pub const HTTP2_MAX_UPSTREAM: usize = 32;
+
+/// For how long nothing has come on a connection of HTTP/2, while a request waited until it was given up, for
+/// it to be given no more.
+pub const HTTP2_SILENCE: Duration = Duration::from_secs(5);
+
 /// The most members of a head's `connection` fields: each is looked for among all fields.
 pub const MAX_CONNECTION_OPTIONS: usize = 32;
 

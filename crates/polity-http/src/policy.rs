@@ -140,6 +140,17 @@ pub trait Exchange: 'static {
         None
     }
 
+    /// When all of it must be over, the answer's last byte included; `None` for never.
+    fn ends_by(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Whether the client may fall silent in the middle of its request, as in a dialogue that the service
+    /// has not said anything in yet.
+    fn may_fall_silent(&self) -> bool {
+        false
+    }
+
     /// How long to wait for an answer to the attempt that [`Exchange::next`] has named before the
     /// same is asked [of another instance too](Exchange::hedge); `None` for not at all. Asked once for
     /// each attempt, and only of requests that have no body and ask for no other protocol.
@@ -187,6 +198,9 @@ pub trait Exchange: 'static {
     /// Whether a field of this name in an origin's answer is passed on. Hop-by-hop fields never are.
     fn keeps_of_answer(&self, name: &str) -> bool;
 
+    /// A field has come after the body of an answer that was forwarded.
+    fn trailer(&mut self, _name: &str, _value: &[u8]) {}
+
     /// Appends further fields to an origin's final answer, each a line with its end.
     fn write_fields_of_answer(&self, _out: &mut Vec<u8>) {}
 
@@ -226,6 +240,18 @@ pub struct Target {
     pub address: SocketAddr,
     /// Whether an idle connection will do.
     pub reuse: Reuse,
+    /// What is spoken there.
+    pub speaks: Speaks,
+}
+
+/// What is spoken to an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1: one request at a time on a connection.
+    #[default]
+    Http1,
+    /// HTTP/2 from the first byte on (RFC 9113, section 3.3): requests share connections.
+    Http2,
 }
 
 /// One of two attempts that are made at once.
@@ -283,6 +309,14 @@ pub enum Fault {
     /// most likely closed before the request came.
     #[error("a reused connection was closed")]
     Stale,
+    /// What has answered to HTTP/2 is not HTTP/2.
+    #[error(
+        "it does not speak HTTP/2; if it speaks HTTP/1.1, the service's `protocol` is to say so"
+    )]
+    NotHttp2,
+    /// The instance has refused the request and done nothing with it (RFC 9113, section 8.7).
+    #[error("the instance refused the request before it had looked at it")]
+    Refused,
     /// The connection to the instance ended before the answer did.
     #[error("the connection broke before the answer was complete")]
     Broke,
@@ -324,6 +358,8 @@ impl Fault {
             | Self::Panicked => false,
             Self::Connect(_)
             | Self::ConnectTimeout
+            | Self::NotHttp2
+            | Self::Refused
             | Self::Stale
             | Self::Broke
             | Self::Answer(_)

@@ -59,6 +59,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// reads like one that is whole.
     fn watch(&self) -> Watch;
 
+    /// Has the system find out, now and then, whether the other side is still there: where it is not, reading
+    /// fails.
+    fn probe(&self) {}
+
     /// What is spoken over it, as far as something has come.
     fn scheme(&self) -> Scheme {
         Scheme::Http
@@ -175,9 +179,7 @@ impl Stream for TcpStream {
     }
 
     fn watch(&self) -> Watch {
-        let probes = crate::socket::probes(PROBE_INTERVAL);
-        // Where the system refuses these, the answer's deadline and what is written have to tell.
-        let _ = socket2::SockRef::from(self).set_tcp_keepalive(&probes);
+        self.probe();
         // A second registration, as that of `self` tells nothing more once reading has ended.
         let watched = self.as_fd().try_clone_to_owned();
         let watched = watched.and_then(|socket| TcpStream::from_std(socket.into()));
@@ -187,6 +189,12 @@ impl Stream for TcpStream {
                 Err(_) => std::future::pending().await,
             }
         })
+    }
+
+    fn probe(&self) {
+        let probes = crate::socket::probes(PROBE_INTERVAL);
+        // Where the system refuses these, the answer's deadline and what is written have to tell.
+        let _ = socket2::SockRef::from(self).set_tcp_keepalive(&probes);
     }
 
     fn reset_on_close(&self) {

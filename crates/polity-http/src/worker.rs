@@ -13,7 +13,7 @@ use crate::limits::{Limits, MAX_HEAD, MAX_HEADERS, Timeouts};
 use crate::peers::Peers;
 use crate::policy::Policy;
 use crate::stream::Dial;
-use crate::upstream::Pool;
+use crate::upstream::{Http2Pool, Pool};
 
 /// What the connections of one thread share.
 pub(crate) struct Worker<P: Policy, D: Dial> {
@@ -25,6 +25,8 @@ pub(crate) struct Worker<P: Policy, D: Dial> {
     pub(crate) peers: Arc<Peers>,
     pub(crate) buffers: BufferPool,
     pub(crate) upstreams: Pool<D::Stream>,
+    /// Those that requests share.
+    pub(crate) shared: Http2Pool,
     /// Of one listener: clients that take all of theirs leave the calls between services room.
     max_connections: usize,
     /// When the connection that has its turn was woken: what it does then takes no time to speak of,
@@ -52,6 +54,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             peers: Arc::default(),
             buffers: BufferPool::default(),
             upstreams: Pool::new(timeouts.upstream_idle),
+            shared: Http2Pool::default(),
             max_connections,
             now: Cell::new(Instant::now()),
             abandoned: Cell::new(0),
@@ -114,6 +117,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
         let now = Instant::now().into_std();
         self.ticks.set(self.ticks.get().wrapping_add(1));
         self.upstreams.sweep(now);
+        self.shared.sweep(now, self.timeouts().upstream_idle);
         self.buffers.trim();
         self.peers.report(now);
         // Who has waited for a head may by now have waited for long enough.

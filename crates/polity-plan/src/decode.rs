@@ -82,6 +82,8 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
     let failures = resilience::places(fields);
     let protocol = match (fields.text("protocol"), urls.first()) {
         (Some("tcp"), _) => Protocol::Tcp,
+        (Some("http2"), _) => Protocol::Http2,
+        (Some("auto"), _) => Protocol::Auto,
         (None, Some(url)) => url.protocol,
         _ => Protocol::Http,
     };

@@ -41,10 +41,10 @@ pub use plan::{
     Acme, Allowed, Balance, BalancePolicy, Broker, CertificateFiles, CircuitBreakers, Cleanup,
     ClientCertificates, Coding, Command, Compression, ConsistentHash, Console, Cors, Database,
     Durability, EmbeddedBroker, Events, ExternalAccount, Gateway, HashAlgorithm, HashBy,
-    HeaderRules, HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress, MAX_PARTITIONS,
-    MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port, Prequal, Program,
-    Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site, Sticky, Task, Timeouts,
-    Tls, Topic, Upstream,
+    HeaderRules, HealthAsks, HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress,
+    MAX_PARTITIONS, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
+    Prequal, Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site,
+    Sticky, Task, Timeouts, Tls, Topic, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

@@ -181,12 +181,37 @@ pub enum Port {
 /// How an instance is known to be ready, and to stay so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// GET this path, expect 2xx; none for a TCP connect.
-    pub path: Option<String>,
+    /// What it is asked.
+    pub asks: HealthAsks,
     /// From one check to the next, once ready.
     pub interval: Duration,
     /// One check, at most.
     pub timeout: Duration,
+}
+
+/// What an instance is asked to know whether it is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthAsks {
+    /// Nothing: that it takes a TCP connection is enough.
+    Connect,
+    /// GET this path, expect 2xx.
+    Get(String),
+    /// The same over HTTP/2 in the clear.
+    GetOverHttp2(String),
+    /// gRPC's own check (grpc.health.v1), of the service of this name; an empty one for the whole of it.
+    Grpc(String),
+}
+
+impl HealthAsks {
+    /// As plans say it, near enough; none where they say nothing.
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::Connect => None,
+            Self::Get(path) | Self::GetOverHttp2(path) => Some(path.clone()),
+            Self::Grpc(service) if service.is_empty() => Some("grpc".to_owned()),
+            Self::Grpc(service) => Some(format!("grpc {service}")),
+        }
+    }
 }
 
 /// A service's own database.
@@ -201,10 +226,23 @@ pub enum Database {
 /// What a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP: its callers are proxied request by request.
+    /// HTTP/1.1: its callers are proxied request by request, as in all that is HTTP.
     Http,
+    /// HTTP/2 in the clear, from the first byte on (RFC 9113, section 3.3).
+    Http2,
+    /// HTTP/2 for requests of gRPC, which is nothing without, and HTTP/1.1 for all others. What is asked
+    /// tells which, so that nothing has to be tried, or remembered of an instance that may be another
+    /// one after the next deploy.
+    Auto,
     /// Anything over TCP: its callers are proxied connection by connection.
     Tcp,
+}
+
+impl Protocol {
+    /// Whether it is HTTP, of whatever version.
+    pub fn is_http(self) -> bool {
+        self != Self::Tcp
+    }
 }
 
 /// One place of an external service: `http://HOST:PORT` or `tcp://HOST:PORT`.

@@ -1,12 +1,15 @@
 //! Whether an instance answers: the question, and how often it is asked while it starts.
 
 mod http;
+mod http2;
 mod network;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use network::NetworkProber;
+
+use polity_plan::HealthAsks;
 
 use crate::process::BoxFuture;
 
@@ -27,8 +30,8 @@ pub trait Prober: Send + Sync {
 pub struct Probe {
     /// Where.
     pub address: SocketAddr,
-    /// GET this path and expect 2xx; none for a TCP connect.
-    pub path: Option<String>,
+    /// What.
+    pub asks: HealthAsks,
     /// All of it, at most.
     pub timeout: Duration,
 }
@@ -69,7 +72,19 @@ pub enum ProbeError {
         /// The answer.
         status: u16,
     },
-    /// What came is not HTTP/1.1, or not a whole head.
+    /// gRPC's health check was answered, and not with SERVING.
+    #[error("gRPC's health check answered {answer}, expected SERVING")]
+    NotServing {
+        /// The answer.
+        answer: String,
+    },
+    /// What came is not an answer of gRPC's.
+    #[error("gRPC's health check was not answered: {reason}")]
+    Grpc {
+        /// What is wrong.
+        reason: String,
+    },
+    /// What came is not HTTP, or not a whole head.
     #[error("GET {path} was not answered in HTTP: {reason}")]
     Protocol {
         /// What was asked for.

@@ -205,7 +205,7 @@ fn first_status(service: &Service, program: &Program, replicas: u32) -> ServiceS
 fn kind(service: &Service, program: &Program) -> Kind {
     match (program.port, service.protocol) {
         (Port::None, _) => Kind::Worker,
-        (_, Protocol::Http) => Kind::Http,
+        (_, Protocol::Http | Protocol::Http2 | Protocol::Auto) => Kind::Http,
         (_, Protocol::Tcp) => Kind::Tcp,
     }
 }

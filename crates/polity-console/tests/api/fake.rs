@@ -17,8 +17,8 @@ use polity_console::{
 };
 use polity_core::ServiceName;
 use polity_plan::{
-    Balance, Command, Database, Gateway, HealthCheck, ListenAddress, Origin, Plan, Port, Program,
-    Protocol, Retry,
+    Balance, Command, Database, Gateway, HealthAsks, HealthCheck, ListenAddress, Origin, Plan,
+    Port, Program, Protocol, Retry,
 };
 use polity_runtime::{DrainTrigger, drain, task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -363,7 +363,7 @@ fn program() -> Program {
         replicas: 1,
         port: Port::Auto,
         health: HealthCheck {
-            path: Some("/health".to_owned()),
+            asks: HealthAsks::Get("/health".to_owned()),
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
         },

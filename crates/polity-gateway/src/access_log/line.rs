@@ -23,6 +23,8 @@ pub(crate) struct Line<'a> {
     pub(crate) instance: Option<&'a str>,
     /// None when the client was sent no answer.
     pub(crate) status: Option<u16>,
+    /// Of a call of gRPC.
+    pub(crate) grpc_status: Option<u32>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) duration: Duration,
@@ -60,6 +62,7 @@ impl Line<'_> {
             service: None,
             instance: None,
             status: None,
+            grpc_status: None,
             bytes_in: 0,
             bytes_out: 0,
             duration: Duration::ZERO,
@@ -95,6 +98,9 @@ impl Line<'_> {
         match self.status {
             Some(status) => write_number(out, status.into()),
             None => out.extend_from_slice(b"null"),
+        }
+        if let Some(status) = self.grpc_status {
+            number(out, b",\"grpc_status\":", status.into());
         }
         number(out, b",\"bytes_in\":", self.bytes_in);
         number(out, b",\"bytes_out\":", self.bytes_out);

@@ -180,14 +180,17 @@ impl Exchange {
         let ending = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout => retry::Ending::ConnectFailure,
             Fault::AttemptDeadline => retry::Ending::Timeout,
-            Fault::Stale | Fault::Broke | Fault::Answer(_) | Fault::Idle => retry::Ending::Reset,
+            Fault::Refused | Fault::Stale | Fault::Broke | Fault::Answer(_) | Fault::Idle => {
+                retry::Ending::Reset
+            }
             _ => return None,
         };
         let safe =
             replay == Replay::NotSent || (replay == Replay::Held && self.may_be_done_twice());
-        if *fault == Fault::Stale && safe && self.stale < STALE_RETRIES {
-            // Closed before the request came, most likely: nobody has had any work with it, and
-            // nothing is wrong with the instance.
+        let was_too_late = matches!(fault, Fault::Stale | Fault::Refused);
+        if was_too_late && safe && self.stale < STALE_RETRIES {
+            // Closed before the request came, most likely, or about to be: nobody has had any work with
+            // it, and nothing is wrong with the instance.
             self.stale += 1;
             // It is counted when it is made again.
             self.attempts = self.attempts.saturating_sub(1);

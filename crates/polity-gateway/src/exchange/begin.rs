@@ -43,6 +43,11 @@ impl Exchange {
             Trust::Client => None,
             Trust::Proxy | Trust::Service => asked_timeout(head),
         };
+        exchange.call = exchange.call_of(head);
+        let called = exchange.call.as_ref().and_then(|call| call.due);
+        let asked = asked
+            .into_iter()
+            .chain(called.map(|due| due.saturating_duration_since(at)));
         exchange.timeout = planned.into_iter().chain(asked).min().unwrap_or_default();
         exchange.trust = trust;
         exchange.method = known(head.method);
@@ -116,6 +121,7 @@ impl Exchange {
             attempted: now,
             upstream_time: None,
             reason: None,
+            call: None,
         }
     }
 }

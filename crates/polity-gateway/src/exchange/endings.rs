@@ -124,7 +124,7 @@ impl Exchange {
     pub(super) fn note_retry(&mut self, fault: &Fault) {
         self.retried = match fault {
             // Nothing was tried yet.
-            Fault::Stale => self.retried,
+            Fault::Stale | Fault::Refused => self.retried,
             Fault::Unwanted => Some("status"),
             fault => Some(Cause::of(fault).name()),
         };

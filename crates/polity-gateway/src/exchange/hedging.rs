@@ -81,6 +81,7 @@ impl Exchange {
             address,
             // A stale one would cost the race: there is no time for a third.
             reuse: Reuse::Certain,
+            speaks: self.speaks(),
         })
     }
 
@@ -171,7 +172,7 @@ impl Exchange {
         let unwanted = self.unwanted.take();
         if let Some(place) = self.leave(fault) {
             let ended = match fault {
-                Fault::Stale => None,
+                Fault::Stale | Fault::Refused => None,
                 _ => ended(fault, unwanted.as_ref()),
             };
             self.attempt_ended(&place, ended, Instant::now());

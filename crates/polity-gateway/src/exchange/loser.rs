@@ -46,7 +46,7 @@ impl Abandoned for Loser {
     }
 
     fn failed(&mut self, fault: &Fault, at: Instant) {
-        let was_closed_before = *fault == Fault::Stale;
+        let was_closed_before = matches!(fault, Fault::Stale | Fault::Refused);
         if let Some(ended) = ended(fault, None).filter(|_| !was_closed_before) {
             self.end(ended, at);
         }

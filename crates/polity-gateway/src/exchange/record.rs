@@ -19,8 +19,10 @@ impl Exchange {
     pub(super) fn was_broken(&self, outcome: &Outcome) -> bool {
         let silent = outcome.fault == Some(Fault::Idle);
         let tunnelled = self.is_tunnel() || outcome.status == Some(101);
+        // A stream that flows until the time is over that its client has set is none the worse for it.
+        let flowed = outcome.fault == Some(Fault::Deadline) && self.upstream_time.is_some();
         let blamed = outcome.fault.as_ref().is_some_and(Fault::is_the_services);
-        blamed && !(silent && tunnelled)
+        blamed && !flowed && !(silent && tunnelled)
     }
 
     /// Whether it is a whole connection, of a service that is not HTTP. It has no answer that could say
@@ -47,6 +49,7 @@ impl Exchange {
         line.caller = caller(&self.listener);
         line.certificate = self.identity.as_deref();
         line.status = outcome.status;
+        line.grpc_status = self.call.as_ref().and_then(|call| call.status);
         line.bytes_in = outcome.request_bytes;
         line.bytes_out = outcome.answer_bytes;
         line.duration = took;

@@ -48,7 +48,8 @@ impl Exchange {
         later: Option<Duration>,
     ) -> Answer {
         self.reason = Some(cause.name());
-        let mut answer = cause.answer(reached, detail, self.request_id.as_str(), later);
+        let answer = cause.answer(reached, detail, self.request_id.as_str(), later);
+        let mut answer = self.put(cause, detail, answer);
         if let Some(treated) = self.treated() {
             treated.dress(&mut answer);
         }

@@ -16,13 +16,13 @@ use crate::support::*;
 const PLAN: &str = "[service.shop]\nrun = \"shop\"\nroute = \"/\"\n";
 
 /// A connection by prior knowledge.
-struct Http2 {
+pub(crate) struct Http2 {
     requests: SendRequest<Bytes>,
     connection: JoinHandle<Result<(), h2::Error>>,
 }
 
 impl Http2 {
-    async fn connect(system: &System) -> Self {
+    pub(crate) async fn connect(system: &System) -> Self {
         let stream = TcpStream::connect(system.handle.public_address())
             .await
             .unwrap();
@@ -42,7 +42,11 @@ impl Http2 {
         client
     }
 
-    fn send(&mut self, request: Request<()>, is_over: bool) -> (ResponseFuture, SendStream<Bytes>) {
+    pub(crate) fn send(
+        &mut self,
+        request: Request<()>,
+        is_over: bool,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
         self.requests.send_request(request, is_over).unwrap()
     }
 
@@ -53,14 +57,14 @@ impl Http2 {
 }
 
 /// A whole answer.
-struct Got {
-    head: Response<()>,
-    body: String,
-    trailers: Option<HeaderMap>,
+pub(crate) struct Got {
+    pub(crate) head: Response<()>,
+    pub(crate) body: String,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Got {
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.headers().get(name).map(|it| it.to_str().unwrap())
     }
 
@@ -70,12 +74,12 @@ impl Got {
     }
 }
 
-fn request(method: &str, path: &str) -> Request<()> {
+pub(crate) fn request(method: &str, path: &str) -> Request<()> {
     let uri = format!("http://shop.example{path}");
     Request::builder().method(method).uri(uri).body(()).unwrap()
 }
 
-async fn got(answer: Response<RecvStream>) -> Got {
+pub(crate) async fn got(answer: Response<RecvStream>) -> Got {
     let (head, mut stream) = answer.into_parts();
     let mut body = Vec::new();
     while let Some(data) = stream.data().await {

@@ -14,6 +14,7 @@ mod deadlines;
 mod errors;
 mod failures;
 mod fields;
+mod grpc;
 mod headers;
 mod hedging;
 mod http2;

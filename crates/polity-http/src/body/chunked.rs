@@ -178,7 +178,8 @@ fn check_trailers(section: &[u8]) -> Result<(), BodyError> {
     parse_trailers(section, |_| {}).map_err(|_| BodyError::Malformed("the trailers are not fields"))
 }
 
-fn parse_trailers(
+/// Looks at each field of a whole section.
+pub(crate) fn parse_trailers(
     section: &[u8],
     mut each: impl FnMut(&httparse::Header<'_>),
 ) -> Result<(), httparse::Error> {

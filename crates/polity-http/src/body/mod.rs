@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::head::Framing;
 pub use chunked::ChunkedDecoder;
-pub(crate) use chunked::{write_chunk_start, write_last_chunk};
+pub(crate) use chunked::{parse_trailers, write_chunk_start, write_last_chunk};
 
 /// What is wrong with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use crate::body::{BodyError, Decoder, Step, write_chunk_start, write_last_chunk};
+use crate::body::{BodyError, Decoder, Step, parse_trailers, write_chunk_start, write_last_chunk};
 use crate::buffer::{Input, Output};
 use crate::connection::request::Traits;
 use crate::head::Framing;
@@ -106,6 +106,15 @@ impl Transfer {
         Ok(used)
     }
 
+    /// The trailers, once it has ended.
+    pub(crate) fn each_trailer(&self, mut each: impl FnMut(&str, &[u8])) {
+        let trailers = self.decoder.trailers();
+        if !trailers.is_empty() {
+            // They were checked when they were decoded.
+            let _ = parse_trailers(trailers, |field| each(field.name, field.value));
+        }
+    }
+
     /// Reads over what is in `input` without passing it on.
     pub(crate) fn skip(&mut self, input: &[u8]) -> Result<usize, BodyError> {
         self.check()?;
@@ -186,6 +195,8 @@ pub(crate) struct Sending {
     held: bool,
     /// To any instance, over all attempts.
     sent_any: bool,
+    /// The same over those before.
+    sent_before: bool,
     state: SendState,
     /// Bytes it may have.
     limit: u64,
@@ -210,6 +221,7 @@ impl Sending {
             limit: traits.body_limit,
             held: true,
             sent_any: false,
+            sent_before: false,
             state: SendState::Flowing,
         }
     }
@@ -219,6 +231,7 @@ impl Sending {
         let sent_any = self.sent_any;
         *self = Self {
             sent_any,
+            sent_before: sent_any,
             ..Self::new(traits)
         };
     }
@@ -232,6 +245,11 @@ impl Sending {
     pub(crate) fn note(&mut self, state: SendState) {
         self.sent_any = true;
         self.state = state;
+    }
+
+    /// The instance says that nothing of it has been worked on.
+    pub(crate) fn was_not_taken(&mut self) {
+        self.sent_any = self.sent_before;
     }
 
     /// Bytes of body so far.

@@ -112,6 +112,10 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             };
             let replay = match fault {
                 Fault::ClientTooSlow | Fault::Body(_) | Fault::BodyTooLarge => Replay::Impossible,
+                Fault::Refused => {
+                    self.sending.was_not_taken();
+                    self.sending.replay()
+                }
                 _ => self.sending.replay(),
             };
             match self.exchange.failed(&fault, replay) {
@@ -180,14 +184,14 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             true => Box::pin(self.encode(&mut upstream, head.from)).await,
         } {
             Ok(()) => {
+                transfer.each_trailer(|name, value| self.exchange.trailer(name, value));
                 self.finish_request(&mut upstream, &head).await;
                 if head.reusable
                     && self.sending.state() == SendState::Sent
                     && upstream.input.is_empty()
                 {
-                    let pool = &self.connection.worker.upstreams;
-                    let now = self.connection.worker.now().into_std();
-                    pool.put(target.address, upstream.stream, now);
+                    let worker = &self.connection.worker;
+                    worker.keep(target.address, upstream.stream);
                 }
                 Ok((self.after(&head), None))
             }
@@ -394,6 +398,9 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
 
 /// What has gone wrong where an instance ended its connection.
 fn broken<S>(upstream: &Upstream<S>, waiting: &Waiting) -> Fault {
+    if let Some(fault) = upstream.stream.fault() {
+        return fault;
+    }
     match upstream.origin {
         Origin::Reused if upstream.input.is_empty() && !waiting.has_answered() => Fault::Stale,
         _ => Fault::Broke,

@@ -6,9 +6,12 @@
 //! come so.
 
 mod answer;
+pub(crate) mod incoming;
 mod io;
+pub(crate) mod outgoing;
 mod request;
 mod stream;
+pub(crate) mod web;
 
 use std::cell::Cell;
 use std::future::poll_fn;

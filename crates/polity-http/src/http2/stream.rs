@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -16,7 +16,9 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::Answer;
-use super::request::Incoming;
+use super::incoming::{self, Incoming};
+use super::outgoing::{broken, poll_write_each};
+use super::request;
 use crate::head::request::Asks;
 use crate::policy::Scheme;
 use crate::stream::{Stream, Watch};
@@ -48,7 +50,7 @@ impl Http2Stream {
             _ => Asks::Answer,
         };
         Self {
-            incoming: Incoming::new(request),
+            incoming: request::incoming(request),
             answer: Rc::new(RefCell::new(Answer::new(respond, asks))),
             carrier,
             given_up,
@@ -62,9 +64,7 @@ impl AsyncRead for Http2Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.incoming.poll_fill(context))?;
-        self.incoming.take(buffer);
-        Poll::Ready(Ok(()))
+        incoming::poll_read(&mut self.incoming, context, buffer)
     }
 }
 
@@ -83,21 +83,7 @@ impl AsyncWrite for Http2Stream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut answer = self.answer.borrow_mut();
-        let mut written = 0;
-        for bytes in slices.iter().filter(|it| !it.is_empty()) {
-            match answer.poll_write(context, bytes) {
-                Poll::Ready(Ok(count)) => {
-                    written += count;
-                    if count < bytes.len() {
-                        break;
-                    }
-                }
-                // It comes again with the next call.
-                _ if written > 0 => break,
-                other => return other,
-            }
-        }
-        Poll::Ready(Ok(written))
+        poll_write_each(slices, |bytes| answer.poll_write(context, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,7 +101,7 @@ impl AsyncWrite for Http2Stream {
 
 impl Stream for Http2Stream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.incoming.poll_fill(context)
+        self.incoming.poll_fill(context).map_err(broken)
     }
 
     fn is_stale(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use polity_http::{
     Answer, Exchange, Fault, Here, Next, Outcome, Peer, Policy, Protocol, Replay, RequestHead,
-    ResponseHead, Reuse, Target,
+    ResponseHead, Reuse, Speaks, Target,
 };
 
 /// Where everything goes, and comes from.
@@ -73,6 +73,7 @@ impl Exchange for Forwarding {
         Ok(Target {
             address: SOMEWHERE,
             reuse: Reuse::Certain,
+            speaks: Speaks::Http1,
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use polity_http::socket::{Sharing, listen};
 use polity_http::{
     Answer, Exchange, Fault, Here, ListenerId, Next, Outcome, Policy, Protocol, Replay,
-    RequestHead, ResponseHead, Reuse, Server, Target, Timeouts,
+    RequestHead, ResponseHead, Reuse, Server, Speaks, Target, Timeouts,
 };
 use polity_runtime::DataPlane;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +25,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Plain {
     pub(crate) origins: Vec<SocketAddr>,
     pub(crate) protocol: Protocol,
+    /// What is spoken to the origins.
+    pub(crate) speaks: Speaks,
     pub(crate) time_to_answer: Duration,
     pub(crate) outcomes: Arc<Mutex<Vec<Outcome>>>,
     pub(crate) faults: Arc<Mutex<Vec<Fault>>>,
@@ -120,7 +122,11 @@ impl Exchange for PlainExchange {
             (1, false) => Reuse::Certain,
             _ => Reuse::Never,
         };
-        Ok(Target { address, reuse })
+        Ok(Target {
+            address,
+            reuse,
+            speaks: policy.speaks,
+        })
     }
 
     fn target<'a>(&'a self, head: &RequestHead<'a>) -> &'a str {
@@ -192,21 +198,41 @@ pub(crate) async fn proxy(origins: &[SocketAddr]) -> Proxy {
     proxy_with(origins, Protocol::Http, long(), PATIENCE * 2).await
 }
 
+/// A proxy that speaks HTTP/2 to its origins.
+pub(crate) async fn http2_proxy(origins: &[SocketAddr]) -> Proxy {
+    start(
+        Plain {
+            speaks: Speaks::Http2,
+            ..plain(origins, Protocol::Http, PATIENCE * 2)
+        },
+        long(),
+    )
+    .await
+}
+
 pub(crate) async fn proxy_with(
     origins: &[SocketAddr],
     protocol: Protocol,
     timeouts: Timeouts,
     time_to_answer: Duration,
 ) -> Proxy {
-    let policy = Plain {
+    start(plain(origins, protocol, time_to_answer), timeouts).await
+}
+
+fn plain(origins: &[SocketAddr], protocol: Protocol, time_to_answer: Duration) -> Plain {
+    Plain {
         origins: origins.to_vec(),
         protocol,
+        speaks: Speaks::Http1,
         time_to_answer,
         outcomes: Arc::default(),
         faults: Arc::default(),
         live: Arc::default(),
         exempt: None,
-    };
+    }
+}
+
+async fn start(policy: Plain, timeouts: Timeouts) -> Proxy {
     let plane = DataPlane::start(1).unwrap();
     let made = policy.clone();
     let server = Server::start(&plane, timeouts, move || made.clone()).unwrap();

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::draft::DraftService;
-use crate::plan::{Command, Port, Program, Protocol};
+use crate::plan::{Command, HealthAsks, Port, Program, Protocol};
 
 pub(super) fn check(service: &DraftService, findings: &mut Findings) {
     if let Some(program) = service.service.program() {
         without_port(service, program, findings);
     }
-    if service.service.protocol == Protocol::Tcp {
-        not_http(service, findings);
+    match service.service.protocol {
+        Protocol::Tcp => not_http(service, findings),
+        Protocol::Http => not_http2(service, findings),
+        Protocol::Http2 | Protocol::Auto => {}
     }
     urls(service, findings);
 }
@@ -67,7 +69,7 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
     let path = service
         .service
         .program()
-        .is_some_and(|program| program.health.path.is_some());
+        .is_some_and(|program| program.health.asks != HealthAsks::Connect);
     let keys = [
         "timeout",
         "retry",
@@ -83,7 +85,7 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
         };
         let message = format!("`{key}` of requests means nothing for a service that is not HTTP");
         let message = if key == "health" {
-            "a path as `health` means nothing for a service that is not HTTP".to_owned()
+            "`health` by requests means nothing for a service that is not HTTP".to_owned()
         } else {
             message
         };
@@ -95,11 +97,29 @@ fn not_http(service: &DraftService, findings: &mut Findings) {
     }
 }
 
+/// gRPC's health check of what speaks no gRPC.
+fn not_http2(service: &DraftService, findings: &mut Findings) {
+    let asks = service
+        .service
+        .program()
+        .map(|program| &program.health.asks);
+    if let (Some(HealthAsks::Grpc(_)), Some(place)) = (asks, service.place("health")) {
+        findings.add(
+            Diagnostic::new(
+                Code::Inapplicable,
+                "`health` by gRPC means nothing for a service that does not speak HTTP/2",
+                place.value.clone(),
+            )
+            .help("add `protocol = \"http2\"`, or \"auto\" if it speaks HTTP/1.1 too"),
+        );
+    }
+}
+
 fn urls(service: &DraftService, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
     for url in &service.urls {
         let upstream = &url.upstream;
-        if url.protocol != service.service.protocol {
+        if url.protocol.is_http() != service.service.protocol.is_http() {
             findings.add(
                 Diagnostic::new(
                     Code::WrongValue,
@@ -111,7 +131,7 @@ fn urls(service: &DraftService, findings: &mut Findings) {
                 )
                 .label("another scheme than the rest says")
                 .other(spoken(service), "the protocol is said here")
-                .help("`http://` is for `protocol = \"http\"`, `tcp://` for \"tcp\""),
+                .help("`tcp://` is for `protocol = \"tcp\"`, `http://` for all others"),
             );
         }
         if !seen.insert((&upstream.host, upstream.port)) {

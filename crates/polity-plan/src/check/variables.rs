@@ -67,7 +67,7 @@ pub(super) fn check(service: &DraftService, services: &Services<'_>, findings: &
 fn callee_variables(callee: &DraftService) -> Vec<String> {
     let prefix = callee.service.name.to_env();
     let suffixes: &[&str] = match callee.service.protocol {
-        Protocol::Http => &["URL"],
+        Protocol::Http | Protocol::Http2 | Protocol::Auto => &["URL"],
         Protocol::Tcp => &["URL", "HOST", "PORT"],
     };
     let variables = suffixes.iter().map(|suffix| format!("{prefix}_{suffix}"));

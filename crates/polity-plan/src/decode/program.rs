@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::address::parse_database;
 use crate::decode::{Fields, environment};
-use crate::plan::{Command, HealthCheck, Port, Program};
+use crate::plan::{Command, HealthAsks, HealthCheck, Port, Program};
 use crate::tree::Value;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,8 +49,18 @@ fn health(fields: Fields<'_>) -> HealthCheck {
             (table.text("path").map(str::to_owned), table)
         }
     };
+    let grpc = match table.boolean("grpc") {
+        Some(is_asked) => is_asked.then(String::new),
+        None => table.text("grpc").map(str::to_owned),
+    };
+    let speaks_http2 = fields.text("protocol") == Some("http2");
     HealthCheck {
-        path,
+        asks: match (grpc, path) {
+            (Some(service), _) => HealthAsks::Grpc(service),
+            (None, Some(path)) if speaks_http2 => HealthAsks::GetOverHttp2(path),
+            (None, Some(path)) => HealthAsks::Get(path),
+            (None, None) => HealthAsks::Connect,
+        },
         interval: table.duration("interval", HEALTH_INTERVAL),
         timeout: table.duration("timeout", HEALTH_TIMEOUT),
     }

@@ -399,6 +399,25 @@ pub(crate) static REQUEST_TARGET: Format = Format {
     pattern: None,
 };
 
+pub(crate) static GRPC_SERVICE: Format = Format {
+    expected: "the full name of a gRPC service like \"shop.v1.Orders\"",
+    check: |text| {
+        let is_part = |part: &str| {
+            let mut letters = part.bytes();
+            let begins = letters
+                .next()
+                .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+            begins && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
+        };
+        ensure(
+            text.len() <= 512 && text.split('.').all(is_part),
+            "it is names of letters, digits and `_` with dots between",
+        )
+    },
+    code: Code::WrongValue,
+    pattern: None,
+};
+
 pub(crate) static WARNING_CODE: Format = Format {
     expected: "the code of a warning like \"P0203\"",
     check: |text| {

@@ -77,10 +77,10 @@ pub(crate) static SERVICE: Table = Table {
         .needs("run"),
         Key::new(
             "protocol",
-            Shape::Choice(&[now("http"), now("tcp")]),
-            "What it speaks; `tcp` for whatever is not HTTP, such as a database.",
+            Shape::Choice(&[now("http1"), now("http2"), now("auto"), now("tcp"), now("http")]),
+            "What it speaks: `http1` (or `http`), `http2` (in the clear), `auto` for HTTP/2 to what comes as gRPC and HTTP/1.1 to all else; `tcp` for whatever is not HTTP, such as a database.",
         )
-        .default("\"http\""),
+        .default("\"http1\""),
         Key::new(
             "health",
             Shape::Either(&[Shape::Text(&REQUEST_TARGET), Shape::Table(&HEALTH)]),

@@ -105,6 +105,11 @@ pub(crate) static HEALTH: Table = Table {
             "A path that answers 2xx; without it, a TCP connect tells.",
         ),
         Key::new(
+            "grpc",
+            Shape::Either(&[Shape::Boolean, Shape::Text(&GRPC_SERVICE)]),
+            "`true`: gRPC's own health check (grpc.health.v1) tells, of the server as a whole; or the name of the service that is asked about.",
+        ),
+        Key::new(
             "interval",
             Shape::Text(&DURATION),
             "From one check to the next.",
@@ -113,7 +118,7 @@ pub(crate) static HEALTH: Table = Table {
         Key::new("timeout", Shape::Text(&DURATION), "One check, at most.").default("\"1s\""),
     ],
     one_of: NOTHING,
-    exclusive: &[],
+    exclusive: &[&["path", "grpc"]],
 };
 
 /// `[task.NAME]`.

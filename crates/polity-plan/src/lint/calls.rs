@@ -6,7 +6,6 @@ use crate::availability::{LOW, SERVICE_AVAILABILITY, multiplied};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::lint::Lint;
-use crate::plan::Protocol;
 
 /// More calls than this, one waiting for the next, are a deep chain.
 const DEEP: usize = 3;
@@ -97,7 +96,7 @@ impl Lint<'_> {
                 callees.map(|callee| (*caller, *callee))
             });
             let outward = calls.filter(|(_, callee)| {
-                let http = self.graph.services[*callee].protocol == Protocol::Http;
+                let http = self.graph.services[*callee].protocol.is_http();
                 group_of[*callee] != index && http
             });
             let mut longest = Chain::default();

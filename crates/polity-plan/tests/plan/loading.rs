@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polity_plan::{Database, HealthCheck, Origin, Port, Protocol, Upstream};
+use polity_plan::{Database, HealthAsks, HealthCheck, Origin, Port, Protocol, Upstream};
 
 use crate::plan;
 
@@ -65,7 +65,7 @@ fn the_smallest_plan_has_every_default() {
     assert_eq!(program.dir.as_os_str(), ".");
     assert_eq!((program.port, program.replicas), (Port::Auto, 1));
     let health = HealthCheck {
-        path: None,
+        asks: HealthAsks::Connect,
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
     };
@@ -83,7 +83,8 @@ fn the_fuller_plan_of_the_documentation_loads() {
     assert_eq!(names, ["inventory", "orders", "tracker", "worker"]);
     let orders = plan.services["orders"].program().unwrap();
     assert_eq!(orders.database, Some(Database::Sqlite));
-    assert_eq!(orders.health.path.as_deref(), Some("/health"));
+    let asks = HealthAsks::Get("/health".to_owned());
+    assert_eq!(orders.health.asks, asks);
     assert_eq!(orders.env["LOG"], "info");
     let inventory = Upstream {
         host: "10.0.0.7".to_owned(),

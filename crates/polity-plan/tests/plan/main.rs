@@ -7,6 +7,7 @@ mod documentation;
 mod edge;
 mod errors;
 mod events;
+mod http2;
 mod lints;
 mod loading;
 mod pages;

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use polity_plan::HealthAsks;
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Probe, ProbeError, Prober, http};
+use super::{Probe, ProbeError, Prober, http, http2};
 use crate::process::BoxFuture;
 
 /// Checks over the network.
@@ -29,10 +30,18 @@ impl Prober for NetworkProber {
 async fn check(probe: &Probe) -> Result<(), ProbeError> {
     let connected = TcpStream::connect(probe.address).await;
     let mut stream = connected.map_err(|error| not_connected(probe.address, &error))?;
-    let Some(path) = &probe.path else {
-        return Ok(());
+    let (answered, path) = match &probe.asks {
+        HealthAsks::Connect => return Ok(()),
+        HealthAsks::Grpc(service) => return grpc(stream, probe.address, service).await,
+        HealthAsks::Get(path) => {
+            let status = http::status(&mut stream, probe.address, path).await;
+            (status, path)
+        }
+        HealthAsks::GetOverHttp2(path) => {
+            let status = http2::status(stream, probe.address, path).await;
+            (status, path)
+        }
     };
-    let answered = http::status(&mut stream, probe.address, path).await;
     let status = answered.map_err(|reason| ProbeError::Protocol {
         path: path.clone(),
         reason,
@@ -44,6 +53,14 @@ async fn check(probe: &Probe) -> Result<(), ProbeError> {
         path: path.clone(),
         status,
     })
+}
+
+async fn grpc(stream: TcpStream, address: SocketAddr, service: &str) -> Result<(), ProbeError> {
+    let answered = http2::grpc(stream, address, service).await;
+    match answered.map_err(|reason| ProbeError::Grpc { reason })? {
+        http2::Serving::Yes => Ok(()),
+        http2::Serving::No(answer) => Err(ProbeError::NotServing { answer }),
+    }
 }
 
 fn not_connected(address: SocketAddr, error: &io::Error) -> ProbeError {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use polity_core::{ServiceName, TaskName};
 use polity_plan::{
-    Balance, Command, Console, Gateway, HealthCheck, ListenAddress, Origin, Plan, Port, Program,
-    Protocol, Retry, Service, Task,
+    Balance, Command, Console, Gateway, HealthAsks, HealthCheck, ListenAddress, Origin, Plan, Port,
+    Program, Protocol, Retry, Service, Task,
 };
 use polity_runtime::{DrainTrigger, drain, task};
 use tempfile::TempDir;
@@ -148,7 +148,7 @@ fn program(service: &str) -> Program {
         replicas: 1,
         port: Port::Auto,
         health: HealthCheck {
-            path: None,
+            asks: HealthAsks::Connect,
             interval: Duration::from_secs(2),
             timeout: Duration::from_secs(1),
         },

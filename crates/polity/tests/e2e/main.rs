@@ -11,6 +11,7 @@ mod edits;
 mod events;
 mod examples;
 mod flood;
+mod grpc;
 mod http;
 mod https;
 mod init;

@@ -100,8 +100,7 @@ impl<S: Stream> Draining<S> {
         address: SocketAddr,
     ) {
         if self.upstream.input.is_empty() {
-            let now = worker.now().into_std();
-            worker.upstreams.put(address, self.upstream.stream, now);
+            worker.keep(address, self.upstream.stream);
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
+use tokio::time::Instant as TimerInstant;
+
 use super::Exchanging;
 use crate::connection::body::Transfer;
 use crate::policy::{Exchange, Fault, Policy};
@@ -38,16 +40,23 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
                 armed = Some(progress);
                 let (demand, now) = (timeouts.of_answer(), self.connection.worker.now());
                 let taken = transfer.bytes.saturating_sub(unwritten as u64);
-                self.connection.deadline.set(match blocked {
+                let due = match blocked {
                     true => self.pace.wait(demand, taken, now),
                     false => {
                         self.pace.rest(demand, taken, now);
                         now + timeouts.stream_idle
                     }
-                });
+                };
+                let end = self.ends_by();
+                self.connection
+                    .deadline
+                    .set(end.map_or(due, |end| end.min(due)));
             }
             self.connection.deadline.poll(context).map(|()| {
                 Err(match blocked {
+                    _ if self.ends_by().is_some_and(|end| end <= TimerInstant::now()) => {
+                        Fault::Deadline
+                    }
                     true => Fault::ClientTooSlow,
                     false => Fault::Idle,
                 })

@@ -28,8 +28,13 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 
     /// When an answer to the attempt must have begun.
     pub(super) fn due(&self) -> Option<Instant> {
-        let both = [self.answer_due, self.attempt_due];
-        both.into_iter().flatten().min()
+        let all = [self.answer_due, self.attempt_due, self.ends_by()];
+        all.into_iter().flatten().min()
+    }
+
+    /// When all of it must be over.
+    pub(super) fn ends_by(&self) -> Option<Instant> {
+        self.exchange.ends_by().map(Instant::from_std)
     }
 
     /// What has failed once a wait was too long: one attempt of the request, or the request itself.
@@ -52,6 +57,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
             Some(due) => deadline.set(due),
             None if self.sending.state() != SendState::Flowing => deadline.lift(),
             None if permission_due => deadline.set_after(timeouts.permission),
+            None if self.exchange.may_fall_silent() => deadline.set(now + timeouts.stream_idle),
             None => {
                 let sent = self.sending.bytes();
                 deadline.set(match unsent {
@@ -66,7 +72,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
     }
 
     pub(super) fn overdue(&self) -> Fault {
-        match self.unsent() == 0 && !self.sending.is_received() {
+        match self.unsent() == 0 && !self.sending.is_received() && !self.is_overdue() {
             true => Fault::ClientTooSlow,
             false => self.late(),
         }
@@ -91,6 +97,7 @@ impl<P: Policy, D: Dial, S: Stream> Exchanging<'_, P, D, S> {
 
     /// Whether the answer should have begun by now.
     pub(super) fn is_overdue(&self) -> bool {
-        self.answer_due.is_some_and(|due| due <= Instant::now())
+        let due = [self.answer_due, self.ends_by()];
+        due.into_iter().flatten().any(|due| due <= Instant::now())
     }
 }

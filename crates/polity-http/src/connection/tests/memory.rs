@@ -18,7 +18,7 @@ use crate::deadline::Deadline;
 use crate::group::{Group, join};
 use crate::policy::{
     Abandoned, Answer, Exchange, Fault, Found, Here, Next, Outcome, Policy, Protocol, Racer,
-    Replay, Reuse, Target,
+    Replay, Reuse, Speaks, Target,
 };
 use crate::stream::{Dial, Stream, Watch};
 use crate::worker::Worker;
@@ -227,6 +227,7 @@ fn target(port: u16) -> Target {
     Target {
         address: ([127, 0, 0, 1], port).into(),
         reuse: Reuse::Never,
+        speaks: Speaks::Http1,
     }
 }
 

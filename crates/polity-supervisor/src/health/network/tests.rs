@@ -31,7 +31,7 @@ fn serve(answer: Vec<u8>) -> (SocketAddr, thread::JoinHandle<String>) {
 fn probe(address: SocketAddr, path: Option<&str>) -> Probe {
     Probe {
         address,
-        path: path.map(str::to_owned),
+        asks: path.map_or(HealthAsks::Connect, |path| HealthAsks::Get(path.to_owned())),
         timeout: Duration::from_secs(10),
     }
 }

@@ -26,7 +26,7 @@ enum Happening {
 pub(super) fn probe(program: &Program, address: SocketAddr) -> Probe {
     Probe {
         address,
-        path: program.health.path.clone(),
+        asks: program.health.asks.clone(),
         timeout: program.health.timeout,
     }
 }

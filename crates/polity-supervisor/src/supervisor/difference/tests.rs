@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polity_plan::Port;
+use polity_plan::{HealthAsks, Port};
 
 use super::*;
 use crate::simulation::{Sketch, name};
@@ -47,7 +47,7 @@ fn what_it_is_told_and_how_it_is_kept_needs_new_processes() {
     check(with(secret), Some(Effort::Roll));
     check(with(|p| p.port = Port::Fixed(80)), Some(Effort::Roll));
     check(
-        with(|p| p.health.path = Some("/".to_owned())),
+        with(|p| p.health.asks = HealthAsks::Get("/".to_owned())),
         Some(Effort::Roll),
     );
     check(
