@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use polity_balance::InFlight;
 use polity_http::text::AddressText;
+use polity_http::translate::Translate;
 use polity_http::{
     Abandoned, Encoder, Fault, Here, Next, Outcome, Racer, Replay, RequestHead, ResponseHead,
     Scheme, Target,
@@ -271,6 +272,10 @@ impl polity_http::Exchange for Exchange {
 
     fn may_fall_silent(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_dialogue())
+    }
+
+    fn translator(&self) -> Option<Box<dyn Translate>> {
+        Exchange::translator(self)
     }
 
     fn time_to_hedge(&mut self) -> Option<Duration> {

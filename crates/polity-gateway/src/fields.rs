@@ -98,6 +98,15 @@ pub(crate) fn same_name(name: &str, known: &str) -> bool {
         })
 }
 
+/// Whether the answer is to be a stream of events.
+pub(crate) fn wants_events(head: &RequestHead<'_>) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let accept = head.header("accept").unwrap_or_default();
+    accept
+        .windows(EVENTS.len())
+        .any(|part| part.eq_ignore_ascii_case(EVENTS))
+}
+
 /// Appends them.
 pub(crate) fn write(head: &RequestHead<'_>, added: &Added<'_>, out: &mut Vec<u8>) {
     field(out, b"host: ", added.host.as_bytes());

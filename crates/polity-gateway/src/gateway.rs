@@ -1,7 +1,7 @@
 //! The gateway as a service: started, run until it is drained, and changed in between.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use crate::resolve::keep_resolved;
 use crate::sessions::SessionKey;
 use crate::statistics::WINDOW;
 use crate::tls::{Entry, Folders, TlsError};
+use crate::transcoding;
 
 /// How long requests in flight may go on once the gateway drains. Within the ten seconds that
 /// service managers commonly leave between asking and killing.
@@ -100,6 +101,9 @@ pub struct Gateway {
     /// Those whose names are looked up, and those that are asked how busy they are.
     resolving: Vec<Instance>,
     asking: Vec<Instance>,
+    reading: Vec<Instance>,
+    /// What paths of the plan are relative to.
+    root: Arc<Path>,
 }
 
 impl Gateway {
@@ -122,6 +126,7 @@ impl Gateway {
             connections: capacity(&config.data_plane),
             folder: config.folders.root.clone(),
         };
+        let root = Arc::from(config.folders.root.as_path());
         let mut entry = Entry::new(config.folders);
         if let Some(prepared) = entry.prepare(&plan)? {
             entry.put(prepared);
@@ -161,6 +166,8 @@ impl Gateway {
             log,
             resolving: Vec::new(),
             asking: Vec::new(),
+            reading: Vec::new(),
+            root,
         };
         Ok((gateway, handle))
     }
@@ -279,12 +286,13 @@ impl Gateway {
         }
     }
 
-    /// Starts what goes on beside the requests to instances that are new: looking up their names, and asking
-    /// them how busy they are.
+    /// Starts what goes on beside the requests to instances that are new: looking up their names, asking
+    /// them how busy they are, and reading what they tell of their methods.
     fn accompany(&mut self) {
         let snapshot = self.builder.current();
         self.resolving.retain(|it| !it.endpoint.is_retired());
         self.asking.retain(|it| !it.endpoint.is_retired());
+        self.reading.retain(|it| !it.endpoint.is_retired());
         for service in &snapshot.services {
             for instance in service.instances() {
                 let is_new = |known: &[Instance]| !known.iter().any(|it| it.is(instance));
@@ -296,6 +304,17 @@ impl Gateway {
                     self.asking.push(instance.clone());
                     let (builder, name) = (self.builder.clone(), service.name.clone());
                     task::spawn("ask", keep_asking(builder, name, instance.clone()));
+                }
+                if let (Some(transcoding), Some(source)) =
+                    (&service.shared.transcoding, &service.policy.transcode)
+                    && is_new(&self.reading)
+                {
+                    self.reading.push(instance.clone());
+                    let (transcoding, source) = (transcoding.clone(), source.clone());
+                    let (root, name) = (self.root.clone(), service.name.to_string());
+                    let reading =
+                        transcoding::read_anew(transcoding, source, root, name, instance.clone());
+                    task::spawn("read-descriptors", reading);
                 }
             }
         }

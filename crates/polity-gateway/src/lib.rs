@@ -43,6 +43,7 @@ mod standing;
 mod statistics;
 mod tls;
 mod trace;
+mod transcoding;
 mod treatment;
 
 pub use gateway::{Config, Drains, Gateway, StartError};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use polity_balance::{Balancer, Roster, Settings};
 use polity_core::ServiceName;
-use polity_plan::{Balance, CircuitBreakers, Gateway, Origin, Protocol, Retry};
+use polity_plan::{Balance, CircuitBreakers, Gateway, Origin, Protocol, Retry, Transcode};
 use polity_resilience::hedge::{self, Hedge};
 use polity_resilience::outlier::{self, Detector};
 use polity_resilience::{CircuitBreaker, RetryBudget, Room};
@@ -15,6 +15,7 @@ use crate::instance::Instance;
 use crate::overload::{Bounds, Load};
 use crate::sessions::Sessions;
 use crate::statistics::{Statistics, Summary};
+use crate::transcoding::Transcoding;
 
 /// Retries a second that are allowed however few requests there are.
 const RETRY_FLOOR: u32 = 10;
@@ -39,6 +40,7 @@ pub(crate) struct ServicePolicy {
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
     pub(crate) hedge: Option<hedge::Settings>,
+    pub(crate) transcode: Option<Transcode>,
     pub(crate) circuit_breaker: CircuitBreakers,
     pub(crate) outlier: Option<outlier::Settings>,
     pub(crate) balance: Balance,
@@ -66,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) budget: RetryBudget,
     /// Where a second instance is asked too.
     pub(crate) hedge: Option<Hedge>,
+    /// Where JSON is translated for it.
+    pub(crate) transcoding: Option<Arc<Transcoding>>,
     /// Who tells which instances do worse than the others, if that matters.
     pub(crate) outliers: Option<Detector>,
     /// The service's own circuit breaker, if it has one.
@@ -85,6 +89,7 @@ impl ServicePolicy {
             timeout: service.timeout,
             retry: service.retry.clone(),
             hedge: service.hedge,
+            transcode: service.transcode.clone(),
             circuit_breaker: service.circuit_breaker,
             outlier: service.outlier,
             balance: service.balance.clone(),
@@ -103,6 +108,7 @@ impl ServicePolicy {
         self.balance == other.balance
             && self.retry.budget == other.retry.budget
             && self.hedge == other.hedge
+            && self.transcode == other.transcode
             && self.circuit_breaker == other.circuit_breaker
             && self.outlier == other.outlier
     }
@@ -121,6 +127,7 @@ impl Shared {
             sessions,
             budget: RetryBudget::new(policy.retry.budget, RETRY_FLOOR, now),
             hedge: policy.hedge.map(|settings| Hedge::new(settings, now)),
+            transcoding: policy.transcode.as_ref().map(|_| Arc::default()),
             outliers: policy.outlier.map(|outlier| Detector::new(outlier, now)),
             breaker: policy
                 .circuit_breaker

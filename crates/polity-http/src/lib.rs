@@ -17,6 +17,7 @@ pub mod server;
 pub mod socket;
 pub mod stream;
 pub mod text;
+pub mod translate;
 
 mod accept;
 mod buffer;

@@ -43,6 +43,9 @@ pub const HTTP2_MAX_UPSTREAM: usize = 32;
 /// it to be given no more.
 pub const HTTP2_SILENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of a request's body that are gathered to be translated: as much as gRPC's servers take as one message.
+pub const MAX_TRANSLATED: usize = 4 << 20;
+
 /// The most members of a head's `connection` fields: each is looked for among all fields.
 pub const MAX_CONNECTION_OPTIONS: usize = 32;
 

@@ -15,6 +15,7 @@ use crate::body::BodyError;
 use crate::encode::Encoder;
 use crate::file::FileBody;
 use crate::head::{HeadError, RequestHead, ResponseHead};
+use crate::translate::Translate;
 
 /// Decides about requests. One lives on each data-plane thread; nothing in it may block.
 pub trait Policy: 'static {
@@ -151,6 +152,12 @@ pub trait Exchange: 'static {
         false
     }
 
+    /// Who translates the attempt that [`Exchange::next`] has named, where its target says that it is; such an attempt is
+    /// [made alone](Exchange::time_to_hedge).
+    fn translator(&self) -> Option<Box<dyn Translate>> {
+        None
+    }
+
     /// How long to wait for an answer to the attempt that [`Exchange::next`] has named before the
     /// same is asked [of another instance too](Exchange::hedge); `None` for not at all. Asked once for
     /// each attempt, and only of requests that have no body and ask for no other protocol.
@@ -252,6 +259,8 @@ pub enum Speaks {
     Http1,
     /// HTTP/2 from the first byte on (RFC 9113, section 3.3): requests share connections.
     Http2,
+    /// The same, and what is said is [translated](Exchange::translator).
+    Translated,
 }
 
 /// One of two attempts that are made at once.

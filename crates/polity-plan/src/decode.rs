@@ -22,7 +22,7 @@ use crate::code::Code;
 use crate::command;
 use crate::diagnostic::Span;
 use crate::draft::{At, Draft, DraftService, DraftTask, Place};
-use crate::plan::{Command, Console, ListenAddress, Origin, Protocol, Service, Task};
+use crate::plan::{Command, Console, ListenAddress, Origin, Protocol, Service, Task, Transcode};
 use crate::tree::{Entry, Node, Value};
 
 const CONSOLE_PORT: u16 = 7070;
@@ -108,6 +108,7 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
             timeout: fields.duration("timeout", SERVICE_TIMEOUT),
             retry: resilience::retry(fields.table("retry")),
             hedge: resilience::hedge(fields),
+            transcode: transcode(fields),
             circuit_breaker: resilience::by_scope(&failures.circuit_breakers),
             outlier: resilience::outlier(fields),
             balance,
@@ -124,6 +125,15 @@ fn service(entry: &Entry, body_size: Option<ByteSize>) -> Option<DraftService> {
         env: variables(fields),
         allow: fields.parse_list("allow", Code::parse),
         places: fields.places(),
+    })
+}
+
+fn transcode(service: Fields<'_>) -> Option<Transcode> {
+    let asked = service.get("transcode").is_some() && !service.is_false("transcode");
+    let file = service.table("transcode");
+    asked.then(|| match file.text("descriptors") {
+        Some(file) => Transcode::File(file.into()),
+        None => Transcode::Reflection,
     })
 }
 

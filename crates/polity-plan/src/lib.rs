@@ -44,7 +44,7 @@ pub use plan::{
     HeaderRules, HealthAsks, HealthCheck, HostPort, Hsts, Idempotent, Limits, ListenAddress,
     MAX_PARTITIONS, MAX_REPLICAS, MAX_WEIGHT, Network, Origin, OriginPattern, P2c, Plan, Port,
     Prequal, Program, Protocol, Redirect, Retention, Retry, RetryPause, Route, Service, Site,
-    Sticky, Task, Timeouts, Tls, Topic, Upstream,
+    Sticky, Task, Timeouts, Tls, Topic, Transcode, Upstream,
 };
 pub use render::{Located, Style, locate, render};
 pub use schema::schema;

@@ -105,6 +105,8 @@ pub struct Service {
     pub retry: Retry,
     /// When a second instance is asked too; none for never.
     pub hedge: Option<hedge::Settings>,
+    /// Where its descriptors come from, by which JSON is translated for it; none where it is not.
+    pub transcode: Option<Transcode>,
     /// When requests to it are refused because they keep failing; none for never.
     pub circuit_breaker: CircuitBreakers,
     /// Which of its instances are left out for a while; none for none.
@@ -116,6 +118,15 @@ pub struct Service {
     pub max_in_flight: Option<u32>,
     /// Its calls in flight, to all services together; none for no limit.
     pub max_calls_in_flight: Option<u32>,
+}
+
+/// Where the descriptors of a gRPC service come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transcode {
+    /// Its own server reflection.
+    Reflection,
+    /// A file as `protoc --include_imports --descriptor_set_out` writes it, relative to the plan.
+    File(PathBuf),
 }
 
 /// Where a service comes from.

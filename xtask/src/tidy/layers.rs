@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // Resilience for the simulation only: its balancers eject outliers as the gateway does.
     ("polity-balance", &["polity-core", "polity-resilience"]),
     ("polity-catalog", &["polity-core"]),
+    ("polity-transcode", &[]),
     (
         "polity-plan",
         &["polity-core", "polity-resilience", "polity-route"],
@@ -30,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "polity-resilience",
             "polity-route",
             "polity-runtime",
+            "polity-transcode",
         ],
     ),
     (

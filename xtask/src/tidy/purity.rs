@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "polity-plan",
     "polity-resilience",
     "polity-route",
+    "polity-transcode",
 ];
 
 /// Crates that bring I/O, threads or randomness.

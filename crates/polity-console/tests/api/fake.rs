@@ -327,6 +327,7 @@ fn plan() -> Plan {
             timeout: Duration::from_secs(30),
             retry: Retry::default(),
             hedge: None,
+            transcode: None,
             circuit_breaker: polity_plan::CircuitBreakers::default(),
             outlier: None,
             balance: Balance::default(),

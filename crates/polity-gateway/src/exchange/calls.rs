@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use polity_http::translate::Translate;
 use polity_http::{Answer, RequestHead, ResponseHead, Speaks};
 use polity_plan::Protocol;
 use polity_resilience::outlier::Ending as Ended;
@@ -11,6 +12,7 @@ use super::endings::answered_with;
 use crate::fields::same_name;
 use crate::grpc::{self, Call};
 use crate::problem::Cause;
+use crate::transcoding::Transcoding;
 
 /// Said anew: it counts down.
 const TIMEOUT: &str = "grpc-timeout";
@@ -29,10 +31,25 @@ impl Exchange {
     /// What is spoken to the service.
     pub(super) fn speaks(&self) -> Speaks {
         match self.service().map(|service| service.policy.protocol) {
+            Some(Protocol::Http2 | Protocol::Auto) if self.transcoding().is_some() => {
+                Speaks::Translated
+            }
             Some(Protocol::Http2) => Speaks::Http2,
             Some(Protocol::Auto) if self.call.is_some() => Speaks::Http2,
             _ => Speaks::Http1,
         }
+    }
+
+    /// Where the request is translated: what comes as gRPC is what the service speaks.
+    fn transcoding(&self) -> Option<&Transcoding> {
+        let service = self.service().filter(|_| self.call.is_none())?;
+        service.shared.transcoding.as_deref()
+    }
+
+    /// Who translates it.
+    pub(super) fn translator(&self) -> Option<Box<dyn Translate>> {
+        let translator = self.transcoding()?.translator();
+        Some(Box::new(translator))
     }
 
     /// Whether the field of this name is one that is said anew.

@@ -9,6 +9,7 @@ use super::endings::ended;
 use super::loser::Loser;
 use super::{Exchange, Unwanted};
 use crate::failures::Permits;
+use crate::fields::wants_events;
 use crate::instance::Instance;
 use crate::moment::moment;
 use crate::policy::Listener;
@@ -216,13 +217,4 @@ impl Exchange {
         }
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Whether the answer is to be a stream of events, which is no quicker for having begun sooner.
-fn wants_events(head: &RequestHead<'_>) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    let accept = head.header("accept").unwrap_or_default();
-    accept
-        .windows(EVENTS.len())
-        .any(|part| part.eq_ignore_ascii_case(EVENTS))
 }

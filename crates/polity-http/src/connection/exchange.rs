@@ -24,7 +24,7 @@ use crate::buffer::{Input, Output};
 use crate::head::request::Asks;
 use crate::head::{Framing, Version};
 use crate::pace::Pace;
-use crate::policy::{Answer, Exchange, Fault, Here, Next, Policy, Replay, Target};
+use crate::policy::{Answer, Exchange, Fault, Here, Next, Policy, Replay, Speaks, Target};
 use crate::stream::{Dial, Stream, poll_write_from};
 use crate::upstream::{Origin, Upstream};
 
@@ -150,18 +150,12 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
         match self.time_to_hedge() {
             Some(after) => (upstream, answered) = Box::pin(self.race(&mut target, after)).await?,
             None => {
-                upstream = match self.connection.worker.reuse(target) {
+                let reached = match self.connection.worker.reuse(target) {
                     Some(upstream) => upstream,
-                    None => {
-                        let worker = self.connection.worker.clone();
-                        // Boxed, as all that is rare: every connection has room for what is not.
-                        let connecting = Box::pin(worker.connect(target, self.due()));
-                        match self.unless_gone(connecting).await? {
-                            Err(Fault::Deadline) => return Err(self.late()),
-                            connected => connected?,
-                        }
-                    }
+                    // Boxed, as all that is rare: every connection has room for what is not.
+                    None => Box::pin(self.connect(target)).await?,
                 };
+                upstream = self.translated(reached, target);
                 answered = self.await_answer(&mut upstream).await;
             }
         }
@@ -179,10 +173,11 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             return Ok(Box::pin(self.upgraded(upstream)).await);
         }
         let mut transfer = Transfer::new(head.from, head.to);
-        match match head.encoded {
+        let passed_on = match head.encoded {
             false => self.forward(&mut upstream, &mut transfer).await,
             true => Box::pin(self.encode(&mut upstream, head.from)).await,
-        } {
+        };
+        match passed_on {
             Ok(()) => {
                 transfer.each_trailer(|name, value| self.exchange.trailer(name, value));
                 self.finish_request(&mut upstream, &head).await;
@@ -210,6 +205,29 @@ impl<'c, P: Policy, D: Dial, S: Stream> Exchanging<'c, P, D, S> {
             // short; where closing is the end of the body, only a reset does.
             Err(fault) if head.to == Framing::UntilClose => Ok((After::Reset, Some(fault))),
             Err(fault) => Ok((After::Close, Some(fault))),
+        }
+    }
+
+    async fn connect(&mut self, target: Target) -> Result<Upstream<D::Stream>, Fault> {
+        let worker = self.connection.worker.clone();
+        let connecting = worker.connect(target, self.due());
+        match self.unless_gone(connecting).await? {
+            Err(Fault::Deadline) => Err(self.late()),
+            connected => connected,
+        }
+    }
+
+    /// With a translator before it, where the target says so.
+    fn translated(&self, upstream: Upstream<D::Stream>, target: Target) -> Upstream<D::Stream> {
+        if target.speaks != Speaks::Translated {
+            return upstream;
+        }
+        match self.exchange.translator() {
+            Some(translator) => Upstream {
+                stream: upstream.stream.translated_by(translator),
+                ..upstream
+            },
+            None => upstream,
         }
     }
 

@@ -7,14 +7,18 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::http2::Http2Stream;
+use super::translated::Translated;
 use crate::policy::Fault;
 use crate::stream::{Stream, Watch};
+use crate::translate::Translate;
 
 /// Bytes of HTTP/1.1 go in and come out, whatever is spoken to the instance.
 pub(crate) enum Link<S> {
     Own(S),
     /// Of HTTP/2. Boxed, as what is rare must not make every connection larger.
     Shared(Box<Http2Stream>),
+    /// The same, and what is said over it is translated.
+    Translated(Box<Translated<Http2Stream>>),
 }
 
 impl<S> Link<S> {
@@ -23,6 +27,17 @@ impl<S> Link<S> {
         match self {
             Self::Own(_) => None,
             Self::Shared(stream) => stream.fault(),
+            Self::Translated(stream) => stream.stream().fault(),
+        }
+    }
+
+    /// Has a translator stand before what is shared.
+    pub(crate) fn translated_by(self, translator: Box<dyn Translate>) -> Self {
+        match self {
+            Self::Shared(stream) => {
+                Self::Translated(Box::new(Translated::new(*stream, translator)))
+            }
+            other => other,
         }
     }
 }
@@ -33,6 +48,7 @@ macro_rules! either {
         match $link {
             Link::Own($stream) => $call,
             Link::Shared($stream) => $call,
+            Link::Translated($stream) => $call,
         }
     };
 }

@@ -3,6 +3,7 @@
 mod http2;
 mod link;
 mod pool;
+mod translated;
 
 use std::io;
 use std::net::SocketAddr;
@@ -56,9 +57,11 @@ impl<P: Policy, D: Dial> Worker<P, D> {
                     .take(target.address, reuse, now)
                     .map(Link::Own)
             }
-            (Reuse::Likely, Speaks::Http2) => self.shared.take(target.address).map(shared),
+            (Reuse::Likely, Speaks::Http2 | Speaks::Translated) => {
+                self.shared.take(target.address).map(shared)
+            }
             // The event loop is looked at first, which has to be waited for.
-            (Reuse::Certain, Speaks::Http2) => None,
+            (Reuse::Certain, Speaks::Http2 | Speaks::Translated) => None,
         };
         Some(self.upstream(link?, Origin::Reused))
     }
@@ -79,7 +82,7 @@ impl<P: Policy, D: Dial> Worker<P, D> {
                     let stream = dialled.map_err(|error| not_connected(&error))?;
                     Ok((Link::Own(stream), Origin::Fresh))
                 }
-                Speaks::Http2 => {
+                Speaks::Http2 | Speaks::Translated => {
                     // What is closed by now is seen before one that is there is taken.
                     tokio::task::yield_now().await;
                     let opening = self.shared.open(&self.dial, target.address, patience);
@@ -105,6 +108,9 @@ impl<P: Policy, D: Dial> Worker<P, D> {
             }
             // Its connection is kept as it is.
             Link::Shared(stream) => stream.finish(self.timeouts().gather),
+            Link::Translated(stream) => {
+                Box::new(stream.into_stream()).finish(self.timeouts().gather);
+            }
         }
     }
 

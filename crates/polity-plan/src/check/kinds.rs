@@ -16,6 +16,7 @@ pub(super) fn check(service: &DraftService, findings: &mut Findings) {
         Protocol::Http => not_http2(service, findings),
         Protocol::Http2 | Protocol::Auto => {}
     }
+    no_grpc(service, findings);
     urls(service, findings);
 }
 
@@ -108,6 +109,25 @@ fn not_http2(service: &DraftService, findings: &mut Findings) {
             Diagnostic::new(
                 Code::Inapplicable,
                 "`health` by gRPC means nothing for a service that does not speak HTTP/2",
+                place.value.clone(),
+            )
+            .help("add `protocol = \"http2\"`, or \"auto\" if it speaks HTTP/1.1 too"),
+        );
+    }
+}
+
+/// JSON translated to what is not spoken.
+fn no_grpc(service: &DraftService, findings: &mut Findings) {
+    let speaks_grpc = matches!(service.service.protocol, Protocol::Http2 | Protocol::Auto);
+    if let (false, Some(_), Some(place)) = (
+        speaks_grpc,
+        &service.service.transcode,
+        service.place("transcode"),
+    ) {
+        findings.add(
+            Diagnostic::new(
+                Code::Inapplicable,
+                "`transcode` means nothing for a service that does not speak HTTP/2, as gRPC does",
                 place.value.clone(),
             )
             .help("add `protocol = \"http2\"`, or \"auto\" if it speaks HTTP/1.1 too"),

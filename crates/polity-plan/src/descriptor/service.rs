@@ -4,7 +4,7 @@ use crate::descriptor::balance::{BALANCE_OR_WORD, PLACE_OR_URL, now};
 use crate::descriptor::format::*;
 use crate::descriptor::gateway::IN_FLIGHT;
 use crate::descriptor::resilience::{CIRCUIT_BREAKER, HEDGE, OUTLIER, RETRY};
-use crate::descriptor::tables::{ENVIRONMENT, HEALTH, ROUTE};
+use crate::descriptor::tables::{ENVIRONMENT, HEALTH, ROUTE, TRANSCODE};
 use crate::descriptor::{Key, Shape, Table};
 use crate::plan::MAX_REPLICAS;
 
@@ -133,6 +133,12 @@ pub(crate) static SERVICE: Table = Table {
         )
         .default("false"),
         Key::new(
+            "transcode",
+            Shape::Either(&[Shape::Boolean, Shape::Table(&TRANSCODE)]),
+            "Answers JSON over HTTP in its place, which speaks gRPC: by the HTTP rules of its methods, and each method by `POST /package.Service/Method`.",
+        )
+        .default("false"),
+        Key::new(
             "circuit_breaker",
             Shape::Either(&[
                 Shape::Table(&CIRCUIT_BREAKER),
@@ -194,7 +200,6 @@ pub(crate) static SERVICE: Table = Table {
         )
         .default("[]"),
         Key::later("isolation"),
-        Key::later("transcode"),
         Key::later("tls"),
     ],
     one_of: &["run", "url", "urls"],

@@ -121,6 +121,17 @@ pub(crate) static HEALTH: Table = Table {
     exclusive: &[&["path", "grpc"]],
 };
 
+/// `transcode` of a service.
+pub(crate) static TRANSCODE: Table = Table {
+    keys: &[Key::new(
+        "descriptors",
+        Shape::Text(&FILE),
+        "A file as `protoc --include_imports --descriptor_set_out` writes it, relative to polity.toml; without it, the service tells by server reflection.",
+    )],
+    one_of: NOTHING,
+    exclusive: &[],
+};
+
 /// `[task.NAME]`.
 pub(crate) static TASK: Table = Table {
     keys: &[

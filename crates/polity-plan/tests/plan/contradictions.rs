@@ -55,6 +55,19 @@ fn what_listens_on_nothing_has_no_keys_of_listening() {
 }
 
 #[test]
+fn json_is_translated_for_what_speaks_grpc() {
+    check_run("transcode = true", &["P0110"]);
+    check_run("transcode = true\nprotocol = \"http1\"", &["P0110"]);
+    check_run(
+        "transcode = { descriptors = \"\" }\nprotocol = \"auto\"",
+        &["P0106"],
+    );
+    for said in ["true", "false", "{ descriptors = \"api.pb\" }", "{}"] {
+        check_run(&format!("transcode = {said}\nprotocol = \"http2\""), &[]);
+    }
+}
+
+#[test]
 fn ports_are_given_once() {
     check_run("port = 3000\nreplicas = 2", &["P0121"]);
     check_run("port = 8080", &["P0121"]);

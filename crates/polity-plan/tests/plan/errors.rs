@@ -169,7 +169,7 @@ fn later_keys_are_refused_as_such() {
     for text in ["[saga.order]", "[discovery.consul]", "[telemetry.otlp]"] {
         assert_eq!(codes(text)[..1], ["P0103"], "{text}");
     }
-    check_run("isolation = true\ntranscode = true", &["P0103", "P0103"]);
+    check_run("isolation = true", &["P0103"]);
 }
 
 #[test]

@@ -174,6 +174,7 @@ fn bare(name: ServiceName) -> Service {
         timeout: Duration::from_secs(30),
         retry: Retry::default(),
         hedge: None,
+        transcode: None,
         circuit_breaker: polity_plan::CircuitBreakers::default(),
         outlier: None,
         balance: Balance::default(),

@@ -20,6 +20,7 @@ mod losses;
 mod shop;
 mod sites;
 mod system;
+mod transcode;
 mod uninterrupted;
 mod unkillable;
 mod wait;
